@@ -1,0 +1,217 @@
+"""A plan: what to run where, how good it is, and what could not be placed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stoker.domain.profile import EstimateKind
+from stoker.domain.settings import Analysis
+
+
+class PlanStatus(StrEnum):
+    """How far a plan is proven."""
+
+    OPTIMAL = "optimal"
+    """Proven within the gap asked for."""
+    FEASIBLE = "feasible"
+    """A valid plan; the gap says how far it may be from the best (None: not known)."""
+    INFEASIBLE = "infeasible"
+    """No server at all can be served, at any number of cards the fleet has."""
+    TIME_LIMIT = "time_limit"
+    """The time limit passed before any plan was found."""
+
+
+class Rejection(StrEnum):
+    """Why an accelerator is no candidate for a server."""
+
+    NO_PROFILE = "no_profile"
+    NO_TARGET = "no_target"
+    LOAD_UNKNOWN = "load_unknown"
+    ZERO_PARAMETERS = "zero_parameters"
+    NOT_CURRENT = "not_current"
+    MEMORY = "memory"
+    TTFT_UNREACHABLE = "ttft_unreachable"
+    ITL_UNREACHABLE = "itl_unreachable"
+    TARGETS_CONFLICT = "targets_conflict"
+    BLOCKING_UNREACHABLE = "blocking_unreachable"
+    REPLICA_BOUND = "replica_bound"
+    NO_CARDS = "no_cards"
+    NUMERIC = "numeric"
+
+
+class UnplacedReason(StrEnum):
+    """Why a server is not served in full."""
+
+    NO_CANDIDATE = "no_candidate"
+    """No accelerator can serve it at all, whatever the capacity."""
+    CAPACITY = "capacity"
+    """It has candidates; the cards went to others or are too few."""
+    LOAD_UNKNOWN = "load_unknown"
+    """Its load is unknown, so nothing was decided for it."""
+    TIME_LIMIT = "time_limit"
+    """The solver ran out of time before placing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixPart:
+    """Replicas of one accelerator within a heterogeneous allocation.
+
+    Latencies and rates are those of one replica at its share of the load; None means unknown.
+    """
+
+    accelerator: str
+    replicas: int
+    max_batch: int
+    cost_per_hour: float
+    cards: int
+    card_type: str
+    arrival_rate_rps: float
+    ttft_ms: float | None
+    itl_ms: float | None
+    utilization: float | None
+    blocking: float | None
+    max_rate_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAllocation:
+    """What a server gets.
+
+    Attributes:
+        server: Name of the server.
+        service_class: Name of its service class.
+        model: Name of its model.
+        accelerator: Accelerator configuration; None for an empty allocation (zero load). For a
+            mix, the part with most replicas.
+        replicas: Replicas received (for a mix, over all its parts).
+        max_batch: Batch limit of a replica.
+        max_queue: Queue limit of a replica; None where unknown.
+        cost_per_hour: Cost of all replicas, in the plan's currency per hour.
+        value: Cost of the change as the objective counts it (cost, transition penalty).
+        arrival_rate_rps: Total rate it was sized for, over all replicas.
+        ttft_ms: Predicted mean TTFT at the replicas received; None where unknown.
+        itl_ms: Predicted mean ITL at the replicas received; None where unknown.
+        utilization: Mean requests in service over the batch limit; None where unknown.
+        blocking: Fraction of requests turned away at the replicas received; None where unknown.
+        max_rate_rps: Largest throughput of one replica within the targets.
+        ttft_target_ms: Target of TTFT; None where there is none.
+        itl_target_ms: Target of ITL; None where there is none.
+        tps_target: Target of output tokens per second; None where there is none.
+        cards: Cards used, of `card_type`.
+        card_type: Type of card; None for an empty allocation or a mix of several types.
+        fully_served: Whether the targets hold for the whole load; otherwise best effort.
+        estimate: Where the profile's figures come from; None where no profile was used.
+        mix: Parts of a heterogeneous allocation; empty for one accelerator.
+    """
+
+    server: str
+    service_class: str
+    model: str
+    accelerator: str | None
+    replicas: int
+    max_batch: int
+    max_queue: int | None
+    cost_per_hour: float
+    value: float
+    arrival_rate_rps: float
+    ttft_ms: float | None
+    itl_ms: float | None
+    utilization: float | None
+    blocking: float | None
+    max_rate_rps: float
+    ttft_target_ms: float | None
+    itl_target_ms: float | None
+    tps_target: float | None
+    cards: int
+    card_type: str | None
+    fully_served: bool
+    estimate: EstimateKind | None
+    mix: tuple[MixPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A server that is not served in full (it may still have a best-effort allocation).
+
+    Attributes:
+        server: Name of the server.
+        reason: Why, in one word.
+        detail: Why, in a sentence with figures.
+        remedy: What would make it feasible.
+        rejections: Why each accelerator is no candidate, by accelerator name.
+    """
+
+    server: str
+    reason: UnplacedReason
+    detail: str
+    remedy: str
+    rejections: Mapping[str, Rejection] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CardUsage:
+    """Cards of a type that a plan uses, of those available (None: capacity was ignored)."""
+
+    card_type: str
+    used: int
+    available: int | None
+    cost_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassService:
+    """How many servers of a priority are served in full, and how many could be at most.
+
+    Attributes:
+        priority: Priority of the group.
+        servers: Number of servers in it.
+        served: Number served in full.
+        bound: Proven upper bound on that number, given that the groups of higher priority are
+            served as they are; None where nothing was proven.
+    """
+
+    priority: int
+    servers: int
+    served: int
+    bound: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer for a fleet.
+
+    Attributes:
+        status: How far it is proven.
+        objective: Total value of the servers served in full; the quantity that is minimized.
+        bound: Proven lower bound on the objective for the served servers' counts; None if none.
+        gap: (objective - bound) / max(|objective|, 1e-9); None where there is no bound.
+        cost_per_hour: Cost of all allocations, best effort included.
+        currency: Currency of all money in the plan.
+        allocations: One a server that gets something, or needs nothing; in the fleet's order.
+        unplaced: Servers not served in full; in the fleet's order.
+        usage: Cards used and available, by type, in order of type.
+        services: Served servers by priority, highest first.
+        analysis: Performance model behind the figures.
+        method: ``unlimited``, ``greedy``, ``milp-exact`` or ``milp-weighted``.
+        backend: Name of the solver library used; empty where none was.
+        notes: What a reader should know (fallbacks, limits hit), in sentences.
+        timings_ms: Milliseconds by phase.
+    """
+
+    status: PlanStatus
+    objective: float
+    bound: float | None
+    gap: float | None
+    cost_per_hour: float
+    currency: str
+    allocations: tuple[PlannedAllocation, ...]
+    unplaced: tuple[Unplaced, ...]
+    usage: tuple[CardUsage, ...]
+    services: tuple[ClassService, ...]
+    analysis: Analysis
+    method: str
+    backend: str = ""
+    notes: tuple[str, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)

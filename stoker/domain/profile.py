@@ -1,0 +1,106 @@
+"""Model profiles: how fast a model runs on an accelerator, and where that figure comes from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EstimateKind(StrEnum):
+    """Where a figure comes from, the most trustworthy first."""
+
+    MEASURED = "measured"
+    """Measured on the accelerator named."""
+    FITTED = "fitted"
+    """Parameters fitted to published or own measurements."""
+    ESTIMATED = "estimated"
+    """Derived from specifications, never measured."""
+    DECLARED = "declared"
+    """Stated by the document without telling its origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Origin of a profile.
+
+    Attributes:
+        kind: How the figures were obtained.
+        source: Where from, in words; empty where the document does not say.
+    """
+
+    kind: EstimateKind = EstimateKind.DECLARED
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearParameters:
+    """Parameters of the `linear` service model, with n requests in service and L input tokens.
+
+    Decode iteration: alpha_ms + beta_ms * n. Prefill: gamma_ms + delta_ms * L * n.
+    """
+
+    alpha_ms: float
+    beta_ms: float
+    gamma_ms: float
+    delta_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWorkParameters:
+    """Parameters of the `token-work` service model.
+
+    Iteration: alpha_ms + beta_ms * tokens computed + gamma_ms * KV tokens read.
+    """
+
+    alpha_ms: float
+    beta_ms: float
+    gamma_ms: float
+
+
+ServiceParameters = LinearParameters | TokenWorkParameters
+
+
+def all_zero(parameters: ServiceParameters) -> bool:
+    """Return whether every parameter is zero, which describes no hardware at all."""
+    if isinstance(parameters, LinearParameters):
+        return not (
+            parameters.alpha_ms or parameters.beta_ms or parameters.gamma_ms or parameters.delta_ms
+        )
+    return not (parameters.alpha_ms or parameters.beta_ms or parameters.gamma_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """Performance of one replica of a model on an accelerator.
+
+    Attributes:
+        model: Name of the model.
+        accelerator: Name of the accelerator configuration.
+        accelerators_per_replica: Units of the configuration that one replica takes.
+        max_batch: Largest number of requests in service, measured at `at_tokens`.
+        at_tokens: Output tokens per request at which `max_batch` holds.
+        parameters: Parameters of the service model.
+        provenance: Where the figures come from.
+        required_memory_gb: Memory that a replica needs before its first request (weights and
+            runtime), in GB over all its units; None where unknown.
+    """
+
+    model: str
+    accelerator: str
+    accelerators_per_replica: int
+    max_batch: int
+    at_tokens: int
+    parameters: ServiceParameters
+    provenance: Provenance = Provenance()
+    required_memory_gb: float | None = None
+
+    def batch_limit(self, output_tokens: float) -> int:
+        """Return the batch limit for requests of that many output tokens, at least 1.
+
+        The memory that held `max_batch` requests of `at_tokens` tokens is shared by requests of
+        another length: max(1, floor(max_batch * at_tokens / output_tokens)).
+        """
+        if output_tokens <= 0:
+            return max(1, self.max_batch)
+        return max(1, math.floor(self.max_batch * self.at_tokens / output_tokens))

@@ -1,0 +1,61 @@
+"""Servers: a model served to a service class, with what runs for it now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stoker.domain.workload import Load
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Hardware given to a server: what runs now, or what was decided.
+
+    Attributes:
+        accelerator: Name of the accelerator configuration; None for an empty allocation.
+        replicas: Number of replicas.
+        max_batch: Batch limit of a replica; None where unknown.
+        cost_per_hour: Cost of all replicas, in the fleet's currency per hour.
+        itl_ms: Mean inter-token latency, observed or predicted; None where unknown.
+        ttft_ms: Mean time to first token, observed or predicted; None where unknown.
+        load: The load that this allocation was decided for; None where unknown.
+    """
+
+    accelerator: str | None
+    replicas: int
+    max_batch: int | None = None
+    cost_per_hour: float = 0.0
+    itl_ms: float | None = None
+    ttft_ms: float | None = None
+    load: Load | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A (service class, model) pair to plan for.
+
+    Attributes:
+        name: Unique name.
+        service_class: Name of its service class.
+        model: Name of its model.
+        load: Offered load; None means unknown, which is never read as zero.
+        keep_accelerator: Whether it must stay on the accelerator of `current`.
+        min_replicas: Smallest number of replicas, also at zero load.
+        max_replicas: Largest number of replicas; None for no bound of its own.
+        max_batch: Batch limit that overrides the profile's; None to derive it.
+        max_queue: Requests that may wait at a replica; None for the fleet's rule.
+        current: What runs now; None where nothing does.
+        desired: What was decided last and not yet applied; None where nothing was.
+    """
+
+    name: str
+    service_class: str
+    model: str
+    load: Load | None = None
+    keep_accelerator: bool = False
+    min_replicas: int = 0
+    max_replicas: int | None = None
+    max_batch: int | None = None
+    max_queue: int | None = None
+    current: Allocation | None = None
+    desired: Allocation | None = None
