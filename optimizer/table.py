@@ -1,0 +1,102 @@
+"""The candidate table: every (server, accelerator) pair of a fleet, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stoker.domain.plan import Rejection
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+ACCEPTED = 0
+REJECTIONS: tuple[Rejection, ...] = tuple(Rejection)
+"""Rejection of code k is ``REJECTIONS[k - 1]``; code 0 means accepted."""
+
+EMPTY = -1
+"""Accelerator index of an empty allocation: a server without load and without minimum."""
+
+
+def rejection_code(rejection: Rejection) -> int:
+    """Return the code of a rejection in `CandidateTable.rejection`."""
+    return REJECTIONS.index(rejection) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateTable:
+    """Predictions for all pairs, sorted by server and then by accelerator, in the fleet's order.
+
+    Arrays of shape (rows,) unless said otherwise; a rejected row holds NaN or 0 figures, and its
+    reason. Figures are those of the full allocation: all `replicas` at the equal share.
+
+    Attributes:
+        servers: Names of the servers, shape (servers,).
+        accelerators: Names of the accelerator configurations, shape (accelerators,).
+        card_types: Names of card types, shape (types,).
+        priority: Priority of each server, shape (servers,).
+        total_rate_rps: Rate that each server must carry, shape (servers,); NaN where unknown.
+        row_start: Rows of server s are ``row_start[s]:row_start[s + 1]``, shape (servers + 1,).
+        server: Index of the server.
+        accelerator: Index of the accelerator configuration, or `EMPTY`.
+        card_type: Index of the card type; -1 for an empty allocation.
+        rejection: 0 for an accepted row, else 1 + index into `REJECTIONS`.
+        replicas: Replicas that carry the whole load within the targets.
+        min_replicas: Smallest number of replicas allowed.
+        max_replicas: Largest number of replicas allowed.
+        max_batch: Batch limit of a replica.
+        max_queue: Queue limit of a replica; -1 where unknown.
+        cards_per_replica: Cards that one replica takes.
+        unit_cost_per_hour: Cost of one replica per hour.
+        cost_per_hour: Cost of all replicas per hour.
+        value: Cost of the change from the current allocation.
+        ttft_ms: Mean TTFT.
+        itl_ms: Mean ITL.
+        utilization: Mean requests in service over the batch limit.
+        blocking: Fraction of requests turned away; NaN where unknown.
+        max_rate_rps: Largest throughput of one replica within the targets.
+        estimate: Index into ``list(EstimateKind)`` of the profile's origin; -1 where none.
+        best_ttft_ms: Lowest TTFT that the pair can reach at any load; NaN where not computed.
+        best_itl_ms: Lowest ITL that the pair can reach at any load; NaN where not computed.
+    """
+
+    servers: tuple[str, ...]
+    accelerators: tuple[str, ...]
+    card_types: tuple[str, ...]
+    priority: IntArray
+    total_rate_rps: FloatArray
+    row_start: IntArray
+    server: IntArray
+    accelerator: IntArray
+    card_type: IntArray
+    rejection: IntArray
+    replicas: IntArray
+    min_replicas: IntArray
+    max_replicas: IntArray
+    max_batch: IntArray
+    max_queue: IntArray
+    cards_per_replica: IntArray
+    unit_cost_per_hour: FloatArray
+    cost_per_hour: FloatArray
+    value: FloatArray
+    ttft_ms: FloatArray
+    itl_ms: FloatArray
+    utilization: FloatArray
+    blocking: FloatArray
+    max_rate_rps: FloatArray
+    estimate: IntArray
+    best_ttft_ms: FloatArray
+    best_itl_ms: FloatArray
+
+    @property
+    def accepted(self) -> BoolArray:
+        """Mask of the rows that are candidates."""
+        return self.rejection == ACCEPTED
+
+    @property
+    def cards(self) -> IntArray:
+        """Cards that each row uses in full."""
+        return self.replicas * self.cards_per_replica
