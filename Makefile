@@ -1,0 +1,89 @@
+# Works with GNU make 3.81 (macOS) and any later one.
+
+PYTHON   ?=
+VENV     ?= .venv
+BIN      := $(VENV)/bin
+# Set to the number of cores where there are more.
+JOBS     ?= 2
+PIP      := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Wheels alone: building a package from source would fetch tools that no lock pins.
+INSTALL  := $(PIP) install --quiet --require-hashes --only-binary :all:
+COMPILE  := $(BIN)/uv pip compile pyproject.toml --quiet --universal --fork-strategy fewest \
+            --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+# Figures are for one thread and test processes share the cores: no thread pools in numpy.
+export OMP_NUM_THREADS      := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help plan test lint format bench wheel docs lock clean
+
+help: ## List what make can do here
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+plan: $(VENV)/.run ## Install Stoker and plan the built-in large fleet (table, and plots in plots/)
+	$(BIN)/stoker solve large --plots plots/
+
+test: $(VENV)/.dev ## Run all tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+lint: $(VENV)/.dev ## Check style, formatting, types and the floors between packages
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/.dev ## Build the wheel and try it in an empty environment outside the checkout
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	$(BIN)/python tools/check_wheel.py dist/*.whl requirements/run.lock
+
+docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from the program
+	mkdir -p docs/images docs/schema
+	$(BIN)/python -m typer stoker.cli.main utils docs --name stoker --title "Command line" --output docs/cli.md
+	$(BIN)/stoker schema > docs/schema/fleet.schema.json
+	$(BIN)/stoker solve large --plots docs/images/large
+
+lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build --group dev -c requirements/run.lock -o requirements/dev.lock
+
+clean: ## Remove the environment and everything generated
+	rm -rf $(VENV) build dist plots .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# The environment, in three steps, each repeated only when its inputs change.
+
+$(VENV)/.python:
+	@set -e; \
+	for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	    echo "Creating $(VENV) with $$("$$python" --version)"; \
+	    "$$python" -m venv $(VENV) || { \
+	      rm -rf $(VENV); \
+	      echo "Python cannot create environments here; on Debian and Ubuntu: apt install python3-venv" >&2; \
+	      exit 1; \
+	    }; \
+	    touch $@; \
+	    exit 0; \
+	  fi; \
+	done; \
+	echo "Stoker needs Python 3.11, 3.12 or 3.13; python3 here is: $$(python3 --version 2>&1 || true)" >&2; \
+	echo "Install one of them, or name it: make PYTHON=/path/to/python3.12 ..." >&2; \
+	exit 1
+
+$(VENV)/.run: $(VENV)/.python requirements/run.lock pyproject.toml
+	$(INSTALL) -r requirements/run.lock
+	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	$(INSTALL) -r requirements/dev.lock
+	@touch $@
