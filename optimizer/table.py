@@ -94,7 +94,7 @@ class CandidateTable:
     @property
     def accepted(self) -> BoolArray:
         """Mask of the rows that are candidates."""
-        return self.rejection == ACCEPTED
+        return np.equal(self.rejection, ACCEPTED)
 
     @property
     def cards(self) -> IntArray:
