@@ -27,6 +27,21 @@ def rejection_code(rejection: Rejection) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Transitions:
+    """What runs now, which the value of a change is counted from; arrays of shape (servers,).
+
+    Attributes:
+        accelerator: Index of the current accelerator, or `EMPTY` where nothing (known) runs.
+        cost_per_hour: Cost of what runs now, 0 where nothing does.
+        penalty: Fraction of the costs torn down and set up that a change of accelerator adds.
+    """
+
+    accelerator: IntArray
+    cost_per_hour: FloatArray
+    penalty: float
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateTable:
     """Predictions for all pairs, sorted by server and then by accelerator, in the fleet's order.
 
@@ -61,6 +76,7 @@ class CandidateTable:
         estimate: Index into ``list(EstimateKind)`` of the profile's origin; -1 where none.
         best_ttft_ms: Lowest TTFT that the pair can reach at any load; NaN where not computed.
         best_itl_ms: Lowest ITL that the pair can reach at any load; NaN where not computed.
+        transitions: What runs now, by server.
     """
 
     servers: tuple[str, ...]
@@ -90,6 +106,7 @@ class CandidateTable:
     estimate: IntArray
     best_ttft_ms: FloatArray
     best_itl_ms: FloatArray
+    transitions: Transitions | None = None
 
     @property
     def accepted(self) -> BoolArray:

@@ -1,0 +1,316 @@
+"""The one room that knows a solver library: a linear model in, a normalized result out.
+
+Models are built in PuLP, so that any solver PuLP knows can be asked for by name. HiGHS is the
+default and CBC the bundled fallback. A result never says more than was proven: a solver that
+reports no bound gives none, and "time limit" is never called optimal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pulp
+
+from optimizer.table import BoolArray, FloatArray, IntArray
+from stoker.domain.errors import SolverUnavailableError
+
+_T = TypeVar("_T")
+
+HIGHS = "HiGHS"
+CBC = "PULP_CBC_CMD"
+_ALIASES = {
+    "highs": HIGHS,
+    "cbc": CBC,
+    "cplex": "CPLEX_PY",
+    "cplex_cmd": "CPLEX_CMD",
+    "gurobi": "GUROBI",
+    "scip": "SCIP_PY",
+    "glpk": "GLPK_CMD",
+}
+_FEASIBILITY_TOLERANCE = 1e-9
+"""Of rows and of integrality; the coefficients of our models are of order one."""
+
+
+class SolveStatus(StrEnum):
+    """What a solver proved."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_SOLUTION = "no_solution"
+
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """Minimize ``cost @ x`` over rows ``row_lower <= A x <= row_upper`` and bounds of x.
+
+    A is given by coordinates. Infinite bounds are numpy's infinities.
+
+    Attributes:
+        cost: Objective coefficients, shape (columns,).
+        lower: Lower bounds, shape (columns,).
+        upper: Upper bounds, shape (columns,).
+        integer: Which columns are integer, shape (columns,).
+        entry_row: Row of each coefficient, shape (entries,).
+        entry_column: Column of each coefficient, shape (entries,).
+        entry_value: Value of each coefficient, shape (entries,).
+        row_lower: Lower bounds of rows, shape (rows,).
+        row_upper: Upper bounds of rows, shape (rows,).
+    """
+
+    cost: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    integer: BoolArray
+    entry_row: IntArray
+    entry_column: IntArray
+    entry_value: FloatArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class SolveLimits:
+    """Limits of one solve.
+
+    Attributes:
+        relative_gap: Relative gap at which the solver may stop.
+        time_limit_s: Wall-clock limit in seconds; None for none.
+    """
+
+    relative_gap: float = 0.0
+    time_limit_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveResult:
+    """Outcome of one solve.
+
+    Attributes:
+        status: What was proven.
+        x: Values of the columns, integers exactly rounded; None without a solution.
+        objective: ``cost @ x``; None without a solution.
+        bound: Proven lower bound on the objective; None where the solver reports none.
+        runtime_s: Wall-clock time, model building included.
+    """
+
+    status: SolveStatus
+    x: FloatArray | None
+    objective: float | None
+    bound: float | None
+    runtime_s: float
+
+
+def resolve_backend(name: str) -> str:
+    """Return PuLP's name of an available solver.
+
+    Args:
+        name: ``highs``, ``cbc``, ``cplex``, ``gurobi`` or any name that PuLP lists.
+
+    Raises:
+        SolverUnavailableError: The name is unknown, or the solver is not installed.
+    """
+    known: dict[str, str] = {solver.lower(): solver for solver in pulp.listSolvers()}
+    wanted = _ALIASES.get(name.lower(), known.get(name.lower(), ""))
+    if not wanted:
+        raise SolverUnavailableError(
+            f"solver {name!r} is not known (allowed: {', '.join(sorted(_ALIASES))}, "
+            f"or one of {', '.join(pulp.listSolvers())})"
+        )
+    if not _quietly(lambda: pulp.getSolver(wanted, msg=False).available()):
+        usable = ", ".join(available_backends())
+        raise SolverUnavailableError(f"solver {wanted!r} is not installed here (usable: {usable})")
+    return wanted
+
+
+def available_backends() -> tuple[str, ...]:
+    """Return PuLP's names of the solvers that can be used here."""
+    return tuple(_quietly(lambda: pulp.listSolvers(onlyAvailable=True)))
+
+
+def default_backend(name: str) -> tuple[str, str]:
+    """Return the backend to use and a note where it is a fallback.
+
+    The default HiGHS falls back to the bundled CBC where its library cannot be loaded; a solver
+    asked for by another name never falls back.
+
+    Raises:
+        SolverUnavailableError: As `resolve_backend`.
+    """
+    try:
+        return resolve_backend(name), ""
+    except SolverUnavailableError:
+        if name.lower() != "highs":
+            raise
+        return resolve_backend("cbc"), "HiGHS could not be loaded: the bundled CBC was used instead"
+
+
+def solve(
+    model: LinearModel,
+    backend: str,
+    limits: SolveLimits,
+    *,
+    relaxed: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> SolveResult:
+    """Solve a model.
+
+    Args:
+        model: What to minimize.
+        backend: PuLP's name of the solver, from `resolve_backend`.
+        limits: When to stop.
+        relaxed: Whether to drop integrality (linear relaxation).
+        clock: Seconds, for the runtime.
+
+    Raises:
+        SolverUnavailableError: The solver failed to run at all (a licence, a missing program).
+    """
+    start = clock()
+    if model.cost.size == 0:
+        # Solvers differ on empty models, and there is nothing to decide.
+        feasible = bool(np.all((model.row_lower <= 0) & (model.row_upper >= 0)))
+        status = SolveStatus.OPTIMAL if feasible else SolveStatus.INFEASIBLE
+        x = np.zeros(0) if feasible else None
+        value = 0.0 if feasible else None
+        return SolveResult(status, x, value, value, clock() - start)
+    problem, variables = _build(model, relaxed)
+    with tempfile.TemporaryDirectory(prefix="stoker-solver-") as folder:
+        log = Path(folder) / "cbc.log"
+        try:
+            _quietly(lambda: problem.solve(_solver(backend, limits, log)))
+        except (pulp.PulpError, OSError) as error:
+            raise SolverUnavailableError(f"solver {backend!r} failed: {error}") from error
+        log_text = log.read_text(errors="replace") if log.exists() else ""
+    return _result(model, problem, variables, limits, relaxed, log_text, clock() - start)
+
+
+def _build(model: LinearModel, relaxed: bool) -> tuple[Any, list[Any]]:
+    """Return the PuLP problem and its variables, in the order of the columns."""
+    problem = pulp.LpProblem("plan", pulp.LpMinimize)
+    kinds = ["Continuous" if relaxed or not whole else "Integer" for whole in model.integer]
+    variables = [
+        problem.add_variable(f"x{index:07d}", low, high if np.isfinite(high) else None, kind)
+        for index, (low, high, kind) in enumerate(
+            zip(model.lower.tolist(), model.upper.tolist(), kinds, strict=True)
+        )
+    ]
+    problem += pulp.LpAffineExpression(list(zip(variables, model.cost.tolist(), strict=True)))
+    order = np.argsort(model.entry_row, kind="stable")
+    columns = model.entry_column[order].tolist()
+    values = model.entry_value[order].tolist()
+    starts = np.searchsorted(model.entry_row[order], np.arange(model.row_lower.size + 1))
+    for row in range(model.row_lower.size):
+        first, last = int(starts[row]), int(starts[row + 1])
+        terms = pulp.LpAffineExpression(
+            [(variables[columns[k]], values[k]) for k in range(first, last)]
+        )
+        low, high = float(model.row_lower[row]), float(model.row_upper[row])
+        if low == high:
+            problem += terms == low
+        else:
+            if np.isfinite(high):
+                problem += terms <= high
+            if np.isfinite(low):
+                problem += terms >= low
+    return problem, variables
+
+
+def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
+    """Return a configured PuLP solver: one thread and fixed tolerances, for equal answers."""
+    if backend == HIGHS:
+        return pulp.HiGHS(
+            msg=False,
+            threads=1,
+            gapRel=limits.relative_gap,
+            gapAbs=0.0,
+            timeLimit=limits.time_limit_s,
+            mip_feasibility_tolerance=_FEASIBILITY_TOLERANCE,
+            primal_feasibility_tolerance=_FEASIBILITY_TOLERANCE,
+            random_seed=0,
+        )
+    if backend == CBC:
+        return pulp.PULP_CBC_CMD(
+            msg=False,
+            threads=1,
+            gapRel=limits.relative_gap,
+            gapAbs=0.0,
+            timeLimit=limits.time_limit_s,
+            logPath=str(log),
+            options=["primalTolerance 1e-9", "integerTolerance 1e-9"],
+        )
+    arguments: dict[str, Any] = {"msg": False, "gapRel": limits.relative_gap}
+    if limits.time_limit_s is not None:
+        arguments["timeLimit"] = limits.time_limit_s
+    return pulp.getSolver(backend, **arguments)
+
+
+def _result(
+    model: LinearModel,
+    problem: Any,
+    variables: list[Any],
+    limits: SolveLimits,
+    relaxed: bool,
+    log_text: str,
+    runtime_s: float,
+) -> SolveResult:
+    """Return what the solver proved, without believing more than it says."""
+    solved = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    raw = [variable.varValue for variable in variables]
+    if not solved or any(value is None for value in raw):
+        infeasible = problem.status == pulp.LpStatusInfeasible and "Stopped" not in log_text
+        status = SolveStatus.INFEASIBLE if infeasible else SolveStatus.NO_SOLUTION
+        return SolveResult(status, None, None, None, runtime_s)
+    x = np.array(raw, dtype=np.float64)
+    if not relaxed:
+        x = np.where(model.integer, np.rint(x), x)
+    objective = float(model.cost @ x)
+    proven = problem.sol_status == pulp.LpSolutionOptimal
+    bound = _bound(problem, objective, limits, relaxed, proven, log_text)
+    status = SolveStatus.OPTIMAL if proven else SolveStatus.FEASIBLE
+    return SolveResult(status, x, objective, bound, runtime_s)
+
+
+def _bound(
+    problem: Any,
+    objective: float,
+    limits: SolveLimits,
+    relaxed: bool,
+    proven: bool,
+    log_text: str,
+) -> float | None:
+    """Return the proven lower bound, or None where the solver does not tell one."""
+    handle = getattr(problem, "solverModel", None)
+    if not relaxed and handle is not None and hasattr(handle, "getInfo"):
+        reported = float(handle.getInfo().mip_dual_bound)
+        return min(reported, objective) if np.isfinite(reported) else None
+    if proven:
+        # A solver that stops as optimal guarantees no more than the gap it was given.
+        return objective - (0.0 if relaxed else limits.relative_gap * abs(objective))
+    for line in log_text.splitlines():
+        if line.startswith("Lower bound:"):
+            with contextlib.suppress(ValueError):
+                return min(float(line.split(":", 1)[1]), objective)
+    return None
+
+
+@contextlib.contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Hide PuLP's notices about its own next major version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+def _quietly(action: Callable[[], _T]) -> _T:
+    with _without_deprecations():
+        return action()
