@@ -90,7 +90,8 @@ class OptimizerSettings:
         delayed_best_effort: Give best effort after all priority groups, not after each.
         backend: MILP solver by its PuLP name; ``highs`` and ``cbc`` are bundled.
         time_limit_s: Wall-clock limit of the solve in seconds; None for no limit.
-        relative_gap: Relative gap at which a plan counts as optimal.
+        relative_gap: Relative gap at which a plan counts as optimal; None for 1e-6 in exact
+            stages and 1e-3 in the weighted method.
         exact_servers: Largest number of servers whose served vector is compared
             lexicographically in exact stages; above it classes are weighted.
         class_weight_ratio: Weight of a priority class relative to the next lower one, in the
@@ -105,7 +106,7 @@ class OptimizerSettings:
     delayed_best_effort: bool = False
     backend: str = "highs"
     time_limit_s: float | None = None
-    relative_gap: float = 1e-6
+    relative_gap: float | None = None
     exact_servers: int = 100
     class_weight_ratio: float = 10.0
     analysis: Analysis | None = None
