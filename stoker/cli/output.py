@@ -1,0 +1,189 @@
+"""Where output goes: standard output, a file written at once, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stoker.domain.errors import InvalidInputError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+WIDE = 160
+"""Columns of a text that is not written to a terminal; wider where a table needs it."""
+
+
+class TextFormat(StrEnum):
+    """Formats of commands that print a table or its data."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def json_text(document: object) -> str:
+    """Return a document as indented JSON with a final newline.
+
+    Raises:
+        ValueError: If a number is not finite, which JSON cannot say.
+    """
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain_text(renderable: RenderableType, width: int = WIDE) -> str:
+    """Return a rich renderable as plain text: no colour, no trailing blanks.
+
+    Args:
+        renderable: What to print.
+        width: Columns of a line.
+    """
+    from rich.console import Console
+
+    stream = StringIO()
+    console = Console(
+        file=stream, width=width, color_system=None, force_terminal=False, highlight=False
+    )
+    console.print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+
+def terminal() -> Console | None:
+    """Return a console on standard output, or None where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else None
+
+
+def show(renderable: RenderableType, width: int = WIDE) -> None:
+    """Print a renderable: in colour on a terminal, else as plain text of that width."""
+    console = terminal()
+    if console is None:
+        write_text(plain_text(renderable, width))
+    else:
+        console.print(renderable)
+
+
+def show_errors(messages: Sequence[str]) -> None:
+    """Print what is wrong to standard error, in red on a terminal."""
+    _say("error: ", "bold red", messages)
+
+
+def show_notes(messages: Iterable[str]) -> None:
+    """Print remarks to standard error, so that they never mix with the output."""
+    _say("note: ", "yellow", messages)
+
+
+def _say(label: str, style: str, messages: Iterable[str]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for message in messages:
+        console.print(Text.assemble((label, style), message))
+
+
+@contextmanager
+def progress(message: str) -> Iterator[None]:
+    """Show a spinner on standard error while the body runs, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(message):
+        yield
+
+
+def _is_plain_file(path: Path) -> bool:
+    """Whether a path can be replaced by renaming: not a device, a pipe or the like."""
+    return path.is_file() or not path.exists()
+
+
+def check_output_file(path: Path | None, option: str = "--output") -> None:
+    """Refuse a path that cannot be written, before any work is done.
+
+    Args:
+        path: File to write; None or ``-`` for standard output.
+        option: Option that named it.
+
+    Raises:
+        InvalidInputError: If it is a directory, or its directory is missing or read-only.
+    """
+    if path is None or str(path) == "-":
+        return
+    parent = path.resolve().parent
+    if path.is_dir():
+        message = f"{path} is a directory"
+    elif not parent.is_dir():
+        message = f"{parent} is not an existing directory"
+    elif not os.access(path if path.exists() else parent, os.W_OK):
+        message = f"{path} is not writable"
+    else:
+        return
+    raise InvalidInputError([Problem(option, message, "a file in a writable directory")])
+
+
+def check_output_directory(path: Path | None, option: str) -> None:
+    """Refuse a directory that cannot be created or written, before any work is done.
+
+    Raises:
+        InvalidInputError: If it, or what it would stand in, is no writable directory.
+    """
+    if path is None:
+        return
+    existing = path.resolve()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        message = f"{existing} is a file, not a directory"
+    elif not os.access(existing, os.W_OK):
+        message = f"{existing} is not writable"
+    else:
+        return
+    raise InvalidInputError([Problem(option, message, "a writable directory, or one to create")])
+
+
+def write_text(text: str, path: Path | None = None) -> None:
+    """Write a text to a file in one step, or to standard output.
+
+    The file appears whole or not at all: it is written beside its place and renamed. A device
+    or a pipe is written directly.
+
+    Args:
+        text: What to write.
+        path: File to write; None or ``-`` for standard output.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    if path is None or str(path) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    elif not _is_plain_file(path):
+        path.write_text(text, encoding="utf-8")
+    else:
+        _replace(path.resolve(), text)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,160 @@
+"""A plan as a report for the terminal: allocations, totals, cards, what is unplaced."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.console import Console, Group, RenderableType
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from stoker.cli.allocation_rows import allocation_rows
+from stoker.cli.allocation_table import compact_table, wide_table
+from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, money
+from stoker.cli.output import WIDE
+from stoker.cli.plan_words import (
+    method_words,
+    objective_words,
+    served_words,
+    status_words,
+    timing_words,
+)
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import CardUsage, Plan, PlanStatus, Rejection, Unplaced
+
+_UNBOUNDED = 100_000
+_BAR_CELLS = 20
+_STATUS_STYLE = {
+    PlanStatus.OPTIMAL: "bold green",
+    PlanStatus.FEASIBLE: "bold yellow",
+    PlanStatus.INFEASIBLE: "bold red",
+    PlanStatus.TIME_LIMIT: "bold red",
+}
+
+
+class PlanReport(NamedTuple):
+    """A report, and the columns it was laid out for."""
+
+    renderable: RenderableType
+    width: int
+
+
+def plan_report(fleet: Fleet, plan: Plan, width: int | None = None) -> PlanReport:
+    """Return the whole report of a plan.
+
+    Args:
+        fleet: The fleet that was planned; servers are shown in its order.
+        plan: The plan.
+        width: Columns that are there; where they are too few for the table, an allocation takes
+            two lines. None for as many as the table needs, at least `WIDE`.
+    """
+    rows = allocation_rows(fleet, plan)
+    table = wide_table(rows, plan.currency)
+    needed = Console(width=_UNBOUNDED).measure(table).maximum
+    if width is None:
+        width = max(WIDE, needed)
+    if needed > width:
+        table = compact_table(rows, plan.currency)
+    parts: list[RenderableType] = [_title(fleet), table]
+    if any(row.has_unknown for row in rows):
+        parts.append(Text(f"{UNKNOWN} = not known", style="dim"))
+    if plan.unplaced:
+        parts += [_heading("Not served in full"), _unplaced_table(plan)]
+    parts += [_heading("Cards"), _usage_table(plan), _heading("Plan"), _totals(plan)]
+    return PlanReport(Group(*parts), width)
+
+
+def _title(fleet: Fleet) -> RenderableType:
+    name = fleet.name or "fleet"
+    counts = (
+        f"{count_of(len(fleet.servers), 'server')}, "
+        f"{count_of(len(fleet.accelerators), 'accelerator configuration')}"
+    )
+    return Text.assemble((f"Plan of {name}", "bold"), f"  {counts}")
+
+
+def _heading(text: str) -> RenderableType:
+    return Group(Text(""), Rule(Text(text, style="bold"), align="left", style="dim"))
+
+
+def _unplaced_table(plan: Plan) -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 2, 1, 0))
+    table.add_column(overflow="fold", style="bold")
+    table.add_column(overflow="fold")
+    for unplaced in plan.unplaced:
+        table.add_row(unplaced.server, _unplaced_text(unplaced))
+    return table
+
+
+def _unplaced_text(unplaced: Unplaced) -> RenderableType:
+    lines = [Text.assemble((f"{unplaced.reason.value}: ", "red"), unplaced.detail)]
+    if unplaced.remedy:
+        lines.append(Text.assemble(("remedy: ", "green"), unplaced.remedy))
+    if unplaced.rejections:
+        lines.append(Text(_rejection_words(unplaced), style="dim"))
+    return Group(*lines)
+
+
+def _rejection_words(unplaced: Unplaced) -> str:
+    by_reason: dict[Rejection, list[str]] = {}
+    for accelerator, rejection in unplaced.rejections.items():
+        by_reason.setdefault(rejection, []).append(accelerator)
+    parts = [f"{reason.value}: {', '.join(names)}" for reason, names in by_reason.items()]
+    return "rejected: " + "; ".join(parts)
+
+
+def _usage_table(plan: Plan) -> RenderableType:
+    used = [usage for usage in plan.usage if usage.used or usage.available]
+    if not used:
+        return Text("no cards used, none available", style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Type", overflow="fold")
+    table.add_column("Used", justify="right")
+    table.add_column("Available", justify="right")
+    table.add_column("")
+    table.add_column(f"{plan.currency}/h", justify="right")
+    for usage in used:
+        available = "any" if usage.available is None else f"{usage.available:,}"
+        cost = money(usage.cost_per_hour)
+        table.add_row(usage.card_type, f"{usage.used:,}", available, _bar(usage), cost)
+    return table
+
+
+def _bar(usage: CardUsage) -> Text:
+    """Draw used over available; empty where capacity was ignored."""
+    if not usage.available:
+        return Text("")
+    fraction = usage.used / usage.available
+    cells = min(_BAR_CELLS, round(_BAR_CELLS * fraction))
+    if usage.used and not cells:
+        cells = 1
+    style = "red" if fraction >= 1 else "yellow" if fraction >= 0.9 else "green"
+    return Text.assemble(
+        ("█" * cells, style), ("░" * (_BAR_CELLS - cells), "dim"), f" {fraction:4.0%}"
+    )
+
+
+def _totals(plan: Plan) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    per_month = money(plan.cost_per_hour * HOURS_PER_MONTH)
+    cost = Text.assemble(
+        (f"{money(plan.cost_per_hour)} {plan.currency} per hour", "bold"),
+        f", {per_month} per month of {HOURS_PER_MONTH} h",
+    )
+    served = sum(service.served for service in plan.services)
+    servers = sum(service.servers for service in plan.services)
+    by_priority = "; ".join(served_words(service) for service in plan.services)
+    table.add_row("Cost", cost)
+    table.add_row("Status", Text(status_words(plan), style=_STATUS_STYLE[plan.status]))
+    if plan.allocations:
+        table.add_row("Objective", objective_words(plan))
+    table.add_row("Served", f"{served} of {count_of(servers, 'server')} ({by_priority})")
+    table.add_row("Method", method_words(plan))
+    for note in plan.notes:
+        table.add_row("Note", Text(note))
+    if plan.timings_ms:
+        table.add_row("Time", timing_words(plan))
+    return table
