@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.fleet_arrays import UNKNOWN, FleetArrays, fleet_arrays, total_rate_rps
+from optimizer.fleet_arrays import (
+    UNKNOWN,
+    FleetArrays,
+    fleet_arrays,
+    pick,
+    profile_of,
+    total_rate_rps,
+)
 from optimizer.table import ACCEPTED, EMPTY, CandidateTable, FloatArray, IntArray, rejection_code
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError, Problem
@@ -58,7 +65,7 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
     rejection[~arrays.servers.load_known[server]] = rejection_code(Rejection.LOAD_UNKNOWN)
 
     profiles, accelerators = arrays.profiles, arrays.accelerators
-    profile = np.where(empty, UNKNOWN, profiles.of_pair[arrays.servers.model[server], accelerator])
+    profile = profile_of(arrays, server, accelerator)
     nothing = np.full(len(pairs), np.nan)
     return CandidateTable(
         servers=arrays.servers.names,
@@ -71,16 +78,15 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
         ),
         server=server,
         accelerator=accelerator,
-        card_type=np.where(empty, EMPTY, accelerators.card_type[accelerator]),
+        card_type=pick(accelerators.card_type, accelerator, EMPTY),
         rejection=rejection,
         replicas=replicas,
         min_replicas=min_replicas,
         max_replicas=max_replicas,
         max_batch=np.array([item.max_batch for item in items], dtype=np.int64),
         max_queue=np.where(empty, 0, UNKNOWN),
-        cards_per_replica=np.where(
-            empty, 0, accelerators.cards[accelerator] * profiles.units[profile]
-        ),
+        cards_per_replica=pick(accelerators.cards, accelerator, 0)
+        * pick(profiles.units, profile, 0),
         unit_cost_per_hour=cost / np.maximum(replicas, 1),
         cost_per_hour=cost,
         value=_floats([item.value for item in items]),
@@ -89,7 +95,7 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
         utilization=_floats([item.utilization for item in items]),
         blocking=np.where(empty, 0.0, np.nan),
         max_rate_rps=_floats([item.max_rate_rps for item in items]),
-        estimate=np.where(empty, UNKNOWN, profiles.estimate[profile]),
+        estimate=pick(profiles.estimate, profile, UNKNOWN),
         best_ttft_ms=nothing,
         best_itl_ms=nothing.copy(),
         transitions=arrays.servers.transitions,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.table import EMPTY, BoolArray, FloatArray, IntArray, Transitions
 from stoker.domain.accelerator import Accelerator
@@ -19,6 +21,8 @@ from stoker.domain.profile import (
 )
 from stoker.domain.server import Server
 from stoker.domain.slo import LOWEST_PRIORITY, ServiceClass, SloTarget
+
+_Scalar = TypeVar("_Scalar", np.int64, np.float64, np.bool_)
 
 UNKNOWN = -1
 """Index of something that the fleet does not have; count that nobody has set."""
@@ -53,7 +57,7 @@ class ProfileArrays:
 
     Attributes:
         of_pair: Index of the profile of a model on an accelerator, or `UNKNOWN`, shape
-            (models + 1, accelerators); the last row is that of an unknown model.
+            (models, accelerators).
         units: Units of the accelerator that one replica takes.
         batch_tokens: Largest batch times the output tokens it was measured at.
         max_batch: Largest batch.
@@ -144,6 +148,24 @@ def fleet_arrays(fleet: Fleet) -> FleetArrays:
     )
 
 
+def pick(
+    values: npt.NDArray[_Scalar], index: IntArray, missing: _Scalar | float
+) -> npt.NDArray[_Scalar]:
+    """Return the values at the indices, and `missing` where an index is negative."""
+    if not len(values):
+        return np.full(len(index), missing, dtype=values.dtype)
+    return np.where(index < 0, np.asarray(missing, dtype=values.dtype), values[index])
+
+
+def profile_of(arrays: FleetArrays, server: IntArray, accelerator: IntArray) -> IntArray:
+    """Return the index of the profile of each pair; `UNKNOWN` without one or for `EMPTY`."""
+    of_pair = arrays.profiles.of_pair
+    if not of_pair.size:
+        return np.full(len(server), UNKNOWN, dtype=np.int64)
+    profile = of_pair[arrays.servers.model[server], accelerator]
+    return np.where(accelerator == EMPTY, UNKNOWN, profile)
+
+
 def total_rate_rps(servers: ServerArrays, tps_replaces_rate: bool) -> FloatArray:
     """Return the rate that each server must carry, shape (servers,); NaN where unknown.
 
@@ -178,7 +200,7 @@ def _profiles(
     model_index: dict[str, int],
     accelerator_index: dict[str, int],
 ) -> ProfileArrays:
-    of_pair = np.full((len(model_index) + 1, len(accelerator_index)), UNKNOWN, dtype=np.int64)
+    of_pair = np.full((len(model_index), len(accelerator_index)), UNKNOWN, dtype=np.int64)
     for index, item in enumerate(items):
         accelerator = accelerator_index.get(item.accelerator)
         if accelerator is not None:

@@ -1,0 +1,278 @@
+"""Fleet to candidate table: what each accelerator would take to carry each server's load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.estimates import table_from_estimates
+from optimizer.fleet_arrays import UNKNOWN, FleetArrays, fleet_arrays, pick, total_rate_rps
+from optimizer.pairs import Pairs, fleet_pairs
+from optimizer.replicas import (
+    ReplicaFigures,
+    Replicas,
+    ReplicaSizes,
+    analyze_replicas,
+    idle_figures,
+    size_replicas,
+)
+from optimizer.table import (
+    ACCEPTED,
+    EMPTY,
+    BoolArray,
+    CandidateTable,
+    FloatArray,
+    IntArray,
+    rejection_code,
+)
+from optimizer.transition import candidate_values
+from stoker.domain.errors import AnalysisUnavailableError
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import Rejection
+from stoker.domain.settings import Analysis, PlanningRules
+
+__all__ = ["TARGET_TOLERANCE", "build_candidates", "table_from_estimates"]
+
+TARGET_TOLERANCE = 1e-6
+"""Relative amount by which a prediction may exceed its target and still counts as keeping it."""
+
+_FURTHER_REPLICAS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Predictions:
+    """Predictions to be filled in, row by row of the table; arrays of shape (rows,)."""
+
+    rejection: IntArray
+    replicas: IntArray
+    max_rate_rps: FloatArray
+    best_ttft_ms: FloatArray
+    best_itl_ms: FloatArray
+    figures: ReplicaFigures
+
+
+def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> CandidateTable:
+    """Return the candidate table of a fleet: every server on every accelerator.
+
+    A server without load and without minimum has one row, the empty allocation. Capacity plays no
+    part here: a candidate may need more cards than there are.
+
+    Args:
+        fleet: What to plan for; its rules decide queue limits, TPS, blocking and bounds.
+        analysis: Performance model behind the predictions.
+
+    Raises:
+        AnalysisUnavailableError: The analysis is not part of this version.
+    """
+    if analysis is not Analysis.REFERENCE:
+        raise AnalysisUnavailableError(
+            f"analysis {analysis.value!r} is not part of this version of Stoker; "
+            f"available: {Analysis.REFERENCE.value!r}"
+        )
+    arrays = fleet_arrays(fleet)
+    pairs = fleet_pairs(arrays, fleet.rules)
+    total_rate = total_rate_rps(arrays.servers, fleet.rules.tps_replaces_rate)
+    count = len(pairs.server)
+    predictions = _Predictions(
+        rejection=pairs.rejection.copy(),
+        replicas=np.zeros(count, dtype=np.int64),
+        max_rate_rps=np.full(count, np.nan),
+        best_ttft_ms=np.full(count, np.nan),
+        best_itl_ms=np.full(count, np.nan),
+        figures=ReplicaFigures.unknown(count),
+    )
+    _predict_empty(pairs, predictions)
+    _predict_idle(arrays, pairs, predictions)
+    _predict_loaded(arrays, pairs, total_rate, fleet.rules, predictions)
+    return _table(arrays, pairs, total_rate, predictions)
+
+
+def _predict_empty(pairs: Pairs, predictions: _Predictions) -> None:
+    """An empty allocation has no replicas; there is nothing that could be late or lost."""
+    rows = pairs.accelerator == EMPTY
+    predictions.max_rate_rps[rows] = 0.0
+    predictions.figures.utilization[rows] = 0.0
+    predictions.figures.blocking[rows] = 0.0
+
+
+def _predict_idle(arrays: FleetArrays, pairs: Pairs, predictions: _Predictions) -> None:
+    """A server without load keeps its minimum of replicas."""
+    rows = np.flatnonzero(pairs.idle & (predictions.rejection == ACCEPTED))
+    figures, rate = idle_figures(arrays, _replicas(pairs, rows))
+    finite = np.isfinite(figures.ttft_ms) & np.isfinite(figures.itl_ms) & np.isfinite(rate)
+    predictions.figures.put(rows, figures)
+    predictions.max_rate_rps[rows] = rate
+    predictions.replicas[rows] = pairs.min_replicas[rows]
+    _reject(predictions, rows, pairs.min_replicas[rows] > pairs.max_replicas[rows])
+    predictions.rejection[rows[~finite]] = rejection_code(Rejection.NUMERIC)
+
+
+def _predict_loaded(
+    arrays: FleetArrays,
+    pairs: Pairs,
+    total_rate: FloatArray,
+    rules: PlanningRules,
+    predictions: _Predictions,
+) -> None:
+    """Size one replica, count the replicas, and predict each at its equal share of the load."""
+    loaded = ~pairs.idle & (pairs.accelerator != EMPTY) & (predictions.rejection == ACCEPTED)
+    rows = np.flatnonzero(loaded)
+    sizes = size_replicas(arrays, _replicas(pairs, rows), rules.max_blocking)
+    predictions.max_rate_rps[rows] = sizes.max_rate_rps
+    predictions.best_ttft_ms[rows] = sizes.best_ttft_ms
+    predictions.best_itl_ms[rows] = sizes.best_itl_ms
+    predictions.rejection[rows] = _sizing_rejections(sizes)
+
+    rows = rows[predictions.rejection[rows] == ACCEPTED]
+    needed = _replicas_needed(
+        total_rate[pairs.server[rows]], predictions.max_rate_rps[rows], pairs.min_replicas[rows]
+    )
+    over = needed > pairs.max_replicas[rows]
+    _reject(predictions, rows, over)
+    rows, needed = rows[~over], needed[~over].astype(np.int64)
+    predictions.replicas[rows] = needed
+    share = total_rate[pairs.server[rows]] / needed
+    predictions.figures.put(rows, analyze_replicas(arrays, _replicas(pairs, rows), share))
+    figures = predictions.figures
+    known = np.isfinite(figures.ttft_ms[rows]) & np.isfinite(figures.itl_ms[rows])
+    predictions.rejection[rows[~known]] = rejection_code(Rejection.NUMERIC)
+    _mend_shares(arrays, pairs, total_rate, rows[known], predictions)
+
+
+def _mend_shares(
+    arrays: FleetArrays,
+    pairs: Pairs,
+    total_rate: FloatArray,
+    rows: IntArray,
+    predictions: _Predictions,
+) -> None:
+    """Add replicas where the equal share breaks a target that the largest rate keeps.
+
+    ITL is not always monotone in the rate (batch limit 1, and where the number of prefill chunks
+    jumps), so that a replica may miss its target at the lower rate of an equal share. The smallest
+    number of replicas that keeps the targets is looked for a little way up; failing that, the pair
+    is rejected.
+    """
+    figures, replicas = predictions.figures, predictions.replicas
+    touched = rows[_breaks_target(arrays, pairs, figures, rows)]
+    pending = touched
+    for _ in range(_FURTHER_REPLICAS):
+        # With one request in service at a time ITL only rises as the rate falls.
+        growing = pending[pairs.max_batch[pending] > 1]
+        if not len(growing):
+            break
+        replicas[growing] += 1
+        share = total_rate[pairs.server[growing]] / replicas[growing]
+        figures.put(growing, analyze_replicas(arrays, _replicas(pairs, growing), share))
+        kept = growing[~_breaks_target(arrays, pairs, figures, growing)]
+        pending = pending[~np.isin(pending, kept)]
+    _reject(predictions, touched, replicas[touched] > pairs.max_replicas[touched])
+    over_ttft = figures.ttft_ms[pending] > _allowed(arrays.servers.ttft_ms, pairs, pending)
+    predictions.best_ttft_ms[pending] = figures.ttft_ms[pending]
+    predictions.best_itl_ms[pending] = figures.itl_ms[pending]
+    predictions.rejection[pending] = np.where(
+        over_ttft,
+        rejection_code(Rejection.TTFT_UNREACHABLE),
+        rejection_code(Rejection.ITL_UNREACHABLE),
+    )
+
+
+def _breaks_target(
+    arrays: FleetArrays, pairs: Pairs, figures: ReplicaFigures, rows: IntArray
+) -> BoolArray:
+    servers = arrays.servers
+    kept = (figures.ttft_ms[rows] <= _allowed(servers.ttft_ms, pairs, rows)) & (
+        figures.itl_ms[rows] <= _allowed(servers.itl_ms, pairs, rows)
+    )
+    return ~kept
+
+
+def _allowed(target_ms: FloatArray, pairs: Pairs, rows: IntArray) -> FloatArray:
+    """Return the largest latency that still counts as keeping the target."""
+    return target_ms[pairs.server[rows]] * (1.0 + TARGET_TOLERANCE)
+
+
+def _replicas_needed(
+    total_rate: FloatArray, max_rate: FloatArray, min_replicas: IntArray
+) -> FloatArray:
+    """Return max(minimum, ceil(total / largest)), as floats because it may be astronomical."""
+    with np.errstate(all="ignore"):
+        needed = np.ceil(total_rate / max_rate)
+    needed = np.where(np.isnan(needed), np.inf, needed)
+    return np.maximum(np.maximum(needed, min_replicas), 1.0)
+
+
+def _sizing_rejections(sizes: ReplicaSizes) -> IntArray:
+    """Return what the sizing found, the most telling reason first."""
+    found = np.isfinite(sizes.max_rate_rps) & (sizes.max_rate_rps > 0)
+    code = np.full(len(found), rejection_code(Rejection.TARGETS_CONFLICT))
+    for reason, applies in (
+        (Rejection.BLOCKING_UNREACHABLE, sizes.blocking_unreachable),
+        (Rejection.TTFT_UNREACHABLE, sizes.ttft_unreachable),
+        (Rejection.ITL_UNREACHABLE, sizes.itl_unreachable),
+        (Rejection.NUMERIC, ~sizes.valid),
+    ):
+        code[applies] = rejection_code(reason)
+    return np.where(found, ACCEPTED, code)
+
+
+def _reject(predictions: _Predictions, rows: IntArray, beyond: BoolArray) -> None:
+    """Reject rows that would need more replicas than allowed."""
+    predictions.rejection[rows[beyond]] = rejection_code(Rejection.REPLICA_BOUND)
+
+
+def _replicas(pairs: Pairs, rows: IntArray) -> Replicas:
+    return Replicas(
+        pairs.server[rows], pairs.profile[rows], pairs.max_batch[rows], pairs.max_queue[rows]
+    )
+
+
+def _table(
+    arrays: FleetArrays, pairs: Pairs, total_rate: FloatArray, predictions: _Predictions
+) -> CandidateTable:
+    accelerators, profiles, servers = arrays.accelerators, arrays.profiles, arrays.servers
+    accepted = predictions.rejection == ACCEPTED
+    replicas = np.where(accepted, predictions.replicas, 0)
+    units = pick(profiles.units, pairs.profile, 0)
+    unit_cost = pick(accelerators.cost_per_hour, pairs.accelerator, 0.0) * units
+    cost = unit_cost * replicas
+    value = candidate_values(
+        servers.transitions,
+        servers.current_replicas,
+        pairs.server,
+        pairs.accelerator,
+        replicas,
+        cost,
+    )
+    figures = predictions.figures
+    return CandidateTable(
+        servers=servers.names,
+        accelerators=accelerators.names,
+        card_types=accelerators.card_types,
+        priority=servers.priority,
+        total_rate_rps=total_rate,
+        row_start=pairs.row_start,
+        server=pairs.server,
+        accelerator=pairs.accelerator,
+        card_type=pick(accelerators.card_type, pairs.accelerator, EMPTY),
+        rejection=predictions.rejection,
+        replicas=replicas,
+        min_replicas=pairs.min_replicas,
+        max_replicas=pairs.max_replicas,
+        max_batch=pairs.max_batch,
+        max_queue=pairs.max_queue,
+        cards_per_replica=pick(accelerators.cards, pairs.accelerator, 0) * units,
+        unit_cost_per_hour=unit_cost,
+        cost_per_hour=np.where(accepted, cost, np.nan),
+        value=np.where(accepted, value, np.nan),
+        ttft_ms=np.where(accepted, figures.ttft_ms, np.nan),
+        itl_ms=np.where(accepted, figures.itl_ms, np.nan),
+        utilization=np.where(accepted, figures.utilization, np.nan),
+        blocking=np.where(accepted, figures.blocking, np.nan),
+        max_rate_rps=predictions.max_rate_rps,
+        estimate=pick(profiles.estimate, pairs.profile, UNKNOWN),
+        best_ttft_ms=predictions.best_ttft_ms,
+        best_itl_ms=predictions.best_itl_ms,
+        transitions=servers.transitions,
+    )

@@ -1,0 +1,148 @@
+"""Every pair of a server and an accelerator, with what is known before any prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.fleet_arrays import UNKNOWN, FleetArrays, pick, profile_of
+from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
+from stoker.domain.plan import Rejection
+from stoker.domain.settings import PlanningRules, QueueRule
+
+_LARGEST_LIMIT = 2**31 - 1
+"""Limits are clipped here: far beyond any engine, and safe in every product that follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows of the candidate table to be; arrays of shape (rows,) unless said otherwise.
+
+    A server that needs nothing has one row, with the accelerator `EMPTY`; any other has a row for
+    each accelerator.
+
+    Attributes:
+        row_start: Rows of server s are ``row_start[s]:row_start[s + 1]``, shape (servers + 1,).
+        server: Index of the server.
+        accelerator: Index of the accelerator, or `EMPTY`.
+        profile: Index of the profile, or `UNKNOWN`.
+        max_batch: Batch limit of a replica.
+        max_queue: Queue limit of a replica.
+        min_replicas: Smallest number of replicas.
+        max_replicas: Largest number of replicas.
+        rejection: Code of what speaks against the pair before any prediction.
+        idle: Whether the server has a minimum of replicas but no load.
+    """
+
+    row_start: IntArray
+    server: IntArray
+    accelerator: IntArray
+    profile: IntArray
+    max_batch: IntArray
+    max_queue: IntArray
+    min_replicas: IntArray
+    max_replicas: IntArray
+    rejection: IntArray
+    idle: BoolArray
+
+
+def fleet_pairs(arrays: FleetArrays, rules: PlanningRules) -> Pairs:
+    """Lay out all pairs of a fleet and reject those that need no prediction to be ruled out."""
+    servers = arrays.servers
+    width = len(arrays.accelerators.names)
+    needs_nothing = servers.zero_load & (servers.min_replicas == 0)
+    count = np.where(needs_nothing, 1, width)
+    row_start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    server = np.repeat(np.arange(len(count), dtype=np.int64), count)
+    column = np.arange(len(server), dtype=np.int64) - row_start[server]
+    accelerator = np.where(needs_nothing[server], EMPTY, column)
+    profile = profile_of(arrays, server, accelerator)
+    max_batch, holds_one = _batch_limits(arrays, server, profile)
+    own_bound = servers.max_replicas[server]
+    low = servers.min_replicas[server]
+    return Pairs(
+        row_start=row_start,
+        server=server,
+        accelerator=accelerator,
+        profile=profile,
+        max_batch=np.where(accelerator == EMPTY, 0, max_batch),
+        max_queue=np.where(
+            accelerator == EMPTY, 0, _queue_limits(arrays, rules, server, profile, max_batch)
+        ),
+        min_replicas=low,
+        max_replicas=np.where(own_bound == UNKNOWN, np.maximum(rules.max_replicas, low), own_bound),
+        rejection=_rejections(arrays, rules, server, accelerator, profile, holds_one),
+        idle=servers.zero_load[server] & (accelerator != EMPTY),
+    )
+
+
+def _batch_limits(
+    arrays: FleetArrays, server: IntArray, profile: IntArray
+) -> tuple[IntArray, BoolArray]:
+    """Return the batch limit of each pair, and whether its memory holds one request.
+
+    The server's own limit decides where it has one. Otherwise the memory that held the profile's
+    largest batch is shared by requests of another length: max(1, floor(batch * tokens / K)).
+    """
+    own = arrays.servers.max_batch[server]
+    tokens = arrays.servers.output_tokens[server]
+    long_enough = tokens > 0
+    held = np.where(
+        long_enough,
+        np.floor(
+            pick(arrays.profiles.batch_tokens, profile, 0.0) / np.where(long_enough, tokens, 1.0)
+        ),
+        pick(arrays.profiles.max_batch, profile, 0),
+    )
+    idle = arrays.servers.zero_load[server]
+    held = np.where(idle, pick(arrays.profiles.max_batch, profile, 0), held)
+    limit = np.clip(held, 1.0, _LARGEST_LIMIT).astype(np.int64)
+    return np.where(own == UNKNOWN, limit, own), (own != UNKNOWN) | (held >= 1.0)
+
+
+def _queue_limits(
+    arrays: FleetArrays,
+    rules: PlanningRules,
+    server: IntArray,
+    profile: IntArray,
+    max_batch: IntArray,
+) -> IntArray:
+    own = arrays.servers.max_queue[server]
+    ten_batches = 10 * np.minimum(max_batch, _LARGEST_LIMIT)
+    match rules.queue_rule:
+        case QueueRule.TEN_BATCHES:
+            return np.where(own == UNKNOWN, ten_batches, own)
+        case QueueRule.REFERENCE:
+            named = np.where(own == UNKNOWN, 0, own)
+            return np.where(pick(arrays.profiles.linear, profile, False), ten_batches, named)
+
+
+def _rejections(
+    arrays: FleetArrays,
+    rules: PlanningRules,
+    server: IntArray,
+    accelerator: IntArray,
+    profile: IntArray,
+    holds_one: BoolArray,
+) -> IntArray:
+    servers, profiles = arrays.servers, arrays.profiles
+    memory_gb = pick(arrays.accelerators.memory_gb, accelerator, np.nan)
+    available_gb = memory_gb * pick(profiles.units, profile, 0)
+    short = pick(profiles.required_memory_gb, profile, np.nan) > available_gb
+    if rules.reject_short_memory:
+        short |= ~holds_one
+    pinned = servers.pinned[server]
+    reasons = (
+        (Rejection.LOAD_UNKNOWN, ~servers.load_known[server]),
+        (Rejection.NO_TARGET, ~servers.has_target[server]),
+        (Rejection.NOT_CURRENT, (pinned != EMPTY) & (pinned != accelerator)),
+        (Rejection.NO_PROFILE, profile == UNKNOWN),
+        (Rejection.ZERO_PARAMETERS, pick(profiles.all_zero, profile, False)),
+        (Rejection.MEMORY, short),
+    )
+    rejection = np.full(len(server), ACCEPTED, dtype=np.int64)
+    for reason, applies in reversed(reasons):
+        rejection[applies] = rejection_code(reason)
+    rejection[accelerator == EMPTY] = ACCEPTED
+    return rejection
