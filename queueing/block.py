@@ -66,10 +66,19 @@ class ReplicaBlock:
         """Return log of 0.001·μ(1), per ms."""
         return self._chain.log_first_rate + float(np.log(SMALLEST_SHARE))
 
-    @property
-    def log_first_rate(self) -> FloatArray:
-        """Return log μ(1), per ms."""
-        return self._chain.log_first_rate
+    def nearness(self, log_rate: FloatArray) -> FloatArray:
+        """Return z = -log(1 - λ/μ(N)) of rates below μ(N): the variable in which to search.
+
+        Waits grow like 1/(1 - λ/μ(N)), so that their logarithm is near a straight line in z; at
+        low rates z is λ/μ(N).
+        """
+        nearness: FloatArray = -np.log(-np.expm1(log_rate - self._chain.log_top_rate))
+        return nearness
+
+    def log_rate_at(self, nearness: FloatArray) -> FloatArray:
+        """Return log λ at z, the inverse of `nearness`."""
+        log_rate: FloatArray = self._chain.log_top_rate + np.log(-np.expm1(-nearness))
+        return log_rate
 
     def at(self, log_rate: FloatArray) -> BlockPoint:
         """Return the figures at log λ (λ per ms).

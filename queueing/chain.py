@@ -19,8 +19,11 @@ import numpy as np
 
 from queueing.arrays import FloatArray, IntArray, RowSelector
 
-BLOCK_ELEMENTS = 1 << 15
-"""Weights in one block: 256 KiB, which stays in a core's cache with its temporaries."""
+BLOCK_ELEMENTS = 1 << 17
+"""Weights in one block: 1 MiB, a core's own cache; smaller ones cost more in calls."""
+
+BLOCK_PADDING = 1 << 13
+"""Weights of padding that cost less than one more block."""
 
 MAX_BATCH_LIMIT = 1 << 16
 """Largest batch limit that is analysed; engines run up to a few thousand sequences."""
@@ -148,15 +151,18 @@ def _geometric(
         return nothing, nothing
     rising = log_ratio > 0.0
     decay = np.abs(log_ratio)
-    # Counted from the heavier end the ratio is at most one: Σ_{j<Q} e^(-decay·j).
-    safe = np.where(decay > 0.0, decay, 1.0)
-    terms = np.where(decay > 0.0, np.expm1(-max_queue * safe) / np.expm1(-safe), max_queue)
-    accepting = np.where(rising, last * np.exp(-decay), full) * terms
+    # Counted from the heavier end the ratio q = e^(-decay) is at most one: Σ_{j<Q} qʲ.
+    safe = np.maximum(decay, 1e-300)
+    ratio = np.exp(-safe)
+    first = -np.expm1(-safe)
+    whole = -np.expm1(-max_queue * safe)
+    accepting = np.where(rising, last * ratio, full) * (whole / first)
 
     count = max_queue + 1.0
     span = count * decay
-    with np.errstate(over="ignore", invalid="ignore"):
-        closed = 1.0 / np.expm1(safe) - count / np.expm1(count * safe)
+    # Mean of j under qʲ, j ≤ Q: q/(1 - q) - (Q + 1)·q^(Q+1)/(1 - q^(Q+1)).
+    power = np.exp(-max_queue * safe)
+    closed = ratio * (1.0 / first - count * power / (whole + power * first))
     # Near ρ = 1 both terms grow without bound and cancel: a series in span takes over.
     b = np.minimum(span, 1.0) ** 2
     a = np.minimum(decay, 1.0) ** 2
@@ -170,14 +176,19 @@ def _geometric(
 def blocks(max_batch: IntArray) -> Iterator[IntArray]:
     """Cut cases into blocks of similar batch limits: yields row numbers, each row once.
 
-    A block holds about `BLOCK_ELEMENTS` weights, at most a quarter of them padding.
+    A block holds about `BLOCK_ELEMENTS` weights. Up to a fifth of them, or `BLOCK_PADDING` where
+    that is more, are padding: few cases share a block though their limits differ.
     """
     order = np.argsort(max_batch, kind="stable").astype(np.int64)
-    ordered = max_batch[order]
+    states = max_batch[order] + 1
     start = 0
     while start < len(order):
-        states = int(ordered[start]) + 1
-        end = start + max(1, BLOCK_ELEMENTS // states)
-        end = min(end, int(np.searchsorted(ordered, states + states // 4 + 2, side="right")))
+        ahead = states[start : start + max(1, BLOCK_ELEMENTS // int(states[start]))]
+        elements = ahead * np.arange(1, len(ahead) + 1)
+        padding = elements - np.cumsum(ahead)
+        fits = (elements <= BLOCK_ELEMENTS) & (padding <= np.maximum(elements // 5, BLOCK_PADDING))
+        fits[0] = True
+        # Both limits hold up to a point and fail beyond it, but for rounding: end at the first.
+        end = start + (len(ahead) if fits.all() else int(np.argmin(fits)))
         yield order[start:end]
         start = end

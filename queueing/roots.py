@@ -28,12 +28,13 @@ def last_not_positive(
 
     Method of Chandrupatla (1997): inverse quadratic interpolation where the last three points
     show that it is safe, bisection elsewhere. A function leaves the search as soon as a value is
-    within ``close_enough`` of zero (then that point is returned, on whichever side) or its bracket
-    is 1e-12 wide (then the end that is not positive is, also where the function jumps).
+    within ``close_enough`` of zero (then that point is returned, on whichever side), or when its
+    bracket is narrower than 1e-12 of the point (then its end that is not positive is returned,
+    also where the function jumps).
 
     Args:
         evaluate: the functions.
-        low: lower ends of the brackets.
+        low: lower ends of the brackets, positive.
         high: upper ends.
         value_low: values at the lower ends, not positive.
         value_high: values at the upper ends, positive.
@@ -56,12 +57,12 @@ def last_not_positive(
         a, fa = x, fx
         close = np.abs(fx) <= close_enough
         good[rows] = np.where(close | (fx <= 0.0), x, np.where(fb <= 0.0, b, good[rows]))
-        width = np.abs(b - a)
-        going = ~close & (width > _NARROWEST)
+        width, narrowest = np.abs(b - a), _NARROWEST * np.maximum(a, b)
+        going = ~close & (width > narrowest)
         rows = rows[going]
-        a, b, c, width = a[going], b[going], c[going], width[going]
+        a, b, c = a[going], b[going], c[going]
         fa, fb, fc = fa[going], fb[going], fc[going]
-        step = _next_step(a, b, c, fa, fb, fc, 0.5 * _NARROWEST / width)
+        step = _next_step(a, b, c, fa, fb, fc, (0.5 * narrowest / width)[going])
     return good
 
 

@@ -66,16 +66,19 @@ def largest_rate_below(
     rows = np.flatnonzero(np.isfinite(good))
     found_block, found_ceilings = block.take(rows), ceilings.take(rows)
 
-    def itl_excess(active: IntArray, log_rate: FloatArray) -> FloatArray:
-        return found_ceilings.take(active).itl_excess(found_block.take(active).at(log_rate))
+    def itl_excess(active: IntArray, nearness: FloatArray) -> FloatArray:
+        part = found_block.take(active)
+        return found_ceilings.take(active).itl_excess(part.at(part.log_rate_at(nearness)))
 
-    good[rows] = last_not_positive(
-        itl_excess,
-        good[rows],
-        above[rows],
-        good_excess[rows],
-        above_excess[rows],
-        close_enough=0.5 * KEPT_WITHIN,
+    good[rows] = found_block.log_rate_at(
+        last_not_positive(
+            itl_excess,
+            found_block.nearness(good[rows]),
+            found_block.nearness(above[rows]),
+            good_excess[rows],
+            above_excess[rows],
+            close_enough=0.5 * KEPT_WITHIN,
+        )
     )
     return SawtoothAnswer(log_rate=good, best_itl_ms=best, reachable=reachable)
 
@@ -122,18 +125,21 @@ def _jump_rates(block: ReplicaBlock, log_low: FloatArray, log_high: FloatArray) 
 
         def surplus(
             active: IntArray,
-            log_rate: FloatArray,
+            nearness: FloatArray,
             selected: ReplicaBlock = selected,
             edge: FloatArray = edge,
         ) -> FloatArray:
-            return selected.take(active).at(log_rate).means.mean_in_service - edge[active]
+            part = selected.take(active)
+            return part.at(part.log_rate_at(nearness)).means.mean_in_service - edge[active]
 
-        rates[jump, rows] = last_not_positive(
-            surplus,
-            log_low[rows],
-            log_high[rows],
-            low[rows] - edge,
-            high[rows] - edge,
-            close_enough=1e-12,
+        rates[jump, rows] = selected.log_rate_at(
+            last_not_positive(
+                surplus,
+                selected.nearness(log_low[rows]),
+                selected.nearness(log_high[rows]),
+                low[rows] - edge,
+                high[rows] - edge,
+                close_enough=1e-12,
+            )
         )
     return rates

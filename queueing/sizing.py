@@ -189,22 +189,25 @@ def _lower(
     active_ceilings = together.take(active_rows)
     current = np.arange(len(kept))
 
-    def excess(active: IntArray, log_rate: FloatArray) -> FloatArray:
+    def excess(active: IntArray, nearness: FloatArray) -> FloatArray:
         # The search only ever narrows: drop finished cases once they are a good part of the block.
         nonlocal active_block, active_ceilings, current
         if len(active) < len(current):
             keep = np.searchsorted(current, active)
             active_block, active_ceilings = active_block.take(keep), active_ceilings.take(keep)
             current = active
-        return active_ceilings.excess(active_block.at(log_rate))
+        return active_ceilings.excess(active_block.at(active_block.log_rate_at(nearness)))
 
-    found.log_rate[active_rows] = last_not_positive(
-        excess,
-        low[active_rows],
-        high[active_rows],
-        low_excess[kept],
-        high_excess[active_rows],
-        close_enough=0.5 * KEPT_WITHIN,
+    searched = active_block
+    found.log_rate[active_rows] = searched.log_rate_at(
+        last_not_positive(
+            excess,
+            searched.nearness(low[active_rows]),
+            searched.nearness(high[active_rows]),
+            low_excess[kept],
+            high_excess[active_rows],
+            close_enough=0.5 * KEPT_WITHIN,
+        )
     )
 
 
