@@ -57,7 +57,7 @@ lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newe
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build --group dev -c requirements/run.lock -o requirements/dev.lock
 
 clean: ## Remove the environment and everything generated
-	rm -rf $(VENV) build dist plots .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist plots demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # The environment, in three steps, each repeated only when its inputs change.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = frozenset({"build", "dist", "plots", "__pycache__"})
+GENERATED = frozenset({ROOT / name for name in ("build", "dist", "plots", "demo-output")})
 
 # Put together from halves, so that this file passes its own check.
 REGISTRIES = "|".join(["py" + r"pi\.", "python" + r"hosted\.", "npm" + r"js\.", "crates" + r"\.io"])
@@ -19,7 +19,8 @@ def text_files(folder: Path = ROOT) -> Iterator[Path]:
     """Files of the checkout, environments, caches, binary and generated files left out."""
     for path in sorted(folder.iterdir()):
         hidden = path.name.startswith(".") and path.name not in {".ci", ".gitignore"}
-        if hidden or path.name in GENERATED or (path / "pyvenv.cfg").exists():
+        foreign = path in GENERATED or path.name == "__pycache__" or (path / "pyvenv.cfg").exists()
+        if hidden or foreign:
             continue
         if path.is_dir():
             yield from text_files(path)
