@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from stoker.domain.plan import Plan, PlanStatus
+if TYPE_CHECKING:
+    from stoker.domain.plan import Plan
 
 
 class ExitCode(IntEnum):
@@ -20,6 +22,8 @@ class ExitCode(IntEnum):
 
 def exit_code(plan: Plan) -> ExitCode:
     """Return the exit code that a plan calls for."""
+    from stoker.domain.plan import PlanStatus
+
     if plan.status is PlanStatus.TIME_LIMIT:
         return ExitCode.TIME_LIMIT
     if plan.status is PlanStatus.INFEASIBLE or plan.unplaced:

@@ -85,7 +85,9 @@ def mixed_fleet() -> Fleet:
             Accelerator("L4", "L4", 1, 0.3),
         ),
         capacity=(Capacity("A100", 8), Capacity("L4", 40)),
-        profiles=(ModelProfile("llama_70b", "2xA100", 1, 32, 1024, TokenWorkParameters(8, 0.1, 0)),),
+        profiles=(
+            ModelProfile("llama_70b", "2xA100", 1, 32, 1024, TokenWorkParameters(8, 0.1, 0)),
+        ),
         service_classes=(
             ServiceClass("Premium", 1, (target,)),
             ServiceClass("Bronze", 10, (target,)),
@@ -130,7 +132,9 @@ def mixed_plan(**changes: object) -> Plan:
             ),
         ),
         "unplaced": (
-            Unplaced("Bronze-best", UnplacedReason.CAPACITY, "2 of 3 replicas fit.", "4 more A100."),
+            Unplaced(
+                "Bronze-best", UnplacedReason.CAPACITY, "2 of 3 replicas fit.", "4 more A100."
+            ),
             Unplaced("Bronze-out", UnplacedReason.CAPACITY, "No card is left.", "Add 6 A100."),
             Unplaced(
                 "Bronze-never",

@@ -1,0 +1,91 @@
+"""The command `stoker`: all commands put together, and the entry point."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from stoker.cli import (
+    catalogue,
+    convert,
+    demo,
+    replica,
+    schema,
+    serve,
+    solve,
+    validate,
+    version,
+)
+from stoker.cli.exits import ExitCode
+from stoker.cli.group import StokerGroup
+
+_HELP = """Plan LLM inference fleets: accelerators, replicas and batch limits that keep latency
+targets at least cost."""
+
+_EPILOG = """**Exit codes**
+
+* 0: done
+* 2: bad input
+* 3: infeasible, or a server is not served in full
+* 4: the time limit passed before any plan was found
+"""
+
+app = typer.Typer(
+    cls=StokerGroup,
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and end.",
+            callback=version.version_flag,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+app.command(epilog=solve.EPILOG)(solve.solve)
+app.add_typer(replica.app, name="replica")
+app.command(epilog=validate.EPILOG)(validate.validate)
+app.command(epilog=convert.EPILOG)(convert.convert)
+app.command(epilog=schema.EPILOG)(schema.schema)
+app.command(epilog=catalogue.EPILOG)(catalogue.catalogue)
+app.command(epilog=serve.EPILOG)(serve.serve)
+app.command(epilog=demo.EPILOG)(demo.demo)
+app.command(epilog=version.EPILOG)(version.version)
+
+
+def main() -> None:
+    """Run the command line; a reader that closed the pipe ends it quietly."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without × shows ? in its place
+    try:
+        try:
+            app(prog_name="stoker")
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    main()

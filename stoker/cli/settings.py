@@ -1,0 +1,74 @@
+"""Flags of `stoker solve` over the fleet's own optimizer settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
+
+
+@dataclass(frozen=True, slots=True)
+class SolveFlags:
+    """What the command line says about planning; None where it says nothing.
+
+    Attributes are those of `stoker.domain.settings.OptimizerSettings`.
+    """
+
+    unlimited: bool | None = None
+    solver: SolverKind | None = None
+    heterogeneous: bool | None = None
+    saturation_policy: SaturationPolicy | None = None
+    delayed_best_effort: bool | None = None
+    backend: str | None = None
+    time_limit_s: float | None = None
+    relative_gap: float | None = None
+    analysis: Analysis | None = None
+
+
+def chosen_settings(flags: SolveFlags, own: OptimizerSettings) -> OptimizerSettings:
+    """Return the fleet's own settings with the flags that were given in their place.
+
+    With neither, the solver is MILP and the analysis the reference's.
+    """
+    given = {
+        field.name: getattr(flags, field.name)
+        for field in fields(SolveFlags)
+        if getattr(flags, field.name) is not None
+    }
+    settings = replace(own, **given)
+    return replace(
+        settings,
+        solver=settings.solver or SolverKind.MILP,
+        analysis=settings.analysis or Analysis.REFERENCE,
+    )
+
+
+def idle_flags(flags: SolveFlags, settings: OptimizerSettings) -> Iterator[str]:
+    """Yield a remark on each flag that was given and changes nothing."""
+    if settings.unlimited:
+        source = "--unlimited" if flags.unlimited else "the fleet's own setting `unlimited`"
+        advice = "" if flags.unlimited else " (add --no-unlimited)"
+        for option, value in _limited_only(flags):
+            if value:
+                yield f"{option} has no effect with {source}{advice}"
+    elif settings.solver is SolverKind.GREEDY:
+        source = "--solver greedy" if flags.solver else "the fleet's own solver, greedy"
+        advice = "" if flags.solver else " (add --solver milp)"
+        for option, value in _milp_only(flags):
+            if value:
+                yield f"{option} has no effect with {source}{advice}"
+
+
+def _milp_only(flags: SolveFlags) -> Iterator[tuple[str, object]]:
+    yield "--heterogeneous", flags.heterogeneous
+    yield "--backend", flags.backend
+    yield "--gap", flags.relative_gap is not None
+    yield "--time-limit", flags.time_limit_s
+
+
+def _limited_only(flags: SolveFlags) -> Iterator[tuple[str, object]]:
+    yield "--solver", flags.solver
+    yield "--saturation-policy", flags.saturation_policy
+    yield "--delayed-best-effort", flags.delayed_best_effort
+    yield from _milp_only(flags)

@@ -1,0 +1,277 @@
+"""`stoker solve`: plan a fleet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stoker.cli.capacity import scale_capacity
+from stoker.cli.exits import exit_code
+from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
+from stoker.cli.output import (
+    check_output_directory,
+    check_output_file,
+    json_text,
+    plain_text,
+    progress,
+    show_notes,
+    terminal,
+    write_text,
+)
+from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags
+from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
+
+if TYPE_CHECKING:
+    from stoker.domain.fleet import Fleet
+    from stoker.domain.plan import Plan
+
+_PLACEMENT = "How to plan (what is not given is as the fleet's own settings say)"
+_SATURATION = "When the cards do not suffice (likewise)"
+_INPUT = "What to plan from"
+
+
+class PlanFormat(StrEnum):
+    """Formats of a plan."""
+
+    TABLE = "table"
+    JSON = "json"
+    INFERNO = "inferno"
+    CSV = "csv"
+
+
+EPILOG = (
+    examples(
+        "stoker solve large",
+        "stoker solve large --capacity-scale 0.5 --saturation-policy PriorityRoundRobin",
+        "stoker solve small --heterogeneous --format json --output plan.json",
+        "stoker solve small --unlimited --format csv",
+        "stoker solve fleet.yaml --solver greedy --plots plots/",
+    )
+    + """
+
+**JSON**
+
+`{"status", "objective", "bound", "gap", "cost_per_hour", "currency", "allocations": {server:
+{"accelerator", "replicas", "max_batch", "cost_per_hour", "ttft_ms", "itl_ms", "utilization",
+"blocking", "max_rate_rps", ...}}, "unplaced": {server: {"reason", "detail", "remedy"}}, "usage":
+{type: {"used", "available"}}, "timings_ms": {...}}`; an allocation over several accelerators
+lists its parts under `"mix"`. `null` means not known.
+
+**Exit codes**
+
+0: every server is served in full. 2: bad input. 3: infeasible, or a server is not served in
+full; the plan is printed all the same. 4: the time limit passed before any plan was found."""
+)
+
+
+def solve(
+    fleet: FleetArgument,
+    unlimited: Annotated[
+        bool | None,
+        typer.Option(
+            "--unlimited/--no-unlimited",
+            help="Ignore how many cards there are.",
+            show_default=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    solver: Annotated[
+        SolverKind | None,
+        typer.Option(
+            metavar="SOLVER",
+            help="`milp` (default) or `greedy`: how to plan within the cards there are.",
+            show_default=False,
+            case_sensitive=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Library for the MILP: `highs` (default) or `cbc`, which are there, or any "
+            "other installed solver by its PuLP name.",
+            show_default=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    heterogeneous: Annotated[
+        bool | None,
+        typer.Option(
+            "--heterogeneous/--no-heterogeneous",
+            help="Let a server mix accelerators (MILP only).",
+            show_default=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    saturation_policy: Annotated[
+        SaturationPolicy | None,
+        typer.Option(
+            metavar="P",
+            help="Who gets the cards left over when not every server can be served in full: "
+            "`None` (default), `PriorityExhaustive`, `PriorityRoundRobin` or `RoundRobin`.",
+            show_default=False,
+            case_sensitive=False,
+            rich_help_panel=_SATURATION,
+        ),
+    ] = None,
+    delayed_best_effort: Annotated[
+        bool | None,
+        typer.Option(
+            "--delayed-best-effort/--no-delayed-best-effort",
+            metavar=" ",
+            help="Give out the cards left over after all priorities, not after each.",
+            show_default=False,
+            rich_help_panel=_SATURATION,
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            help="Stop solving after this time, with the best plan found (default: no limit).",
+            callback=positive,
+            show_default=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    gap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="G",
+            help="Relative gap at which a plan counts as optimal (default 1e-6).",
+            callback=not_negative,
+            show_default=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    analysis: Annotated[
+        Analysis | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Performance model behind the predictions: `reference` (default); `full` is "
+            "not in this version.",
+            show_default=False,
+            case_sensitive=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
+    capacity_scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="F",
+            help="Multiply all card counts; the results are rounded down.",
+            callback=not_negative,
+            show_default=False,
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Plan from a table of somebody else's predictions (JSON) in place of Stoker's.",
+            show_default=False,
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    output_format: Annotated[
+        PlanFormat,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="`table`, `json`, `csv` or `inferno`, the reference optimizer's JSON.",
+            case_sensitive=False,
+        ),
+    ] = PlanFormat.TABLE,
+    output: OutputOption = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Draw the plan into this directory.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Plan a fleet: which accelerator, how many replicas, what batch limit, at what cost.
+
+    The plan keeps every server's latency targets at the least cost; where the cards do not
+    suffice, servers of higher priority are served first.
+    """
+    check_output_file(output)
+    check_output_directory(plots, "--plots")
+    flags = SolveFlags(
+        unlimited=unlimited,
+        solver=solver,
+        heterogeneous=heterogeneous,
+        saturation_policy=saturation_policy,
+        delayed_best_effort=delayed_best_effort,
+        backend=backend,
+        time_limit_s=time_limit,
+        relative_gap=gap,
+        analysis=analysis,
+    )
+    planned, plan = _plan(fleet, flags, capacity_scale, candidates)
+    _write(planned, plan, output_format, output)
+    if plots is not None:
+        _draw(planned, plan, plots)
+    raise typer.Exit(exit_code(plan))
+
+
+def _plan(
+    source: str, flags: SolveFlags, capacity_scale: float | None, candidates: Path | None
+) -> tuple[Fleet, Plan]:
+    from data.candidates_file import read_candidates
+    from data.fleets import read_fleet
+    from optimizer.planner import plan_fleet
+
+    fleet = read_fleet(source)
+    if not fleet.name:
+        fleet = replace(fleet, name=Path(source).stem or source)
+    settings = chosen_settings(flags, fleet.settings)
+    show_notes(idle_flags(flags, settings))
+    if capacity_scale is not None:
+        if settings.unlimited:
+            show_notes(["--capacity-scale has no effect on an unlimited plan"])
+        fleet = scale_capacity(fleet, capacity_scale)
+    estimates = None if candidates is None else read_candidates(candidates)
+    with progress(f"Planning {len(fleet.servers)} servers"):
+        return fleet, plan_fleet(fleet, settings, estimates=estimates)
+
+
+def _write(fleet: Fleet, plan: Plan, output_format: PlanFormat, output: Path | None) -> None:
+    if output_format is PlanFormat.TABLE:
+        _write_report(fleet, plan, output)
+        return
+    from data.plan_format import plan_to_csv, plan_to_document, plan_to_inferno
+
+    if output_format is PlanFormat.JSON:
+        text = json_text(plan_to_document(plan))
+    elif output_format is PlanFormat.INFERNO:
+        text = json_text(plan_to_inferno(plan, fleet))
+    else:
+        text = plan_to_csv(plan)
+    write_text(text, output)
+
+
+def _write_report(fleet: Fleet, plan: Plan, output: Path | None) -> None:
+    from stoker.cli.render_plan import plan_report
+
+    console = terminal() if output is None else None
+    if console is None:
+        write_text(plain_text(*plan_report(fleet, plan)), output)
+    else:
+        console.print(plan_report(fleet, plan, console.width).renderable)
+
+
+def _draw(fleet: Fleet, plan: Plan, directory: Path) -> None:
+    from stoker.cli.plots import write_plan_plots
+
+    with progress("Drawing"):
+        written = write_plan_plots(fleet, plan, directory)
+    show_notes(f"wrote {path}" for path in written)

@@ -1,0 +1,72 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from stoker.cli.output import check_output_directory, check_output_file, json_text, write_text
+from stoker.domain.errors import InvalidInputError
+
+
+def test_json_refuses_what_json_cannot_say():
+    assert json_text({"a": 1.5}) == '{\n  "a": 1.5\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        json_text({"a": float("nan")})
+
+
+def test_a_file_appears_whole_and_nothing_is_left_beside_it(tmp_path):
+    path = tmp_path / "plan.txt"
+    write_text("one\n", path)
+    write_text("zwei: ü\n", path)
+    assert path.read_text(encoding="utf-8") == "zwei: ü\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "plan.txt"
+    write_text("old\n", path)
+    with pytest.raises(UnicodeEncodeError):
+        write_text("\ud800", path)
+    assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text("x", tmp_path / "new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+    (tmp_path / "new").chmod(0o604)
+    write_text("y", tmp_path / "new")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
+
+
+def test_a_link_is_followed_not_replaced(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_text("new", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_a_device_is_written_directly():
+    device = Path(os.devnull)
+    write_text("gone", device)
+    assert device.is_char_device()
+
+
+def test_output_paths_are_refused_with_a_reason(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, words in (
+        (tmp_path, "is a directory"),
+        (tmp_path / "missing" / "plan.txt", "is not an existing directory"),
+    ):
+        with pytest.raises(InvalidInputError, match=words):
+            check_output_file(path)
+    with pytest.raises(InvalidInputError, match="is a file, not a directory"):
+        check_output_directory(tmp_path / "file" / "plots", "--plots")
+    check_output_file(tmp_path / "plan.txt")
+    check_output_file(None)
+    check_output_directory(tmp_path / "a" / "b", "--plots")

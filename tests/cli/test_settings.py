@@ -1,0 +1,115 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stoker.cli.capacity import scale_capacity
+from stoker.cli.exits import ExitCode, exit_code
+from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags
+from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.plan import PlanStatus
+from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
+from tests.support.plans import mixed_plan
+
+
+def test_without_flags_and_settings_the_solver_is_milp():
+    settings = chosen_settings(SolveFlags(), OptimizerSettings())
+    assert settings.solver is SolverKind.MILP
+    assert settings.analysis is Analysis.REFERENCE
+
+
+def test_the_document_decides_what_no_flag_says():
+    own = OptimizerSettings(
+        unlimited=True,
+        solver=SolverKind.GREEDY,
+        heterogeneous=True,
+        saturation_policy=SaturationPolicy.ROUND_ROBIN,
+        delayed_best_effort=True,
+        backend="cbc",
+        time_limit_s=3.0,
+        relative_gap=0.5,
+        analysis=Analysis.REFERENCE,
+    )
+    assert chosen_settings(SolveFlags(), own) == own
+
+
+def test_flags_win_also_where_they_say_no():
+    own = OptimizerSettings(unlimited=True, heterogeneous=True, solver=SolverKind.GREEDY)
+    flags = SolveFlags(unlimited=False, heterogeneous=False, solver=SolverKind.MILP)
+    settings = chosen_settings(flags, own)
+    assert (settings.unlimited, settings.heterogeneous) == (False, False)
+    assert settings.solver is SolverKind.MILP
+
+
+@pytest.mark.parametrize(
+    ("flags", "own", "remarks"),
+    [
+        (SolveFlags(solver=SolverKind.MILP), OptimizerSettings(), []),
+        (
+            SolveFlags(unlimited=True, solver=SolverKind.MILP),
+            OptimizerSettings(),
+            ["--solver has no effect with --unlimited"],
+        ),
+        (
+            SolveFlags(solver=SolverKind.MILP),
+            OptimizerSettings(unlimited=True),
+            [
+                "--solver has no effect with the fleet's own setting `unlimited` "
+                "(add --no-unlimited)"
+            ],
+        ),
+        (
+            SolveFlags(heterogeneous=True, relative_gap=0.0),
+            OptimizerSettings(solver=SolverKind.GREEDY),
+            [
+                "--heterogeneous has no effect with the fleet's own solver, greedy "
+                "(add --solver milp)",
+                "--gap has no effect with the fleet's own solver, greedy (add --solver milp)",
+            ],
+        ),
+    ],
+)
+def test_flags_that_change_nothing_are_remarked(flags, own, remarks):
+    assert list(idle_flags(flags, chosen_settings(flags, own))) == remarks
+
+
+def fleet_of(*counts):
+    capacity = tuple(Capacity(f"T{i}", count) for i, count in enumerate(counts))
+    return Fleet("USD", (), capacity, (), (), ())
+
+
+def scaled(factor, *counts):
+    return [capacity.count for capacity in scale_capacity(fleet_of(*counts), factor).capacity]
+
+
+def test_scaled_counts_are_rounded_down_in_decimal():
+    assert scaled(0.1, 256, 192, 1024) == [25, 19, 102]
+    assert scaled(0.7, 10, 100) == [7, 70]
+    assert scaled(0, 5) == [0]
+    assert scaled(2.5, 3) == [7]
+
+
+@given(st.integers(0, 10**9), st.floats(0, 1e3, allow_nan=False))
+def test_scaled_counts_never_exceed_the_product(count, factor):
+    (result,) = scaled(factor, count)
+    assert result <= count * factor * (1 + 1e-12) < result + 1 + count * factor * 1e-11 + 1e-9
+    assert result == math.floor(result)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"status": PlanStatus.OPTIMAL, "unplaced": ()}, ExitCode.DONE),
+        ({"status": PlanStatus.FEASIBLE, "unplaced": ()}, ExitCode.DONE),
+        ({"status": PlanStatus.OPTIMAL}, ExitCode.NOT_SERVED),
+        ({"status": PlanStatus.INFEASIBLE, "unplaced": ()}, ExitCode.NOT_SERVED),
+        ({"status": PlanStatus.TIME_LIMIT}, ExitCode.TIME_LIMIT),
+    ],
+)
+def test_exit_codes_of_plans(changes, code):
+    assert exit_code(mixed_plan(**changes)) is code
+
+
+def test_exit_codes_are_those_documented():
+    assert [int(code) for code in ExitCode] == [0, 2, 3, 4]
