@@ -45,6 +45,13 @@ LARGEST_WEIGHT = 1e7
 """Ratio between the weights of the highest and the lowest class, at most: beyond it a solver's
 tolerances would drown the lowest classes."""
 
+TIE_NODES = 1000
+"""Nodes spent on the tie-break by cards; within it nearly all ties are settled for good."""
+
+TIE_SERVERS = 200
+"""Largest fleet whose ties of value are broken by cards: above it they hardly ever occur, and
+the tie-break would cost as much as the plan."""
+
 _COUNT_TOLERANCE = 1e-6
 _VALUE_TOLERANCE = 1e-9
 
@@ -81,6 +88,7 @@ class _Session:
         *,
         gap: float = 0.0,
         relaxed: bool = False,
+        max_nodes: int | None = None,
     ) -> SolveResult:
         """Solve with the time that is left, in a scale that the solver's tolerances suit."""
         left = None if self.deadline is None else self.deadline - self.clock()
@@ -89,7 +97,7 @@ class _Session:
         largest = float(np.max(np.abs(cost), initial=0.0))
         scale = 1e3 / largest if largest > 0 else 1.0
         model: LinearModel = self.form.model(cost * scale, rows)
-        limits = SolveLimits(relative_gap=gap, time_limit_s=left)
+        limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
         result = solve(model, self.backend, limits, relaxed=relaxed, clock=self.clock)
         if result.x is None:
             return result
@@ -300,10 +308,11 @@ def _finish(
 ) -> Outcome:
     """Break ties of value by cards where that was proven, and state what is known."""
     x, value = result.x, result.objective
+    notes: tuple[str, ...] = ()
     if x is None or value is None:
         return _out_of_time(session)
     if rows is not None and result.status is SolveStatus.OPTIMAL and method == "milp-exact":
-        x = _fewest_cards(session, x, value, rows)
+        x, notes = _fewest_cards(session, x, value, rows)
         value = float(session.form.value @ x)
     bound = None if result.bound is None else min(result.bound, value)
     gap = None if bound is None else (value - bound) / max(abs(value), _VALUE_TOLERANCE)
@@ -321,24 +330,29 @@ def _finish(
             for group, count, limit in zip(session.groups, counts, bounds, strict=True)
         ),
         method=method,
+        notes=notes,
     )
 
 
 def _fewest_cards(
     session: _Session, x: FloatArray, value: float, rows: tuple[ExtraRow, ...]
-) -> FloatArray:
-    """Return a solution of the same value with the fewest cards; x itself if none is better."""
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return a solution of the same value with the fewest cards, and a note if unproven."""
     form = session.form
-    if len(session.table.servers) > 200:
-        return x  # A tie-break is not worth a second long solve.
+    if len(session.table.servers) > TIE_SERVERS:
+        return x, ()
     priced = np.flatnonzero(form.value)
     slack = _VALUE_TOLERANCE * max(abs(value), 1.0)
     same = ExtraRow(priced, form.value[priced], -np.inf, value + slack)
-    result = session.run(form.cards.astype(float), (*rows, same))
+    result = session.run(form.cards.astype(float), (*rows, same), max_nodes=TIE_NODES)
+    notes: tuple[str, ...] = ()
+    if result.status is not SolveStatus.OPTIMAL:
+        notes = ("another plan of the same value may use fewer cards: the search was cut short",)
     if result.x is None:
-        return x
+        return x, notes
     better = float(form.cards @ result.x) < float(form.cards @ x)
-    return result.x if better and float(form.value @ result.x) <= value + slack else x
+    kept = float(form.value @ result.x) <= value + slack
+    return (result.x if better and kept else x), notes
 
 
 def _placement(session: _Session, x: FloatArray) -> Placement:

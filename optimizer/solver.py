@@ -38,6 +38,8 @@ _ALIASES = {
 }
 _FEASIBILITY_TOLERANCE = 1e-9
 """Of rows and of integrality; the coefficients of our models are of order one."""
+_HIGHS_FEASIBLE_POINT = 2
+"""HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
 
 
 class SolveStatus(StrEnum):
@@ -85,10 +87,13 @@ class SolveLimits:
     Attributes:
         relative_gap: Relative gap at which the solver may stop.
         time_limit_s: Wall-clock limit in seconds; None for none.
+        max_nodes: Largest number of branch-and-bound nodes; None for no limit. Unlike time, it
+            gives the same answer on every machine. Solvers other than HiGHS and CBC ignore it.
     """
 
     relative_gap: float = 0.0
     time_limit_s: float | None = None
+    max_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +229,23 @@ def _build(model: LinearModel, relaxed: bool) -> tuple[Any, list[Any]]:
     return problem, variables
 
 
+class _Highs(pulp.HiGHS):  # type: ignore[misc]  # PuLP ships no types
+    """PuLP's HiGHS, taught the end at a node limit, which PuLP does not know."""
+
+    def findSolutionValues(self, lp: Any) -> tuple[int, int]:  # noqa: N802 (PuLP's name)
+        try:
+            return super().findSolutionValues(lp)  # type: ignore[no-any-return]
+        except KeyError:
+            found = int(lp.solverModel.getInfo().primal_solution_status) == _HIGHS_FEASIBLE_POINT
+            if found:
+                return pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible
+            return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
+
+
 def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
     """Return a configured PuLP solver: one thread and fixed tolerances, for equal answers."""
     if backend == HIGHS:
-        return pulp.HiGHS(
+        return _Highs(
             msg=False,
             threads=1,
             gapRel=limits.relative_gap,
@@ -236,6 +254,7 @@ def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
             mip_feasibility_tolerance=_FEASIBILITY_TOLERANCE,
             primal_feasibility_tolerance=_FEASIBILITY_TOLERANCE,
             random_seed=0,
+            **({} if limits.max_nodes is None else {"mip_max_nodes": limits.max_nodes}),
         )
     if backend == CBC:
         return pulp.PULP_CBC_CMD(
@@ -245,6 +264,7 @@ def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
             gapAbs=0.0,
             timeLimit=limits.time_limit_s,
             logPath=str(log),
+            maxNodes=limits.max_nodes,
             options=["primalTolerance 1e-9", "integerTolerance 1e-9"],
         )
     arguments: dict[str, Any] = {"msg": False, "gapRel": limits.relative_gap}
