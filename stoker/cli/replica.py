@@ -1,0 +1,178 @@
+"""`stoker replica`: questions about one replica, a case a line, an answer a line."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from stoker.cli.exits import ExitCode
+from stoker.cli.group import StokerGroup
+from stoker.cli.output import TextFormat, show, show_notes, write_text
+from stoker.domain.errors import AnalysisUnavailableError, InvalidInputError
+from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
+from stoker.domain.settings import Analysis
+
+if TYPE_CHECKING:
+    from data.replica_lines import AnswerDocument
+
+CHUNK_LINES = 2000
+"""Lines that are read, answered together and written before the next ones are read."""
+
+app = typer.Typer(
+    cls=StokerGroup,
+    no_args_is_help=True,
+    help="Ask about single replicas: one JSON case a line in, one JSON answer a line out.",
+)
+
+_File = Annotated[
+    str,
+    typer.Argument(metavar="FILE.jsonl|-", help="Cases, one JSON object a line; - for stdin."),
+]
+_AnalysisOption = Annotated[
+    Analysis, typer.Option("--analysis", help="Performance model behind the answers.")
+]
+_FormatOption = Annotated[
+    TextFormat,
+    typer.Option("--format", help="json: one answer a line; table: for people, all at once."),
+]
+
+
+@app.command()
+def solve(
+    file: _File,
+    analysis: _AnalysisOption = Analysis.REFERENCE,
+    output_format: _FormatOption = TextFormat.JSON,
+) -> None:
+    """Latencies and throughput of each replica at its arrival rate (RPS)."""
+    _run(ReplicaQuestion.SOLVE, file, analysis, output_format)
+
+
+@app.command()
+def target(
+    file: _File,
+    analysis: _AnalysisOption = Analysis.REFERENCE,
+    output_format: _FormatOption = TextFormat.JSON,
+) -> None:
+    """Largest arrival rate at which each replica keeps its TTFT and ITL targets."""
+    _run(ReplicaQuestion.TARGET, file, analysis, output_format)
+
+
+@app.command()
+def concurrency(
+    file: _File,
+    analysis: _AnalysisOption = Analysis.REFERENCE,
+    output_format: _FormatOption = TextFormat.JSON,
+) -> None:
+    """Smallest batch limit that carries near-peak throughput within the targets."""
+    _run(ReplicaQuestion.CONCURRENCY, file, analysis, output_format)
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredLine:
+    """The answer to one input line, with the number of that line from 1."""
+
+    number: int
+    document: AnswerDocument
+
+    @property
+    def status(self) -> AnswerStatus:
+        """How far the question could be answered."""
+        return AnswerStatus(str(self.document["status"]))
+
+
+def answer_lines(
+    lines: Iterable[bytes], question: ReplicaQuestion, *, chunk_lines: int = CHUNK_LINES
+) -> Iterator[list[AnsweredLine]]:
+    """Answer the lines of a file, chunk by chunk, each chunk in one array computation.
+
+    Args:
+        lines: The lines in UTF-8; blank ones get no answer.
+        question: What is asked of every case.
+        chunk_lines: Lines read before their answers are handed on.
+
+    Yields:
+        The answers to each chunk, in the order of its lines.
+    """
+    numbered = enumerate(lines, start=1)
+    while chunk := list(islice(numbered, chunk_lines)):
+        yield _answer_chunk(chunk, question)
+
+
+def _answer_chunk(chunk: list[tuple[int, bytes]], question: ReplicaQuestion) -> list[AnsweredLine]:
+    from data.replica_lines import answer_document, parse_line, problem_document
+    from optimizer.replica_questions import answer_many
+
+    documents: dict[int, AnswerDocument] = {}
+    cases: dict[int, ReplicaCase] = {}
+    for number, line in chunk:
+        try:
+            case = parse_line(line, question)
+        except InvalidInputError as error:
+            documents[number] = problem_document(error.problems, line=number)
+        else:
+            if case is not None:
+                cases[number] = case
+    answers = answer_many(question, list(cases.values()))
+    for number, answer in zip(cases, answers, strict=True):
+        documents[number] = answer_document(answer, line=number)
+    return [AnsweredLine(number, documents[number]) for number in sorted(documents)]
+
+
+def _run(
+    question: ReplicaQuestion, file: str, analysis: Analysis, output_format: TextFormat
+) -> None:
+    from data.replica_lines import format_line
+
+    if analysis is not Analysis.REFERENCE:
+        raise AnalysisUnavailableError(
+            f"--analysis {analysis.value} is not in this version of Stoker "
+            f"(allowed: {Analysis.REFERENCE.value})"
+        )
+    statuses: Counter[AnswerStatus] = Counter()
+    table: list[AnsweredLine] = []
+    with _opened(file) as stream:
+        for answered in answer_lines(stream, question):
+            statuses.update(line.status for line in answered)
+            if output_format is TextFormat.TABLE:
+                table += answered
+            else:
+                write_text("".join(f"{format_line(line.document)}\n" for line in answered))
+    if output_format is TextFormat.TABLE:
+        from stoker.cli.replica_table import replica_table
+
+        show(replica_table(question, [(line.number, line.document) for line in table]))
+    raise typer.Exit(_exit_code(statuses))
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+    else:
+        with Path(file).open("rb") as stream:
+            yield stream
+
+
+def _exit_code(statuses: Counter[AnswerStatus]) -> ExitCode:
+    """Return the exit code, and say on standard error what it stands for."""
+    invalid, infeasible = statuses[AnswerStatus.INVALID], statuses[AnswerStatus.INFEASIBLE]
+    found = [
+        f"{count:,} of {statuses.total():,} cases {words}"
+        for count, words in (
+            (invalid, "could not be read or computed: see their messages"),
+            (infeasible, "cannot keep their targets at any rate"),
+        )
+        if count
+    ]
+    show_notes(found)
+    if invalid:
+        return ExitCode.BAD_INPUT
+    return ExitCode.NOT_SERVED if infeasible else ExitCode.DONE

@@ -1,0 +1,72 @@
+"""Answers about replicas as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.table import Table
+
+from stoker.cli.figures import UNKNOWN, duration_ms, share, small_share
+from stoker.domain.replica import ReplicaQuestion
+
+Value = float | int | str | bool | None
+
+_TITLES = {
+    ReplicaQuestion.SOLVE: "Replicas at their arrival rates",
+    ReplicaQuestion.TARGET: "Largest arrival rate within the targets",
+    ReplicaQuestion.CONCURRENCY: "Smallest batch limit with near-peak throughput",
+}
+
+
+def replica_table(
+    question: ReplicaQuestion, answers: Sequence[tuple[int, Mapping[str, Value]]]
+) -> Table:
+    """Return a table with one row an answer.
+
+    Args:
+        question: What was asked.
+        answers: Line number and answer in the field names of the JSON format, in order.
+    """
+    with_batch = question is ReplicaQuestion.CONCURRENCY
+    table = Table(title=_TITLES[question], box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("Line", justify="right")
+    table.add_column("Status")
+    if with_batch:
+        table.add_column("Batch", justify="right")
+    for heading in (
+        "Offered\nreq/s",
+        "Carried\nreq/s",
+        "TTFT\nms",
+        "ITL\nms",
+        "Slots\nin use",
+        "Turned\naway",
+        "Largest\nreq/s",
+    ):
+        table.add_column(heading, justify="right")
+    table.add_column("Message", overflow="fold")
+    for number, answer in answers:
+        cells = [str(number), str(answer["status"])]
+        if with_batch:
+            batch = answer.get("concurrency")
+            cells.append(UNKNOWN if batch is None else f"{batch}")
+        cells += [
+            _rate(_number(answer, "offeredRPS")),
+            _rate(_number(answer, "throughput")),
+            duration_ms(_number(answer, "avgTTFT")),
+            duration_ms(_number(answer, "avgITL")),
+            share(_number(answer, "utilization")),
+            small_share(_number(answer, "blocking")),
+            _rate(_number(answer, "maxRPS")),
+        ]
+        table.add_row(*cells, str(answer["message"]))
+    return table
+
+
+def _number(answer: Mapping[str, Value], key: str) -> float | None:
+    value = answer.get(key)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _rate(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.4g}"

@@ -1,0 +1,61 @@
+"""The answer to a question about one replica."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stoker.domain.replica import AnswerStatus, ReplicaQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAnswer:
+    """What a replica does, or why the question has no such answer.
+
+    A figure that the answer does not know is None. Where the targets cannot be kept
+    (`AnswerStatus.INFEASIBLE`) the replica carries nothing within them: rates and throughput
+    are 0 and there is no operating point to give latencies of.
+
+    Attributes:
+        question: What was asked.
+        status: Whether it could be answered.
+        message: Why not, in words; empty for an answer that needs none.
+        arrival_rate_rps: Requests offered per second at the operating point.
+        throughput_rps: Requests completed per second.
+        response_ms: Mean time from arrival to last output token.
+        wait_ms: Mean time in the queue.
+        mean_in_service: Mean number of requests in service.
+        ttft_ms: Mean time to first token.
+        itl_ms: Mean time between output tokens.
+        utilization: Mean share of the batch limit in use, 0 to 1.
+        blocking: Share of the offered requests that find the queue full, 0 to 1.
+        max_rate_rps: Largest arrival rate that is analysed: 0.999 of the saturated departure rate.
+        ttft_rate_rps: Largest arrival rate within the TTFT target alone.
+        itl_rate_rps: Largest arrival rate within the ITL target alone.
+        tps_rate_rps: Largest arrival rate with the margin that a TPS target asks for; None
+            without one.
+        batch: Smallest batch limit with near-peak throughput (concurrency only).
+        itl_batch: Largest batch limit whose closed-form ITL keeps the target, at least 1
+            (concurrency only).
+        prefill_batch: Largest batch limit whose closed-form prefill keeps the TTFT target, at
+            least 1 (concurrency only).
+    """
+
+    question: ReplicaQuestion
+    status: AnswerStatus
+    message: str = ""
+    arrival_rate_rps: float | None = None
+    throughput_rps: float | None = None
+    response_ms: float | None = None
+    wait_ms: float | None = None
+    mean_in_service: float | None = None
+    ttft_ms: float | None = None
+    itl_ms: float | None = None
+    utilization: float | None = None
+    blocking: float | None = None
+    max_rate_rps: float | None = None
+    ttft_rate_rps: float | None = None
+    itl_rate_rps: float | None = None
+    tps_rate_rps: float | None = None
+    batch: int | None = None
+    itl_batch: int | None = None
+    prefill_batch: int | None = None
