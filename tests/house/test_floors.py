@@ -1,14 +1,14 @@
 """The floors: one picture, one contract, the same in both."""
 
-import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.imports import imported_names
 
 ROOT = Path(__file__).resolve().parents[2]
 LINTER: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
@@ -37,7 +37,9 @@ ROOMS: dict[str, frozenset[str]] = {
 ALLOWED: dict[str, frozenset[str]] = {
     "stoker/domain": frozenset({"stoker.domain"}),
     "queueing": frozenset({"queueing", "stoker.domain", "numpy", "scipy"}),
-    "data": frozenset({"data", "stoker.domain", "pydantic", "pydantic_core", "yaml"}),
+    "data": frozenset(
+        {"data", "stoker.domain", "pydantic", "pydantic_core", "annotated_types", "yaml"}
+    ),
 }
 
 
@@ -68,16 +70,6 @@ def code_folders() -> set[str]:
         and folder.name not in {"build", "dist"}
         and any(folder.rglob("*.py"))
     }
-
-
-def imports(module: Path) -> Iterator[str]:
-    """Dotted names that a module imports, at its top or inside a function."""
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import"
-            yield node.module or ""
 
 
 def within(name: str, packages: frozenset[str]) -> bool:
@@ -112,7 +104,7 @@ def test_low_floors_import_nothing_else(package: str) -> None:
     strange = {
         f"{module.relative_to(ROOT)}: {name}"
         for module in modules
-        for name in imports(module)
+        for name in imported_names(module)
         if name.split(".")[0] not in sys.stdlib_module_names and not within(name, ALLOWED[package])
     }
     assert strange == set()

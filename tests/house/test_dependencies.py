@@ -1,0 +1,42 @@
+"""What the product imports and what it says that it needs are the same."""
+
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.support.imports import imported_names
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+DECLARED = frozenset(
+    canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]
+)
+# Parts of a declared package that are distributed on their own and come with it.
+COMPANIONS = {"annotated-types": "pydantic", "pydantic-core": "pydantic"}
+
+
+def imported_distributions() -> set[str]:
+    """Distributions that provide what the packages of the product import."""
+    providers = packages_distributions()
+    tops = {
+        name.split(".")[0]
+        for package in PACKAGES
+        for module in (ROOT / package).rglob("*.py")
+        for name in imported_names(module)
+    }
+    third_party = tops - set(sys.stdlib_module_names) - set(PACKAGES)
+    found = {canonicalize_name(name) for top in third_party for name in providers.get(top, [top])}
+    return {COMPANIONS.get(name, name) for name in found}
+
+
+def test_every_import_is_declared() -> None:
+    assert imported_distributions() - DECLARED == set()
+
+
+def test_every_declared_dependency_is_used() -> None:
+    assert DECLARED - imported_distributions() == {"highspy"}  # PuLP imports it by name
