@@ -37,7 +37,8 @@ class Place:
 
 def field_keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """Return the fields of a model by the key that documents write."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = model.model_fields
+    return {field.alias or name: field for name, field in fields.items()}
 
 
 def resolve(model: type[BaseModel], loc: Loc) -> Place:
@@ -134,15 +135,19 @@ def _bounds(notes: tuple[object, ...]) -> str:
     for note in _flat(notes):
         match note:
             case Ge():
-                lower = f"at least {note.ge}"
+                lower = f"at least {_bound(note.ge)}"
             case Gt():
-                lower = f"above {note.gt}"
+                lower = f"above {_bound(note.gt)}"
             case Le():
-                upper = f"at most {note.le}"
+                upper = f"at most {_bound(note.le)}"
             case Lt():
-                upper = f"below {note.lt}"
+                upper = f"below {_bound(note.lt)}"
     bounds = " and ".join(bound for bound in (lower, upper) if bound)
     return f", {bounds}" if bounds else ""
+
+
+def _bound(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flat(notes: tuple[object, ...]) -> list[object]:

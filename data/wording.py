@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 Loc = tuple[str | int, ...]
 """A place in a document: keys and list positions from the top."""
 
 _LONGEST_VALUE = 60
 _MOST_CHOICES = 24
+_MOST_COMPARED = 500  # similarity is slow to compute, and a document may hold many mistakes
 
 
 def path_text(loc: Loc) -> str:
@@ -20,7 +23,8 @@ def path_text(loc: Loc) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            key = part if part.isprintable() else json.dumps(part)
+            text += f".{key}" if text else key
     return text
 
 
@@ -32,8 +36,8 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            text = value.encode("utf-8", "backslashreplace").decode()
-            return f'"{text}"' if len(text) <= _LONGEST_VALUE else f'"{text[:_LONGEST_VALUE]}…"'
+            text = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
+            return f'"{text}"' if text.isprintable() else json.dumps(text)
         case float() if math.isnan(value):
             return "NaN"
         case float() if math.isinf(value):
@@ -51,7 +55,7 @@ def shown(value: object) -> str:
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """Return the option that a mistyped name was most likely meant to be, if any is close."""
-    by_folded = {option.casefold(): option for option in options}
+    by_folded = {option.casefold(): option for option in islice(options, _MOST_COMPARED)}
     found = difflib.get_close_matches(name.casefold()[:200], by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 

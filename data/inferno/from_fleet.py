@@ -1,0 +1,223 @@
+"""From fleets to Inferno systems, and what is lost on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from data.inferno.schema import (
+    InfernoAccelerator,
+    InfernoAccelerators,
+    InfernoAllocation,
+    InfernoCapacities,
+    InfernoCount,
+    InfernoDecode,
+    InfernoDocument,
+    InfernoLoad,
+    InfernoModelPerf,
+    InfernoModels,
+    InfernoOptimizer,
+    InfernoOptimizerData,
+    InfernoPerf,
+    InfernoPower,
+    InfernoPrefill,
+    InfernoServer,
+    InfernoServers,
+    InfernoServiceClass,
+    InfernoServiceClasses,
+    InfernoSystem,
+    InfernoTarget,
+    to_json,
+)
+from data.inferno.to_fleet import CPLEX, IMPLICIT_CLASS, INFERNO_CURRENCY
+from stoker.domain.accelerator import Accelerator
+from stoker.domain.fleet import Fleet
+from stoker.domain.profile import LinearParameters, ModelProfile, Provenance
+from stoker.domain.server import Allocation, Server
+from stoker.domain.settings import INFERNO_RULES, OptimizerSettings, SolverKind
+from stoker.domain.slo import ServiceClass
+from stoker.domain.units import cents_from_units, rpm_from_rps
+from stoker.domain.workload import Load
+
+
+def fleet_to_system(fleet: Fleet) -> dict[str, object]:
+    """Return a fleet as a document ``{"system": {...}}``.
+
+    What Inferno has no key for is left out; `losses` tells what that is.
+    """
+    return to_json(InfernoDocument(system=system_of(fleet)))
+
+
+def system_of(fleet: Fleet) -> InfernoSystem:
+    """Return a fleet as an Inferno system."""
+    classes = fleet.service_classes
+    if classes and classes[-1] == IMPLICIT_CLASS and _is_used(fleet, IMPLICIT_CLASS.name):
+        classes = classes[:-1]  # the reference has it anyway
+    return InfernoSystem(
+        accelerator_data=InfernoAccelerators(
+            accelerators=[_accelerator(item) for item in fleet.accelerators]
+        ),
+        capacity_data=InfernoCapacities(
+            count=[InfernoCount(type=item.card_type, count=item.count) for item in fleet.capacity]
+        ),
+        model_data=InfernoModels(models=[_profile(item) for item in fleet.profiles]),
+        service_class_data=InfernoServiceClasses(
+            service_classes=[_service_class(item) for item in classes]
+        ),
+        server_data=InfernoServers(servers=[server_to_inferno(item) for item in fleet.servers]),
+        optimizer_data=InfernoOptimizerData(optimizer=_flags(fleet.settings)),
+    )
+
+
+def losses(fleet: Fleet) -> tuple[str, ...]:
+    """Return what a fleet holds that Inferno's format has no key for, one sentence each."""
+    found: Counter[str] = Counter()
+    found["the currency, for Inferno counts in cents of none"] = fleet.currency != INFERNO_CURRENCY
+    found["the name of the fleet"] = bool(fleet.name)
+    found["the source of the fleet"] = bool(fleet.source)
+    found["rules that differ from the reference's"] = fleet.rules != INFERNO_RULES
+    found["settings of the solver"] = _has_own_settings(fleet.settings)
+    for profile in fleet.profiles:
+        found["where a profile comes from"] += profile.provenance != Provenance()
+        found["the memory a profile requires"] += profile.required_memory_gb is not None
+    for server in fleet.servers:
+        found["the largest number of replicas of a server"] += server.max_replicas is not None
+        found["a queue limit of 0, which means the default there"] += server.max_queue == 0
+        current = server.current
+        found["the load that a current allocation was decided for"] += bool(
+            current and current.load
+        )
+    return tuple(
+        f"{what} ({count} times)" if count > 1 else what for what, count in found.items() if count
+    )
+
+
+def _is_used(fleet: Fleet, class_name: str) -> bool:
+    return any(server.service_class == class_name for server in fleet.servers)
+
+
+def _has_own_settings(settings: OptimizerSettings) -> bool:
+    """Return whether there are settings that the reference's flags cannot tell."""
+    default = OptimizerSettings()
+    return settings.backend not in (default.backend, CPLEX) or any(
+        getattr(settings, name) != getattr(default, name)
+        for name in (
+            "time_limit_s",
+            "relative_gap",
+            "exact_servers",
+            "class_weight_ratio",
+            "analysis",
+        )
+    )
+
+
+def _accelerator(item: Accelerator) -> InfernoAccelerator:
+    power = item.power
+    return InfernoAccelerator(
+        name=item.name,
+        type=item.card_type,
+        multiplicity=item.cards,
+        mem_size=item.memory_gb or 0.0,
+        mem_bw=item.memory_bandwidth_gb_per_s or 0.0,
+        power=(
+            InfernoPower(
+                idle=power.idle_w,
+                full=power.full_w,
+                mid_power=power.mid_w,
+                mid_util=power.mid_utilization,
+            )
+            if power
+            else None
+        ),
+        cost=cents_from_units(item.cost_per_hour),
+    )
+
+
+def _profile(item: ModelProfile) -> InfernoModelPerf:
+    common = InfernoModelPerf(
+        name=item.model,
+        acc=item.accelerator,
+        acc_count=item.accelerators_per_replica,
+        max_batch_size=item.max_batch,
+        at_tokens=item.at_tokens,
+    )
+    figures = item.parameters
+    if isinstance(figures, LinearParameters):
+        return common.model_copy(
+            update={
+                "decode_parms": InfernoDecode(alpha=figures.alpha_ms, beta=figures.beta_ms),
+                "prefill_parms": InfernoPrefill(gamma=figures.gamma_ms, delta=figures.delta_ms),
+            }
+        )
+    perf = InfernoPerf(alpha=figures.alpha_ms, beta=figures.beta_ms, gamma=figures.gamma_ms)
+    return common.model_copy(update={"perf_parms": perf})
+
+
+def _service_class(item: ServiceClass) -> InfernoServiceClass:
+    return InfernoServiceClass(
+        name=item.name,
+        priority=item.priority,
+        model_targets=[
+            InfernoTarget(
+                model=target.model,
+                slo_itl=target.itl_ms or 0.0,
+                slo_ttft=target.ttft_ms or 0.0,
+                slo_tps=target.tps or 0.0,
+            )
+            for target in item.targets
+        ],
+    )
+
+
+def load_to_inferno(load: Load) -> InfernoLoad:
+    """Return a load with its rates per minute."""
+    return InfernoLoad(
+        arrival_rate=rpm_from_rps(load.arrival_rate_rps),
+        throughput=rpm_from_rps(load.throughput_rps or 0.0),
+        avg_in_tokens=load.input_tokens,
+        avg_out_tokens=load.output_tokens,
+    )
+
+
+def _allocation(item: Allocation, load: Load | None) -> InfernoAllocation:
+    return InfernoAllocation(
+        accelerator=item.accelerator or "",
+        num_replicas=item.replicas,
+        max_batch=item.max_batch or 0,
+        cost=cents_from_units(item.cost_per_hour),
+        itl_average=item.itl_ms or 0.0,
+        ttft_average=item.ttft_ms or 0.0,
+        load=load_to_inferno(load) if load else None,
+    )
+
+
+_NOTHING = Allocation(accelerator=None, replicas=0)
+_NO_LOAD = Load(0.0, 0.0, 0.0)
+
+
+def server_to_inferno(item: Server) -> InfernoServer:
+    """Return a server; an unknown load leaves `load` out, and nothing running is an empty one."""
+    desired = item.desired
+    return InfernoServer(
+        name=item.name,
+        service_class=item.service_class,
+        model=item.model,
+        keep_accelerator=item.keep_accelerator,
+        min_num_replicas=item.min_replicas,
+        max_batch_size=item.max_batch or 0,
+        max_queue_size=item.max_queue or 0,
+        current_alloc=_allocation(item.current or _NOTHING, item.load),
+        desired_alloc=(
+            _allocation(desired, desired.load) if desired else _allocation(_NOTHING, _NO_LOAD)
+        ),
+    )
+
+
+def _flags(settings: OptimizerSettings) -> InfernoOptimizer:
+    return InfernoOptimizer(
+        unlimited=settings.unlimited,
+        heterogeneous=settings.heterogeneous,
+        milp_solver=None if settings.solver is None else settings.solver is SolverKind.MILP,
+        use_cplex=settings.backend == CPLEX,
+        delayed_best_effort=settings.delayed_best_effort,
+        saturation_policy=settings.saturation_policy.value,
+    )

@@ -1,0 +1,235 @@
+"""Plans as documents: Stoker's own JSON, the reference's answer, and CSV.
+
+What is unknown is null (empty in CSV), never NaN and never zero.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+
+from data.inferno import InfernoAllocation, load_to_inferno, to_json
+from data.wording import shown
+from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import MixPart, Plan, PlannedAllocation, Unplaced
+from stoker.domain.units import cents_from_units
+
+Json = dict[str, object]
+
+_CSV_COLUMNS = (
+    "server",
+    "service_class",
+    "model",
+    "accelerator",
+    "replicas",
+    "max_batch",
+    "max_queue",
+    "cards",
+    "card_type",
+    "cost_per_hour",
+    "currency",
+    "arrival_rate_rps",
+    "max_rate_rps",
+    "ttft_ms",
+    "ttft_target_ms",
+    "itl_ms",
+    "itl_target_ms",
+    "tps_target",
+    "utilization",
+    "blocking",
+    "fully_served",
+    "unplaced_reason",
+)
+
+
+def plan_to_document(plan: Plan) -> Json:
+    """Return a plan as JSON with units in its names; the order of keys is fixed."""
+    return {
+        "status": plan.status.value,
+        "objective": _known(plan.objective),
+        "bound": _known(plan.bound),
+        "gap": _known(plan.gap),
+        "cost_per_hour": _known(plan.cost_per_hour),
+        "currency": plan.currency,
+        "analysis": plan.analysis.value,
+        "method": plan.method,
+        "backend": plan.backend or None,
+        "allocations": {item.server: _allocation(item) for item in plan.allocations},
+        "unplaced": {item.server: _unplaced(item) for item in plan.unplaced},
+        "usage": {
+            item.card_type: {
+                "used": item.used,
+                "available": item.available,
+                "cost_per_hour": _known(item.cost_per_hour),
+            }
+            for item in plan.usage
+        },
+        "services": [
+            {
+                "priority": item.priority,
+                "servers": item.servers,
+                "served": item.served,
+                "bound": item.bound,
+            }
+            for item in plan.services
+        ],
+        "notes": list(plan.notes),
+        "timings_ms": {phase: _known(value) for phase, value in plan.timings_ms.items()},
+    }
+
+
+def _known(value: float | None) -> float | None:
+    """Return a figure, or None where it is unknown or no finite number (JSON has none other)."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _allocation(item: PlannedAllocation) -> Json:
+    document: Json = {
+        "accelerator": item.accelerator,
+        "replicas": item.replicas,
+        "max_batch": item.max_batch,
+        "max_queue": item.max_queue,
+        "cost_per_hour": _known(item.cost_per_hour),
+        "value": _known(item.value),
+        "ttft_ms": _known(item.ttft_ms),
+        "itl_ms": _known(item.itl_ms),
+        "utilization": _known(item.utilization),
+        "blocking": _known(item.blocking),
+        "max_rate_rps": _known(item.max_rate_rps),
+        "arrival_rate_rps": _known(item.arrival_rate_rps),
+        "service_class": item.service_class,
+        "model": item.model,
+        "cards": item.cards,
+        "card_type": item.card_type,
+        "fully_served": item.fully_served,
+        "estimate": item.estimate.value if item.estimate is not None else None,
+        "targets": {
+            "ttft_ms": _known(item.ttft_target_ms),
+            "itl_ms": _known(item.itl_target_ms),
+            "tps": _known(item.tps_target),
+        },
+    }
+    if item.mix:
+        document["mix"] = [_part(part) for part in item.mix]
+    return document
+
+
+def _part(part: MixPart) -> Json:
+    return {
+        "accelerator": part.accelerator,
+        "replicas": part.replicas,
+        "max_batch": part.max_batch,
+        "cost_per_hour": _known(part.cost_per_hour),
+        "cards": part.cards,
+        "card_type": part.card_type,
+        "arrival_rate_rps": _known(part.arrival_rate_rps),
+        "ttft_ms": _known(part.ttft_ms),
+        "itl_ms": _known(part.itl_ms),
+        "utilization": _known(part.utilization),
+        "blocking": _known(part.blocking),
+        "max_rate_rps": _known(part.max_rate_rps),
+    }
+
+
+def _unplaced(item: Unplaced) -> Json:
+    return {
+        "reason": item.reason.value,
+        "detail": item.detail,
+        "remedy": item.remedy,
+        "rejections": {name: why.value for name, why in item.rejections.items()},
+    }
+
+
+def plan_to_inferno(plan: Plan, fleet: Fleet) -> Json:
+    """Return a plan as the reference answers: ``{"allocations": {server: allocation}}``.
+
+    Costs are in cents per hour and rates per minute; an empty allocation has the accelerator
+    "". A latency that is unknown is 0, the reference's way to say so.
+
+    Args:
+        plan: The plan.
+        fleet: The fleet it was made for, which tells the loads.
+
+    Raises:
+        InvalidInputError: The plan mixes accelerators for a server, which this form cannot say.
+    """
+    mixed = [item.server for item in plan.allocations if len(item.mix) > 1]
+    if mixed:
+        message = "an allocation of several accelerators cannot be written in Inferno's form"
+        raise InvalidInputError(
+            [
+                Problem(f"allocations.{server}", message, "the json or csv form of the plan")
+                for server in mixed
+            ]
+        )
+    loads = {server.name: server.load for server in fleet.servers}
+    return {
+        "allocations": {
+            item.server: to_json(
+                InfernoAllocation(
+                    accelerator=item.accelerator or "",
+                    num_replicas=item.replicas,
+                    max_batch=item.max_batch,
+                    cost=cents_from_units(item.cost_per_hour),
+                    itl_average=_known(item.itl_ms) or 0.0,
+                    ttft_average=_known(item.ttft_ms) or 0.0,
+                    load=load_to_inferno(load) if (load := loads.get(item.server)) else None,
+                )
+            )
+            for item in plan.allocations
+        }
+    }
+
+
+def plan_to_csv(plan: Plan) -> str:
+    """Return a plan as CSV: a row for each allocation, and for each part of a mixed one.
+
+    A server that got nothing has a row with the reason and no accelerator.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_rows(plan))
+    return text.getvalue()
+
+
+def _rows(plan: Plan) -> Iterator[Json]:
+    reasons = {item.server: item.reason.value for item in plan.unplaced}
+    for item in plan.allocations:
+        common: Json = {
+            "server": item.server,
+            "service_class": item.service_class,
+            "model": item.model,
+            "max_queue": item.max_queue,
+            "currency": plan.currency,
+            "ttft_target_ms": _known(item.ttft_target_ms),
+            "itl_target_ms": _known(item.itl_target_ms),
+            "tps_target": _known(item.tps_target),
+            "fully_served": shown(item.fully_served),
+            "unplaced_reason": reasons.pop(item.server, None),
+        }
+        for figures in item.mix or (item,):
+            yield common | {
+                "accelerator": figures.accelerator,
+                "replicas": figures.replicas,
+                "max_batch": figures.max_batch,
+                "cards": figures.cards,
+                "card_type": figures.card_type,
+                "cost_per_hour": _known(figures.cost_per_hour),
+                "arrival_rate_rps": _known(figures.arrival_rate_rps),
+                "max_rate_rps": _known(figures.max_rate_rps),
+                "ttft_ms": _known(figures.ttft_ms),
+                "itl_ms": _known(figures.itl_ms),
+                "utilization": _known(figures.utilization),
+                "blocking": _known(figures.blocking),
+            }
+    for server, reason in reasons.items():
+        yield {
+            "server": server,
+            "currency": plan.currency,
+            "fully_served": shown(False),
+            "unplaced_reason": reason,
+        }

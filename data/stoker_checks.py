@@ -1,0 +1,179 @@
+"""Checks across a document in Stoker's format: names, references and figures that belong together.
+
+They work on the decoded document beside the validation of types, so that all problems are found
+at once; values of a wrong type are passed over here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from data.document import Document, entries, mapping_at, number_at, text_at
+from data.name_checks import repeated, unresolved
+from data.problems import Finding
+from data.stoker_schema import LinearEntry, TokenWorkEntry
+from data.wording import Loc, shown
+
+_PARAMETERS = {
+    "linear": tuple(key for key in LinearEntry.model_fields if key != "kind"),
+    "token-work": tuple(key for key in TokenWorkEntry.model_fields if key != "kind"),
+}
+
+
+def check_fleet(document: Document) -> Iterator[Finding]:
+    """Yield what is wrong across the document of a fleet."""
+    value = document.value
+    if not isinstance(value, dict):
+        return
+    yield from _check_names(document)
+    yield from _check_references(value)
+    yield from _check_capacity(value)
+    for loc, profile in entries(value, "profiles"):
+        yield from _check_parameters(loc, profile)
+    costs = _unit_costs(value)
+    per_replica = _units_per_replica(value)
+    for loc, server in entries(value, "servers"):
+        yield from _check_server(loc, server)
+        for key in ("current", "desired"):
+            allocation = mapping_at(server, key)
+            if allocation is not None:
+                pair = (text_at(server, "model"), text_at(allocation, "accelerator"))
+                known = pair in per_replica and pair[1] in costs
+                yield from _check_allocation((*loc, key), allocation, known)
+
+
+def _check_names(document: Document) -> Iterator[Finding]:
+    value = document.value
+    for section in ("accelerators", "service_classes", "servers"):
+        named = [
+            ((*loc, "name"), name, f"the name {shown(name)}")
+            for loc, entry in entries(value, section)
+            if (name := text_at(entry, "name")) is not None
+        ]
+        yield from repeated(document, named)
+    pairs = [
+        (loc, f"{model}\n{accelerator}", f"the profile of {shown(model)} on {shown(accelerator)}")
+        for loc, entry in entries(value, "profiles")
+        if (model := text_at(entry, "model")) and (accelerator := text_at(entry, "accelerator"))
+    ]
+    yield from repeated(document, pairs)
+    for loc, service_class in entries(value, "service_classes"):
+        targets = [
+            ((*loc, *inner, "model"), model, f"the target of {shown(model)}")
+            for inner, target in entries(service_class, "targets")
+            if (model := text_at(target, "model")) is not None
+        ]
+        yield from repeated(document, targets)
+
+
+def _check_references(value: Mapping[str, object]) -> Iterator[Finding]:
+    accelerators = _names(value, "accelerators", "name")
+    if "accelerators" in value:
+        for loc, profile in entries(value, "profiles"):
+            name = text_at(profile, "accelerator")
+            yield from unresolved((*loc, "accelerator"), name, accelerators, "accelerator")
+        for loc, server in entries(value, "servers"):
+            for key in ("current", "desired"):
+                name = text_at(mapping_at(server, key) or {}, "accelerator")
+                yield from unresolved((*loc, key, "accelerator"), name, accelerators, "accelerator")
+    classes = _names(value, "service_classes", "name")
+    models = _names(value, "profiles", "model")
+    for loc, server in entries(value, "servers"):
+        if "service_classes" in value:
+            name = text_at(server, "service_class")
+            yield from unresolved((*loc, "service_class"), name, classes, "service class")
+        if "profiles" in value:
+            name = text_at(server, "model")
+            yield from unresolved((*loc, "model"), name, models, "model with a profile")
+
+
+def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
+    capacity = mapping_at(value, "capacity")
+    if capacity is None:
+        unlimited = (mapping_at(value, "optimizer") or {}).get("unlimited")
+        if value.get("capacity") is None and unlimited is not True:
+            yield Finding(
+                ("capacity",),
+                "is missing",
+                "cards by card type; or optimizer.unlimited: true, to plan without a limit",
+            )
+        return
+    if "accelerators" not in value:
+        return
+    types = dict.fromkeys(
+        name
+        for _, entry in entries(value, "accelerators")
+        if (name := text_at(entry, "card_type") or text_at(entry, "name")) is not None
+    )
+    for card_type in capacity:
+        yield from unresolved(
+            ("capacity", card_type), card_type, types, "card type of an accelerator"
+        )
+
+
+def _check_parameters(loc: Loc, profile: Mapping[str, object]) -> Iterator[Finding]:
+    parameters = mapping_at(profile, "parameters") or {}
+    keys = _PARAMETERS.get(text_at(parameters, "kind") or "", ())
+    if keys and all(number_at(parameters, key) == 0 for key in keys):
+        yield Finding(
+            (*loc, "parameters"),
+            "every parameter is zero, which describes no hardware",
+            "at least one parameter above 0",
+        )
+
+
+def _check_server(loc: Loc, server: Mapping[str, object]) -> Iterator[Finding]:
+    load = mapping_at(server, "load")
+    if load is not None:
+        yield from _check_rate((*loc, "load"), load)
+    least, most = number_at(server, "min_replicas"), number_at(server, "max_replicas")
+    if least is not None and most is not None and least > most:
+        yield Finding(
+            (*loc, "min_replicas"),
+            f"{shown(least)} is more than max_replicas, {shown(most)}",
+            f"at most {shown(most)}",
+        )
+
+
+def _check_rate(loc: Loc, load: Mapping[str, object]) -> Iterator[Finding]:
+    rates = [key for key in ("arrival_rate_rps", "arrival_rate_rpm") if load.get(key) is not None]
+    if len(rates) != 1:
+        message = "the arrival rate is missing" if not rates else "the arrival rate is given twice"
+        yield Finding(loc, message, "one of arrival_rate_rps and arrival_rate_rpm")
+
+
+def _check_allocation(
+    loc: Loc, allocation: Mapping[str, object], cost_known: bool
+) -> Iterator[Finding]:
+    load = mapping_at(allocation, "load")
+    if load is not None:
+        yield from _check_rate((*loc, "load"), load)
+    named = text_at(allocation, "accelerator") is not None
+    if named and allocation.get("cost_per_hour") is None and not cost_known:
+        yield Finding(
+            (*loc, "cost_per_hour"),
+            "is missing, and no profile of the model on this accelerator tells it",
+            "the cost of all replicas per hour",
+        )
+    if not named and "accelerator" in allocation and (number_at(allocation, "replicas") or 0) > 0:
+        yield Finding((*loc, "replicas"), "replicas without an accelerator", "0, or an accelerator")
+
+
+def _names(value: Mapping[str, object], section: str, key: str) -> dict[str, None]:
+    found = (text_at(entry, key) for _, entry in entries(value, section))
+    return dict.fromkeys(name for name in found if name is not None)
+
+
+def _unit_costs(value: Mapping[str, object]) -> set[str]:
+    return {
+        name
+        for _, entry in entries(value, "accelerators")
+        if (name := text_at(entry, "name")) and number_at(entry, "cost_per_hour") is not None
+    }
+
+
+def _units_per_replica(value: Mapping[str, object]) -> set[tuple[str | None, str | None]]:
+    return {
+        (text_at(entry, "model"), text_at(entry, "accelerator"))
+        for _, entry in entries(value, "profiles")
+    }

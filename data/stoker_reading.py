@@ -1,0 +1,180 @@
+"""From validated entries of Stoker's format to the values of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from data.stoker_schema import (
+    AcceleratorEntry,
+    AllocationEntry,
+    FleetEntry,
+    LinearEntry,
+    LoadEntry,
+    OptimizerEntry,
+    ProfileEntry,
+    RulesEntry,
+    ServerEntry,
+    TokenWorkEntry,
+)
+from stoker.domain.accelerator import Accelerator, PowerCurve
+from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.profile import (
+    EstimateKind,
+    LinearParameters,
+    ModelProfile,
+    Provenance,
+    ServiceParameters,
+    TokenWorkParameters,
+)
+from stoker.domain.server import Allocation, Server
+from stoker.domain.settings import (
+    STOKER_RULES,
+    Analysis,
+    OptimizerSettings,
+    PlanningRules,
+    QueueRule,
+    SaturationPolicy,
+    SolverKind,
+)
+from stoker.domain.slo import ServiceClass, SloTarget
+from stoker.domain.units import rps_from_rpm
+from stoker.domain.workload import Load
+
+_PairCosts = Mapping[tuple[str, str], float]
+
+
+def fleet_from_entry(entry: FleetEntry) -> Fleet:
+    """Return the fleet of a document that passed all checks."""
+    costs = _replica_costs(entry)
+    settings = _settings(entry.optimizer or OptimizerEntry(), entry.analysis)
+    return Fleet(
+        currency=entry.currency,
+        accelerators=tuple(_accelerator(item) for item in entry.accelerators),
+        capacity=tuple(Capacity(name, count) for name, count in (entry.capacity or {}).items()),
+        profiles=tuple(_profile(item) for item in entry.profiles),
+        service_classes=tuple(
+            ServiceClass(
+                item.name,
+                item.priority,
+                tuple(SloTarget(**target.model_dump()) for target in item.targets),
+            )
+            for item in entry.service_classes
+        ),
+        servers=tuple(_server(item, costs) for item in entry.servers),
+        settings=settings,
+        rules=STOKER_RULES if entry.rules is None else _rules(entry.rules),
+        name=entry.name,
+        source=entry.source,
+    )
+
+
+def _replica_costs(entry: FleetEntry) -> dict[tuple[str, str], float]:
+    """Return the cost per hour of one replica, by model and accelerator."""
+    unit = {item.name: item.cost_per_hour for item in entry.accelerators}
+    return {
+        (item.model, item.accelerator): unit[item.accelerator] * item.accelerators_per_replica
+        for item in entry.profiles
+    }
+
+
+def _accelerator(entry: AcceleratorEntry) -> Accelerator:
+    return Accelerator(
+        name=entry.name,
+        card_type=entry.card_type or entry.name,
+        cards=entry.cards,
+        cost_per_hour=entry.cost_per_hour,
+        memory_gb=entry.memory_gb,
+        memory_bandwidth_gb_per_s=entry.memory_bandwidth_gb_per_s,
+        power=PowerCurve(**entry.power.model_dump()) if entry.power else None,
+    )
+
+
+def _profile(entry: ProfileEntry) -> ModelProfile:
+    origin = entry.provenance
+    return ModelProfile(
+        model=entry.model,
+        accelerator=entry.accelerator,
+        accelerators_per_replica=entry.accelerators_per_replica,
+        max_batch=entry.max_batch,
+        at_tokens=entry.at_tokens,
+        parameters=_parameters(entry.parameters),
+        provenance=Provenance(EstimateKind(origin.kind), origin.source) if origin else Provenance(),
+        required_memory_gb=entry.required_memory_gb,
+    )
+
+
+def _parameters(entry: LinearEntry | TokenWorkEntry) -> ServiceParameters:
+    if isinstance(entry, LinearEntry):
+        return LinearParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms, entry.delta_ms)
+    return TokenWorkParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms)
+
+
+def _load(entry: LoadEntry) -> Load:
+    rate_rps = entry.arrival_rate_rps
+    if rate_rps is None:
+        rate_rps = rps_from_rpm(entry.arrival_rate_rpm or 0.0)
+    return Load(rate_rps, entry.input_tokens, entry.output_tokens, entry.throughput_rps)
+
+
+def _allocation(entry: AllocationEntry | None, model: str, costs: _PairCosts) -> Allocation | None:
+    if entry is None:
+        return None
+    cost = entry.cost_per_hour
+    if cost is None:
+        cost = (
+            costs[model, entry.accelerator] * entry.replicas
+            if entry.accelerator is not None
+            else 0.0
+        )
+    return Allocation(
+        accelerator=entry.accelerator,
+        replicas=entry.replicas,
+        max_batch=entry.max_batch,
+        cost_per_hour=cost,
+        itl_ms=entry.itl_ms,
+        ttft_ms=entry.ttft_ms,
+        load=_load(entry.load) if entry.load else None,
+    )
+
+
+def _server(entry: ServerEntry, costs: _PairCosts) -> Server:
+    return Server(
+        name=entry.name,
+        service_class=entry.service_class,
+        model=entry.model,
+        load=_load(entry.load) if isinstance(entry.load, LoadEntry) else None,
+        keep_accelerator=entry.keep_accelerator,
+        min_replicas=entry.min_replicas,
+        max_replicas=entry.max_replicas,
+        max_batch=entry.max_batch,
+        max_queue=entry.max_queue,
+        current=_allocation(entry.current, entry.model, costs),
+        desired=_allocation(entry.desired, entry.model, costs),
+    )
+
+
+def _settings(entry: OptimizerEntry, analysis: str | None) -> OptimizerSettings:
+    return OptimizerSettings(
+        unlimited=entry.unlimited,
+        solver=SolverKind(entry.solver) if entry.solver else None,
+        heterogeneous=entry.heterogeneous,
+        saturation_policy=SaturationPolicy(entry.saturation_policy),
+        delayed_best_effort=entry.delayed_best_effort,
+        backend=entry.backend,
+        time_limit_s=entry.time_limit_s,
+        relative_gap=entry.relative_gap,
+        exact_servers=entry.exact_servers,
+        class_weight_ratio=entry.class_weight_ratio,
+        analysis=Analysis(analysis) if analysis else None,
+    )
+
+
+def _rules(entry: RulesEntry) -> PlanningRules:
+    return PlanningRules(
+        queue_rule=QueueRule(entry.queue_rule),
+        max_blocking=entry.max_blocking,
+        tps_replaces_rate=entry.tps_replaces_rate,
+        reject_short_memory=entry.reject_short_memory,
+        max_replicas=entry.max_replicas,
+        transition_penalty=entry.transition_penalty,
+    )

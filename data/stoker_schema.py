@@ -1,0 +1,261 @@
+"""Schema of Stoker's own fleet format: types, bounds and what each key means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag
+
+from data.fields import (
+    Amount,
+    Count,
+    Fraction,
+    Name,
+    PositiveAmount,
+    PositiveCount,
+    StrictModel,
+)
+from data.model_fields import Allowed
+from stoker.domain.slo import HIGHEST_PRIORITY, LOWEST_PRIORITY
+
+FORMAT_VERSION = 1
+
+
+class Power(StrictModel):
+    """Electrical power of one unit against its utilization, through three points."""
+
+    idle_w: Amount = Field(description="Watts at utilization 0.")
+    mid_w: Amount = Field(description="Watts at `mid_utilization`.")
+    full_w: Amount = Field(description="Watts at utilization 1.")
+    mid_utilization: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="Utilization of the middle point."
+    )
+
+
+class AcceleratorEntry(StrictModel):
+    """An accelerator configuration: one or more cards of a type, rented as one unit."""
+
+    name: Name = Field(description="Unique name.", examples=["4xA100"])
+    card_type: Name | None = Field(
+        None, description="Type of the cards, as in `capacity`; the name, where left out."
+    )
+    cards: PositiveCount = Field(1, description="Cards in one unit.")
+    cost_per_hour: Amount = Field(description="Price of one unit per hour, in `currency`.")
+    memory_gb: PositiveAmount | None = Field(None, description="Memory of one unit, in GB.")
+    memory_bandwidth_gb_per_s: PositiveAmount | None = Field(
+        None, description="Memory bandwidth of one unit, in GB/s."
+    )
+    power: Power | None = Field(None, description="Power of one unit; left out where unknown.")
+
+
+class LinearEntry(StrictModel):
+    """With n requests in service and L input tokens: prefill γ + δ·L·n, decode step α + β·n."""
+
+    kind: Literal["linear"]
+    alpha_ms: Amount = Field(description="Decode step without any request, in ms.")
+    beta_ms: Amount = Field(description="Decode step, added by each request, in ms.")
+    gamma_ms: Amount = Field(description="Prefill without any token, in ms.")
+    delta_ms: Amount = Field(description="Prefill, added by each input token and request, in ms.")
+
+
+class TokenWorkEntry(StrictModel):
+    """One iteration: α + β·(tokens computed) + γ·(KV tokens read)."""
+
+    kind: Literal["token-work"]
+    alpha_ms: Amount = Field(description="Iteration without any token, in ms.")
+    beta_ms: Amount = Field(description="Added by each token computed, in ms.")
+    gamma_ms: Amount = Field(description="Added by each KV token read, in ms.")
+
+
+class ProvenanceEntry(StrictModel):
+    """Where the figures of a profile come from."""
+
+    kind: Literal["measured", "fitted", "estimated", "declared"] = Field(
+        "declared", description="How they were obtained; `declared`: not told."
+    )
+    source: str = Field("", description="Where from, in words.")
+
+
+class ProfileEntry(StrictModel):
+    """How fast one replica of a model runs on an accelerator."""
+
+    model: Name = Field(description="Name of the model.", examples=["llama_13b"])
+    accelerator: Name = Field(description="Name of an entry of `accelerators`.")
+    accelerators_per_replica: PositiveCount = Field(1, description="Units that a replica takes.")
+    max_batch: PositiveCount = Field(
+        description="Largest number of requests in service, with `at_tokens` output tokens each."
+    )
+    at_tokens: PositiveCount = Field(description="Output tokens at which `max_batch` holds.")
+    parameters: Annotated[LinearEntry | TokenWorkEntry, Field(discriminator="kind")] = Field(
+        description="Parameters of the service model."
+    )
+    provenance: ProvenanceEntry | None = Field(None, description="Where the figures come from.")
+    required_memory_gb: PositiveAmount | None = Field(
+        None, description="Memory that a replica needs before its first request, in GB."
+    )
+
+
+class TargetEntry(StrictModel):
+    """What a service class promises for a model. A figure left out promises nothing."""
+
+    model: Name = Field(description="Name of the model.")
+    ttft_ms: PositiveAmount | None = Field(
+        None, description="Largest mean time to first token, in ms."
+    )
+    itl_ms: PositiveAmount | None = Field(
+        None, description="Largest mean inter-token latency, in ms."
+    )
+    tps: PositiveAmount | None = Field(
+        None, description="Output tokens per second that must be deliverable, over all replicas."
+    )
+
+
+class ServiceClassEntry(StrictModel):
+    """A class of service."""
+
+    name: Name = Field(description="Unique name.", examples=["Premium"])
+    priority: Annotated[int, Field(ge=HIGHEST_PRIORITY, le=LOWEST_PRIORITY)] = Field(
+        description="1 is served first, 100 last."
+    )
+    targets: list[TargetEntry] = Field(description="One target a model.")
+
+
+class LoadEntry(StrictModel):
+    """Offered load, over all replicas; the rate in one of its two units."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["arrival_rate_rps"]}, {"required": ["arrival_rate_rpm"]}]
+        }
+    )
+
+    arrival_rate_rps: Amount | None = Field(None, description="Requests per second.")
+    arrival_rate_rpm: Amount | None = Field(None, description="Requests per minute.")
+    input_tokens: Amount = Field(description="Mean input tokens of a request.")
+    output_tokens: Amount = Field(description="Mean output tokens of a request.")
+    throughput_rps: Amount | None = Field(
+        None, description="Requests completed per second, where observed; informative."
+    )
+
+
+class AllocationEntry(StrictModel):
+    """What runs for a server, or was decided for it."""
+
+    accelerator: Name | None = Field(
+        description="Name of an entry of `accelerators`; null for nothing at all."
+    )
+    replicas: Count = Field(description="Number of replicas.")
+    max_batch: PositiveCount | None = Field(None, description="Batch limit of a replica.")
+    cost_per_hour: Amount | None = Field(
+        None, description="Cost of all replicas per hour; worked out, where left out."
+    )
+    itl_ms: PositiveAmount | None = Field(None, description="Mean inter-token latency, in ms.")
+    ttft_ms: PositiveAmount | None = Field(None, description="Mean time to first token, in ms.")
+    load: LoadEntry | None = Field(None, description="The load it was decided for.")
+
+
+def _load_tag(value: object) -> str:
+    return "unknown" if value == "unknown" else "load"
+
+
+class ServerEntry(StrictModel):
+    """A model served to a service class: what is planned for."""
+
+    name: Name = Field(description="Unique name.", examples=["chat"])
+    service_class: Name = Field(description="Name of an entry of `service_classes`.")
+    model: Name = Field(description="Name of a model that has a profile.")
+    load: Annotated[
+        Annotated[LoadEntry, Tag("load")] | Annotated[Literal["unknown"], Tag("unknown")],
+        Discriminator(_load_tag),
+        Allowed(
+            "arrival_rate_rps or arrival_rate_rpm with input_tokens and output_tokens, "
+            "or the word unknown"
+        ),
+    ] = Field(description="Offered load, or the word `unknown`.")
+    keep_accelerator: bool = Field(False, description="Stay on the accelerator of `current`.")
+    min_replicas: Count = Field(0, description="Smallest number of replicas, also without load.")
+    max_replicas: PositiveCount | None = Field(None, description="Largest number of replicas.")
+    max_batch: PositiveCount | None = Field(
+        None, description="Batch limit; derived from the profile, where left out."
+    )
+    max_queue: Count | None = Field(
+        None, description="Requests that may wait at a replica; by `rules`, where left out."
+    )
+    current: AllocationEntry | None = Field(None, description="What runs now.")
+    desired: AllocationEntry | None = Field(
+        None, description="What was decided last and not yet applied."
+    )
+
+
+class OptimizerEntry(StrictModel):
+    """Settings of the optimizer. Flags of the command line win over them."""
+
+    unlimited: bool = Field(False, description="Ignore capacity.")
+    solver: Literal["milp", "greedy"] | None = Field(None, description="How to plan.")
+    heterogeneous: bool = Field(False, description="A server may mix accelerators (milp only).")
+    saturation_policy: Literal["None", "PriorityExhaustive", "PriorityRoundRobin", "RoundRobin"] = (
+        Field("None", description="Best effort for servers not served in full.")
+    )
+    delayed_best_effort: bool = Field(
+        False, description="Best effort after all priorities, not after each."
+    )
+    backend: Name = Field("highs", description="MILP solver by its PuLP name.")
+    time_limit_s: PositiveAmount | None = Field(None, description="Limit of the solve, seconds.")
+    relative_gap: Fraction = Field(1e-6, description="Gap at which a plan counts as optimal.")
+    exact_servers: Count = Field(
+        100, description="Largest number of servers with exact priorities; weighted above."
+    )
+    class_weight_ratio: Annotated[float, Field(ge=1, le=1e6)] = Field(
+        10.0, description="Weight of a priority class against the next lower one, if weighted."
+    )
+
+
+class RulesEntry(StrictModel):
+    """Rules that turn predictions into replica counts."""
+
+    queue_rule: Literal["ten-batches", "reference"] = Field(
+        "ten-batches", description="Queue limit where a server names none."
+    )
+    max_blocking: Fraction | None = Field(
+        0.001, description="Largest fraction of requests turned away; null for no bound."
+    )
+    tps_replaces_rate: bool = Field(
+        False, description="A TPS target replaces the arrival rate, even when lower."
+    )
+    reject_short_memory: bool = Field(
+        True, description="Reject an accelerator whose KV memory cannot hold one request."
+    )
+    max_replicas: PositiveCount = Field(
+        10_000, description="Largest number of replicas of a server that names no bound."
+    )
+    transition_penalty: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        0.1, description="Share of the cost torn down and set up that a change adds to its value."
+    )
+
+
+class FleetEntry(StrictModel):
+    """A fleet: hardware, models, promises and load.
+
+    One YAML or JSON document, or a directory of them whose sections are joined.
+    """
+
+    version: Literal[1] = Field(description="Version of this format.")
+    name: str = Field("", description="Name of the fleet, for titles.")
+    source: str = Field("", description="Where its figures come from, in words.")
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$"), Allowed("three capital letters")] = Field(
+        description="Currency of all costs, by its ISO 4217 code.", examples=["USD"]
+    )
+    accelerators: list[AcceleratorEntry] = Field(description="Accelerator configurations.")
+    capacity: dict[Name, Count] | None = Field(
+        None,
+        description="Cards available, by card type. May be left out of an unlimited fleet.",
+        examples=[{"A100": 192, "H100": 128}],
+    )
+    profiles: list[ProfileEntry] = Field(description="Performance of models on accelerators.")
+    service_classes: list[ServiceClassEntry] = Field(description="Service classes.")
+    servers: list[ServerEntry] = Field(description="What to plan for.")
+    optimizer: OptimizerEntry | None = Field(None, description="Settings of the optimizer.")
+    rules: RulesEntry | None = Field(None, description="Rules of sizing.")
+    analysis: Literal["reference", "full"] | None = Field(
+        None, description="Performance model behind the figures."
+    )

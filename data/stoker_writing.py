@@ -1,0 +1,164 @@
+"""From a fleet to a document in Stoker's format, without the values that are defaults."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+from data.stoker_schema import FORMAT_VERSION
+from stoker.domain.accelerator import Accelerator
+from stoker.domain.fleet import Fleet
+from stoker.domain.profile import LinearParameters, ModelProfile, Provenance, ServiceParameters
+from stoker.domain.server import Allocation, Server
+from stoker.domain.settings import STOKER_RULES, OptimizerSettings, PlanningRules
+from stoker.domain.slo import ServiceClass
+from stoker.domain.units import rpm_from_rps, rps_from_rpm
+from stoker.domain.workload import Load
+
+_EXACT_INTEGER = 2.0**53
+
+
+def entry_of_fleet(fleet: Fleet) -> dict[str, object]:
+    """Return the document of a fleet, unchecked."""
+    document: dict[str, object] = {"version": FORMAT_VERSION}
+    document |= _present(name=fleet.name or None, source=fleet.source or None)
+    document["currency"] = fleet.currency
+    document["accelerators"] = [_accelerator(item) for item in fleet.accelerators]
+    document["capacity"] = {item.card_type: item.count for item in fleet.capacity}
+    document["profiles"] = [_profile(item) for item in fleet.profiles]
+    document["service_classes"] = [_service_class(item) for item in fleet.service_classes]
+    document["servers"] = [_server(item) for item in fleet.servers]
+    optimizer = _changed(fleet.settings, OptimizerSettings())
+    analysis = optimizer.pop("analysis", None)
+    return document | _present(
+        optimizer=optimizer or None,
+        rules=_changed(fleet.rules, STOKER_RULES) or None,
+        analysis=analysis,
+    )
+
+
+def number(value: float | None) -> float | int | None:
+    """Return a number as a person would write it: whole ones without a decimal point."""
+    if value is not None and value == int(value) and abs(value) < _EXACT_INTEGER:
+        return int(value)
+    return value
+
+
+def _present(**values: object) -> dict[str, object]:
+    """Return the values that are known."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _changed(value: OptimizerSettings | PlanningRules, default: object) -> dict[str, object]:
+    """Return the attributes that differ from the default."""
+    changed: dict[str, object] = {}
+    for attribute in fields(value):
+        own = getattr(value, attribute.name)
+        if own != getattr(default, attribute.name):
+            is_text = isinstance(own, str)
+            is_plain = own is None or isinstance(own, bool)
+            changed[attribute.name] = str(own) if is_text else own if is_plain else number(own)
+    return changed
+
+
+def _accelerator(item: Accelerator) -> dict[str, object]:
+    power = item.power
+    return _present(
+        name=item.name,
+        card_type=item.card_type if item.card_type != item.name else None,
+        cards=item.cards if item.cards != 1 else None,
+        cost_per_hour=number(item.cost_per_hour),
+        memory_gb=number(item.memory_gb),
+        memory_bandwidth_gb_per_s=number(item.memory_bandwidth_gb_per_s),
+        power=(
+            {
+                "idle_w": number(power.idle_w),
+                "mid_w": number(power.mid_w),
+                "full_w": number(power.full_w),
+                "mid_utilization": number(power.mid_utilization),
+            }
+            if power
+            else None
+        ),
+    )
+
+
+def _profile(item: ModelProfile) -> dict[str, object]:
+    units = item.accelerators_per_replica
+    return _present(
+        model=item.model,
+        accelerator=item.accelerator,
+        accelerators_per_replica=units if units != 1 else None,
+        max_batch=item.max_batch,
+        at_tokens=item.at_tokens,
+        parameters=_parameters(item.parameters),
+        provenance=_provenance(item.provenance),
+        required_memory_gb=number(item.required_memory_gb),
+    )
+
+
+def _parameters(parameters: ServiceParameters) -> dict[str, object]:
+    kind = "linear" if isinstance(parameters, LinearParameters) else "token-work"
+    return {"kind": kind} | {key: number(value) for key, value in asdict(parameters).items()}
+
+
+def _provenance(provenance: Provenance) -> dict[str, object] | None:
+    if provenance == Provenance():
+        return None
+    return _present(kind=str(provenance.kind), source=provenance.source or None)
+
+
+def _service_class(item: ServiceClass) -> dict[str, object]:
+    targets = [
+        _present(
+            model=target.model,
+            ttft_ms=number(target.ttft_ms),
+            itl_ms=number(target.itl_ms),
+            tps=number(target.tps),
+        )
+        for target in item.targets
+    ]
+    return {"name": item.name, "priority": item.priority, "targets": targets}
+
+
+def _load(load: Load) -> dict[str, object]:
+    """Return a load; its rate in the unit that takes fewer digits and is exact."""
+    rps = number(load.arrival_rate_rps)
+    rpm = rpm_from_rps(load.arrival_rate_rps)
+    per_minute = number(rpm)
+    shorter = len(str(per_minute)) < len(str(rps))
+    in_minutes = shorter and rps_from_rpm(rpm) == load.arrival_rate_rps
+    rate = {"arrival_rate_rpm": per_minute} if in_minutes else {"arrival_rate_rps": rps}
+    return rate | _present(
+        input_tokens=number(load.input_tokens),
+        output_tokens=number(load.output_tokens),
+        throughput_rps=number(load.throughput_rps),
+    )
+
+
+def _allocation(item: Allocation | None) -> dict[str, object] | None:
+    if item is None:
+        return None
+    return {"accelerator": item.accelerator} | _present(
+        replicas=item.replicas,
+        max_batch=item.max_batch,
+        cost_per_hour=number(item.cost_per_hour),
+        itl_ms=number(item.itl_ms),
+        ttft_ms=number(item.ttft_ms),
+        load=_load(item.load) if item.load else None,
+    )
+
+
+def _server(item: Server) -> dict[str, object]:
+    return _present(
+        name=item.name,
+        service_class=item.service_class,
+        model=item.model,
+        load=_load(item.load) if item.load else "unknown",
+        keep_accelerator=item.keep_accelerator or None,
+        min_replicas=item.min_replicas or None,
+        max_replicas=item.max_replicas,
+        max_batch=item.max_batch,
+        max_queue=item.max_queue,
+        current=_allocation(item.current),
+        desired=_allocation(item.desired),
+    )
