@@ -10,11 +10,20 @@ _LARGEST = 1e12
 _LARGEST_COUNT = 1_000_000_000
 
 
+def _title(model: type) -> str:
+    return model.__name__.removesuffix("Entry")
+
+
 class StrictModel(BaseModel):
     """Base of the schemas: no unknown keys, no conversions between types, no NaN."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        model_title_generator=_title,
     )
 
 

@@ -89,7 +89,7 @@ def _fleet_of(decoded: Decoded, file: str) -> Fleet:
 
 
 def _is_inferno(value: object) -> bool:
-    return isinstance(value, dict) and any(key.casefold() == "system" for key in value)
+    return isinstance(value, dict) and any(str(key).casefold() == "system" for key in value)
 
 
 def _read_directory(path: Path) -> Fleet:

@@ -51,7 +51,9 @@ def resolve(model: type[BaseModel], loc: Loc) -> Place:
         members = _members(annotation)
         tagged = next((member for member in members if _has_tag(member, part)), None)
         if tagged is not None:
-            annotation, metadata = tagged, ()
+            notes = (*metadata, *_metadata(annotation))
+            metadata = tuple(note for note in notes if isinstance(note, Allowed))
+            annotation = tagged
             continue
         clean.append(part)
         keys = ()
@@ -92,11 +94,16 @@ def _has_tag(member: object, part: str | int) -> bool:
     """Return whether a union member is the one that pydantic calls by this tag."""
     if any(isinstance(note, Tag) and note.tag == part for note in _metadata(member)):
         return True
+    return part in _kinds(member)
+
+
+def _kinds(member: object) -> tuple[str, ...]:
+    """Return the values of `kind` that select a union member; none where it has no `kind`."""
     plain = _plain(member)
     if isinstance(plain, type) and issubclass(plain, BaseModel):
         kind = plain.model_fields.get("kind")
-        return kind is not None and part in get_args(kind.annotation)
-    return False
+        return get_args(kind.annotation) if kind is not None else ()
+    return ()
 
 
 def _describe(annotation: object, metadata: tuple[object, ...]) -> str:
@@ -104,7 +111,11 @@ def _describe(annotation: object, metadata: tuple[object, ...]) -> str:
     own = next((note.text for note in notes if isinstance(note, Allowed)), None)
     if own is not None:
         return own
-    texts = [_describe_one(member, notes) for member in _members(annotation)]
+    members = _members(annotation)
+    kinds = [kind for member in members for kind in _kinds(member)]
+    if kinds and len(members) > 1:
+        return f"a mapping with the kind {' or '.join(kinds)}"
+    texts = [_describe_one(member, notes) for member in members]
     return " or ".join(text for text in texts if text)
 
 

@@ -16,6 +16,7 @@ from data.fields import (
     StrictModel,
 )
 from data.model_fields import Allowed
+from data.stoker_example import EXAMPLE
 from stoker.domain.slo import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 FORMAT_VERSION = 1
@@ -239,7 +240,11 @@ class FleetEntry(StrictModel):
     One YAML or JSON document, or a directory of them whose sections are joined.
     """
 
-    version: Literal[1] = Field(description="Version of this format.")
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION), Allowed("1")] = Field(
+        description="Version of this format."
+    )
     name: str = Field("", description="Name of the fleet, for titles.")
     source: str = Field("", description="Where its figures come from, in words.")
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$"), Allowed("three capital letters")] = Field(

@@ -31,8 +31,7 @@ def canonical(
     spelling = {key.casefold(): key for key in fields}
     result: dict[str, object] = {}
     for key, item in value.items():
-        folded = key.casefold()
-        name = spelling[folded] if folded in spelling else key
+        name = spelling.get(str(key).casefold(), str(key))
         if _passed_over(model, key, item) or (item is None and name in fields):
             continue
         if name in result:
@@ -60,7 +59,7 @@ def _inside(annotation: object, value: object, loc: Loc, findings: list[Finding]
 
 
 def _passed_over(model: type[InfernoModel], key: str, value: object) -> bool:
-    folded = key.casefold()
+    folded = str(key).casefold()
     if folded in {name.casefold() for name in model.informative}:
         return True
     empty = value is None or (value == 0 and not isinstance(value, bool))
