@@ -1,0 +1,238 @@
+"""From a placement to the plan that a person reads: allocations, reasons, use of cards."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from optimizer.entries import Entries, predict_entries
+from optimizer.explain import Explainer
+from optimizer.placement import Outcome
+from optimizer.table import EMPTY, CandidateTable, IntArray
+from optimizer.transition import mix_value
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import CardUsage, MixPart, Plan, PlannedAllocation
+from stoker.domain.profile import EstimateKind
+from stoker.domain.settings import Analysis
+from stoker.domain.slo import SloTarget
+
+_ESTIMATE_KINDS = tuple(EstimateKind)
+_NO_TARGET = SloTarget(model="")
+_LEAST_OBJECTIVE = 1e-9
+"""Smallest objective that a gap is counted relative to."""
+
+
+def assemble_plan(
+    fleet: Fleet,
+    table: CandidateTable,
+    outcome: Outcome,
+    *,
+    analysis: Analysis,
+    unlimited: bool,
+    notes: tuple[str, ...] = (),
+    timings_ms: Mapping[str, float] | None = None,
+) -> Plan:
+    """Return the plan of an outcome, best effort included.
+
+    Args:
+        fleet: What was planned for.
+        table: The candidate table that the placement refers to.
+        outcome: What was decided, and what is proven about it.
+        analysis: Performance model behind the table.
+        unlimited: Whether capacity was ignored.
+        notes: Sentences to put before those of the outcome.
+        timings_ms: Milliseconds by phase.
+    """
+    entries = predict_entries(fleet, table, outcome.placement)
+    served = outcome.placement.served
+    allocations = _Allocations(fleet, table, entries, outcome).all()
+    usage = _usage(fleet, table, entries, unlimited=unlimited)
+    explainer = Explainer(fleet, table, entries, outcome, usage)
+    objective = math.fsum(item.value for item in allocations if item.fully_served)
+    bound = None if outcome.bound is None else min(outcome.bound, objective)
+    return Plan(
+        status=outcome.status,
+        objective=objective,
+        bound=bound,
+        gap=None if bound is None else (objective - bound) / max(abs(objective), _LEAST_OBJECTIVE),
+        cost_per_hour=math.fsum(item.cost_per_hour for item in allocations),
+        currency=fleet.currency,
+        allocations=allocations,
+        unplaced=tuple(explainer.unplaced(int(server)) for server in np.flatnonzero(~served)),
+        usage=usage,
+        services=outcome.services,
+        analysis=analysis,
+        method=outcome.method,
+        backend=outcome.backend,
+        notes=notes + outcome.notes,
+        timings_ms=dict(timings_ms or {}),
+    )
+
+
+class _Allocations:
+    """Makes the allocations of a plan, one server at a time."""
+
+    def __init__(
+        self, fleet: Fleet, table: CandidateTable, entries: Entries, outcome: Outcome
+    ) -> None:
+        self._fleet = fleet
+        self._table = table
+        self._entries = entries
+        self._served = outcome.placement.served
+        self._start: list[int] = entries.start.tolist()
+        self._targets = {
+            (item.name, target.model): target
+            for item in fleet.service_classes
+            for target in item.targets
+        }
+
+    def all(self) -> tuple[PlannedAllocation, ...]:
+        """Return the allocations of the servers that have an entry, in the fleet's order."""
+        return tuple(
+            self._allocation(server)
+            for server in range(len(self._fleet.servers))
+            if self._start[server] < self._start[server + 1]
+        )
+
+    def _allocation(self, index: int) -> PlannedAllocation:
+        table, entries, server = self._table, self._entries, self._fleet.servers[index]
+        span = range(self._start[index], self._start[index + 1])
+        rows = [int(entries.row[entry]) for entry in span]
+        counts = [int(entries.replicas[entry]) for entry in span]
+        costs = [self._cost(row, count) for row, count in zip(rows, counts, strict=True)]
+        main = max(range(len(rows)), key=lambda part: (counts[part], -part))
+        row = rows[main]
+        mixed = len(rows) > 1
+        parts = tuple(self._part(entry) for entry in span) if mixed else ()
+        target = self._targets.get((server.service_class, server.model), _NO_TARGET)
+        types = {int(table.card_type[part]) for part in rows} - {EMPTY}
+        queue = int(table.max_queue[row])
+        kind = int(table.estimate[row])
+        weights = [
+            float(entries.rate_rps[entry]) * count
+            for entry, count in zip(span, counts, strict=True)
+        ]
+        seats = [
+            float(table.max_batch[part]) * count for part, count in zip(rows, counts, strict=True)
+        ]
+        figures = entries.figures
+        return PlannedAllocation(
+            server=server.name,
+            service_class=server.service_class,
+            model=server.model,
+            accelerator=self._accelerator(row),
+            replicas=sum(counts),
+            max_batch=int(table.max_batch[row]),
+            max_queue=queue if queue >= 0 else None,
+            cost_per_hour=math.fsum(costs),
+            value=self._value(index, rows, counts, costs),
+            arrival_rate_rps=float(table.total_rate_rps[index]),
+            ttft_ms=_mean([float(figures.ttft_ms[entry]) for entry in span], weights),
+            itl_ms=_mean([float(figures.itl_ms[entry]) for entry in span], weights),
+            utilization=_mean([float(figures.utilization[entry]) for entry in span], seats),
+            blocking=_mean([float(figures.blocking[entry]) for entry in span], weights),
+            max_rate_rps=_mean([float(table.max_rate_rps[part]) for part in rows], counts) or 0.0,
+            ttft_target_ms=target.ttft_ms,
+            itl_target_ms=target.itl_ms,
+            tps_target=target.tps,
+            cards=sum(
+                count * int(table.cards_per_replica[part])
+                for part, count in zip(rows, counts, strict=True)
+            ),
+            card_type=table.card_types[types.pop()] if len(types) == 1 else None,
+            fully_served=bool(self._served[index]),
+            estimate=_ESTIMATE_KINDS[kind] if kind >= 0 else None,
+            mix=parts,
+        )
+
+    def _part(self, entry: int) -> MixPart:
+        table, figures = self._table, self._entries.figures
+        row, count = int(self._entries.row[entry]), int(self._entries.replicas[entry])
+        return MixPart(
+            accelerator=table.accelerators[int(table.accelerator[row])],
+            replicas=count,
+            max_batch=int(table.max_batch[row]),
+            cost_per_hour=self._cost(row, count),
+            cards=count * int(table.cards_per_replica[row]),
+            card_type=table.card_types[int(table.card_type[row])],
+            arrival_rate_rps=float(self._entries.rate_rps[entry]),
+            ttft_ms=_known(figures.ttft_ms[entry]),
+            itl_ms=_known(figures.itl_ms[entry]),
+            utilization=_known(figures.utilization[entry]),
+            blocking=_known(figures.blocking[entry]),
+            max_rate_rps=float(table.max_rate_rps[row]),
+        )
+
+    def _accelerator(self, row: int) -> str | None:
+        accelerator = int(self._table.accelerator[row])
+        return None if accelerator == EMPTY else self._table.accelerators[accelerator]
+
+    def _cost(self, row: int, count: int) -> float:
+        if count == self._table.replicas[row]:
+            return float(self._table.cost_per_hour[row])
+        return float(self._table.unit_cost_per_hour[row]) * count
+
+    def _value(self, server: int, rows: list[int], counts: list[int], costs: list[float]) -> float:
+        """Return the value: the candidate's, in proportion for a part of it, or the mix's."""
+        table = self._table
+        if len(rows) > 1 or (self._served[server] and counts[0] != table.replicas[rows[0]]):
+            accelerators = [int(table.accelerator[row]) for row in rows]
+            return mix_value(table.transitions, server, accelerators, costs)
+        full = int(table.replicas[rows[0]])
+        value = float(table.value[rows[0]])
+        return value if counts[0] == full else value * (counts[0] / full)
+
+
+def _usage(
+    fleet: Fleet, table: CandidateTable, entries: Entries, *, unlimited: bool
+) -> tuple[CardUsage, ...]:
+    """Return the cards used and available, by name of the type."""
+    used: dict[str, int] = defaultdict(int)
+    costs: dict[str, list[float]] = defaultdict(list)
+    cards: IntArray = entries.replicas * table.cards_per_replica[entries.row]
+    for row, count, taken in zip(
+        entries.row.tolist(), entries.replicas.tolist(), cards.tolist(), strict=True
+    ):
+        if table.card_type[row] != EMPTY:
+            name = table.card_types[table.card_type[row]]
+            used[name] += taken
+            whole = count == table.replicas[row]
+            unit = float(table.unit_cost_per_hour[row]) * count
+            costs[name].append(float(table.cost_per_hour[row]) if whole else unit)
+    available = card_counts(fleet)
+    return tuple(
+        CardUsage(
+            card_type=name,
+            used=used.get(name, 0),
+            available=None if unlimited else available.get(name, 0),
+            cost_per_hour=math.fsum(costs.get(name, [])),
+        )
+        for name in sorted({*table.card_types, *available})
+    )
+
+
+def card_counts(fleet: Fleet) -> dict[str, int]:
+    """Return the cards available by type; a type without a count has none."""
+    counts: dict[str, int] = defaultdict(int)
+    for capacity in fleet.capacity:
+        counts[capacity.card_type] += capacity.count
+    return dict(counts)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _mean(values: list[float], weights: list[float] | list[int]) -> float | None:
+    """Return the weighted mean; the plain one without weight; None where a value is unknown."""
+    if not all(map(math.isfinite, values)):
+        return None
+    if len(values) == 1:
+        return values[0]
+    total = math.fsum(weights)
+    if not total > 0:
+        return math.fsum(values) / len(values)
+    return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total

@@ -1,0 +1,82 @@
+"""What every method's placement still lacks: empty allocations, best effort, honest counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.best_effort import share_cards
+from optimizer.ordering import candidates_by_value
+from optimizer.outcome import anything_for_the_loaded, class_services
+from optimizer.placement import Outcome, Placement
+from optimizer.table import EMPTY, BoolArray, CandidateTable, IntArray
+from stoker.domain.plan import PlanStatus
+from stoker.domain.settings import SaturationPolicy
+
+
+def with_best_effort(
+    table: CandidateTable, outcome: Outcome, capacity: IntArray, policy: SaturationPolicy
+) -> Outcome:
+    """Return an outcome with best effort for the servers that it leaves unserved.
+
+    They take their turns in the order of the greedy method (priority, delta, value), over all
+    priorities at once, from the cards that the placement leaves. Nothing is given where the
+    solver found no plan at all.
+    """
+    placement = outcome.placement
+    if policy is SaturationPolicy.NONE or outcome.status is PlanStatus.TIME_LIMIT:
+        return outcome
+    used = np.zeros(len(capacity), dtype=np.int64)
+    cards = placement.replicas * table.cards_per_replica[placement.row]
+    typed = table.card_type[placement.row] != EMPTY
+    np.add.at(used, table.card_type[placement.row][typed], cards[typed])
+    candidates = candidates_by_value(table)
+    waiting = candidates.in_order(np.flatnonzero(~placement.served).tolist())
+    available: list[int] = (capacity - used).tolist()
+    shares = share_cards(candidates, waiting, available, policy)
+    return replace(
+        outcome,
+        placement=_joined(
+            placement,
+            [share.row for share in shares.values()],
+            [share.replicas for share in shares.values()],
+            placement.served,
+        ),
+    )
+
+
+def completed(table: CandidateTable, outcome: Outcome) -> Outcome:
+    """Return an outcome that serves whom it can for nothing, and whose status says what it is.
+
+    Servers that need nothing are placed, empty, even where a solver ran out of time. A plan that
+    gives nobody anything is infeasible.
+    """
+    placement = outcome.placement
+    empty = np.flatnonzero(table.accepted & (table.accelerator == EMPTY))
+    missing = empty[~placement.served[table.server[empty]]]
+    if len(missing):
+        served = placement.served.copy()
+        served[table.server[missing]] = True
+        placement = _joined(placement, missing.tolist(), [0] * len(missing), served)
+        outcome = replace(
+            outcome,
+            placement=placement,
+            objective=outcome.objective + float(np.sum(table.value[missing])),
+            services=class_services(table, served, proven=False),
+        )
+    if outcome.status is not PlanStatus.TIME_LIMIT and not anything_for_the_loaded(
+        table, placement
+    ):
+        return replace(outcome, status=PlanStatus.INFEASIBLE, bound=None, gap=None)
+    return outcome
+
+
+def _joined(
+    placement: Placement, rows: list[int], replicas: list[int], served: BoolArray
+) -> Placement:
+    """Return a placement with more entries, in the order of rows."""
+    row = np.concatenate([placement.row, np.array(rows, dtype=np.int64)])
+    count = np.concatenate([placement.replicas, np.array(replicas, dtype=np.int64)])
+    order = np.argsort(row, kind="stable")
+    return Placement(row[order], count[order], served)

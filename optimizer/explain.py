@@ -1,0 +1,174 @@
+"""Why a server is not served in full, with figures, and what would mend it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from optimizer.entries import Entries
+from optimizer.placement import Outcome
+from optimizer.remedies import RejectionRemedies, count_of
+from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import CardUsage, PlanStatus, Rejection, Unplaced, UnplacedReason
+
+_WORDS = {
+    Rejection.NO_PROFILE: "the model has no profile on {}",
+    Rejection.NO_TARGET: "the service class has no target for the model",
+    Rejection.LOAD_UNKNOWN: "the load is unknown",
+    Rejection.ZERO_PARAMETERS: "all parameters of the profile are zero on {}",
+    Rejection.NOT_CURRENT: "the server must stay on its accelerator, which rules out {}",
+    Rejection.MEMORY: "memory is too small on {}",
+    Rejection.TTFT_UNREACHABLE: "the TTFT target is out of reach on {}",
+    Rejection.ITL_UNREACHABLE: "the ITL target is out of reach on {}",
+    Rejection.TARGETS_CONFLICT: "no rate keeps all targets at once on {}",
+    Rejection.BLOCKING_UNREACHABLE: "too many requests would be turned away on {}",
+    Rejection.REPLICA_BOUND: "more replicas than allowed would be needed on {}",
+    Rejection.NO_CARDS: "the fleet has no cards for {}",
+    Rejection.NUMERIC: "the figures are beyond what can be computed on {}",
+}
+_NAMES_SHOWN = 3
+
+
+class Explainer:
+    """Explains the servers that a placement leaves unserved."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        table: CandidateTable,
+        entries: Entries,
+        outcome: Outcome,
+        usage: Sequence[CardUsage],
+    ) -> None:
+        """Take what was planned for, with what, the decision, and the cards that it uses."""
+        self._fleet = fleet
+        self._table = table
+        self._entries = entries
+        self._status = outcome.status
+        self._usage = {item.card_type: item for item in usage}
+        self._remedies = RejectionRemedies(fleet, table)
+
+    def unplaced(self, server: int) -> Unplaced:
+        """Return the explanation for a server that is not served in full."""
+        rejections = self._rejections(server)
+        codes = set(rejections.values())
+        if self._fleet.servers[server].load is None:
+            reason = UnplacedReason.LOAD_UNKNOWN
+            detail = "its load is unknown, so nothing was decided for it"
+            remedy = "state its arrival rate and its input and output tokens (0 for no load)"
+        elif not bool(np.any(self._table.accepted[self._rows(server)])):
+            reason = UnplacedReason.NO_CANDIDATE
+            detail = self._no_candidate(rejections)
+            remedy = self._remedies.for_server(server)
+        elif self._status is PlanStatus.TIME_LIMIT:
+            reason = UnplacedReason.TIME_LIMIT
+            detail = "the solver ran out of time before it found any plan"
+            remedy = "allow more time, or choose the greedy solver"
+        else:
+            reason = UnplacedReason.CAPACITY
+            detail, remedy = self._capacity(server, all_without=codes == {Rejection.NO_CARDS})
+        return Unplaced(self._fleet.servers[server].name, reason, detail, remedy, rejections)
+
+    def _rows(self, server: int) -> slice:
+        return slice(int(self._table.row_start[server]), int(self._table.row_start[server + 1]))
+
+    def _rejections(self, server: int) -> dict[str, Rejection]:
+        """Return why each accelerator is none for the server; no cards of its type included."""
+        table = self._table
+        found: dict[str, Rejection] = {}
+        rows = self._rows(server)
+        for row in range(rows.start, rows.stop):
+            code, accelerator = int(table.rejection[row]), int(table.accelerator[row])
+            if accelerator == EMPTY:
+                continue
+            if code != ACCEPTED:
+                found[table.accelerators[accelerator]] = REJECTIONS[code - 1]
+            elif self._available(row) == 0:
+                found[table.accelerators[accelerator]] = Rejection.NO_CARDS
+        return found
+
+    def _available(self, row: int) -> int | None:
+        return self._usage[self._table.card_types[int(self._table.card_type[row])]].available
+
+    def _no_candidate(self, rejections: dict[str, Rejection]) -> str:
+        if not rejections:
+            return "no candidate was given for it"
+        counts = Counter(rejections.values())
+        parts = [
+            _WORDS[reason].format(_some(accelerators_of(rejections, reason)))
+            for reason, _ in counts.most_common()
+        ]
+        return "no accelerator can serve it: " + "; ".join(parts)
+
+    def _capacity(self, server: int, *, all_without: bool) -> tuple[str, str]:
+        """Return detail and remedy where cards are what is missing."""
+        table = self._table
+        rows = self._rows(server)
+        accepted = np.flatnonzero(table.accepted[rows]) + rows.start
+        row, missing, left = min(
+            ((int(row), *self._missing(server, int(row))) for row in accepted),
+            key=lambda option: (option[1], table.value[option[0]], option[0]),
+        )
+        card_type = table.card_types[int(table.card_type[row])]
+        accelerator = table.accelerators[int(table.accelerator[row])]
+        need = f"{count_of(int(table.replicas[row]), 'replica')} on {accelerator}"
+        cards = int(table.cards[row])
+        if missing <= 0:
+            return (
+                f"the plan found does not serve it, though {need} would fit in the cards left",
+                "allow the solver more time or a smaller gap",
+            )
+        if all_without:
+            opening = "the fleet has no cards of any type that it could run on"
+        else:
+            opening = "the cards left are too few for any of its candidates"
+        detail = (
+            f"{opening}; nearest: {need} take {count_of(cards, 'card')} of {card_type}, "
+            f"of which {left} {'is' if left == 1 else 'are'} free for it"
+        )
+        given = self._received(server)
+        remedy = f"add at least {count_of(missing, 'card')} of {card_type}"
+        return detail + given, f"{remedy}, lower its load, or loosen its targets"
+
+    def _missing(self, server: int, row: int) -> tuple[int, int]:
+        """Return the cards missing for a row in full, and those that are free for the server.
+
+        Free are the cards that nobody uses and those of the server's own best effort.
+        """
+        table = self._table
+        usage = self._usage[table.card_types[int(table.card_type[row])]]
+        own = sum(
+            int(self._entries.replicas[entry])
+            * int(table.cards_per_replica[int(self._entries.row[entry])])
+            for entry in self._span(server)
+            if table.card_type[int(self._entries.row[entry])] == table.card_type[row]
+        )
+        left = (usage.available or 0) - usage.used + own
+        return int(table.cards[row]) - left, left
+
+    def _span(self, server: int) -> range:
+        return range(int(self._entries.start[server]), int(self._entries.start[server + 1]))
+
+    def _received(self, server: int) -> str:
+        """Return what best effort gave the server, as the end of a sentence."""
+        parts = []
+        for entry in self._span(server):
+            row, count = int(self._entries.row[entry]), int(self._entries.replicas[entry])
+            name = self._table.accelerators[int(self._table.accelerator[row])]
+            parts.append(f"{count} of the {int(self._table.replicas[row])} replicas on {name}")
+        return f"; best effort gave it {' and '.join(parts)}" if parts else ""
+
+
+def accelerators_of(rejections: dict[str, Rejection], reason: Rejection) -> list[str]:
+    """Return the accelerators rejected for a reason, in the fleet's order."""
+    return [name for name, found in rejections.items() if found is reason]
+
+
+def _some(names: list[str]) -> str:
+    """Return a few names, and how many more there are."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

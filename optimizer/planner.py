@@ -1,0 +1,136 @@
+"""One call from a fleet to its plan; what the command line and the service both make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.assemble import assemble_plan, card_counts
+from optimizer.candidates import build_candidates, table_from_estimates
+from optimizer.check import check_plan
+from optimizer.complete import completed, with_best_effort
+from optimizer.greedy import place_greedy
+from optimizer.milp import place_milp
+from optimizer.placement import Outcome
+from optimizer.table import CandidateTable, IntArray
+from optimizer.unlimited import place_unlimited
+from stoker.domain.candidate import CandidateEstimate
+from stoker.domain.errors import AnalysisUnavailableError
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import Plan
+from stoker.domain.settings import Analysis, OptimizerSettings, SolverKind
+
+Clock = Callable[[], float]
+
+
+def plan_fleet(
+    fleet: Fleet,
+    settings: OptimizerSettings | None = None,
+    *,
+    estimates: Sequence[CandidateEstimate] | None = None,
+    clock: Clock = time.perf_counter,
+) -> Plan:
+    """Plan a fleet: candidates, placement, best effort, and a last check.
+
+    The same input gives the same plan, bit for bit, timings apart (and short of a time limit that
+    strikes at another moment).
+
+    Args:
+        fleet: What to plan for.
+        settings: How to plan; None for the fleet's own settings.
+        estimates: Somebody else's predictions to plan from in place of Stoker's own.
+        clock: Seconds, for timings and time limits.
+
+    Raises:
+        AnalysisUnavailableError: The analysis asked for is not part of this version.
+        SolverUnavailableError: The MILP solver asked for cannot be used.
+        InvalidInputError: The estimates do not fit the fleet.
+        PlanCheckError: The plan broke its own rules, which is a bug.
+    """
+    chosen = effective_settings(fleet.settings if settings is None else settings)
+    analysis = available_analysis(chosen)
+    start = clock()
+    table = (
+        build_candidates(fleet, analysis)
+        if estimates is None
+        else table_from_estimates(fleet, estimates)
+    )
+    predicted = clock()
+    outcome = _place(fleet, table, chosen, clock)
+    placed = clock()
+    plan = assemble_plan(
+        fleet,
+        table,
+        outcome,
+        analysis=analysis,
+        unlimited=chosen.unlimited,
+        notes=_notes(chosen),
+    )
+    check_plan(fleet, plan, unlimited=chosen.unlimited, own_predictions=estimates is None)
+    end = clock()
+    timings = {
+        "candidates": _ms(start, predicted),
+        "place": _ms(predicted, placed),
+        **outcome.timings_ms,
+        "assemble": _ms(placed, end),
+        "total": _ms(start, end),
+    }
+    return replace(plan, timings_ms=timings)
+
+
+def effective_settings(settings: OptimizerSettings) -> OptimizerSettings:
+    """Return settings with what is left open decided: MILP, and the analysis of the reference."""
+    return replace(
+        settings,
+        solver=settings.solver or SolverKind.MILP,
+        analysis=settings.analysis or Analysis.REFERENCE,
+    )
+
+
+def available_analysis(settings: OptimizerSettings) -> Analysis:
+    """Return the analysis asked for.
+
+    Raises:
+        AnalysisUnavailableError: It is not part of this version.
+    """
+    analysis = settings.analysis or Analysis.REFERENCE
+    if analysis is not Analysis.REFERENCE:
+        raise AnalysisUnavailableError(
+            f"analysis {analysis.value!r} is not part of this version of Stoker "
+            f"(allowed: {Analysis.REFERENCE.value!r})"
+        )
+    return analysis
+
+
+def _place(
+    fleet: Fleet, table: CandidateTable, settings: OptimizerSettings, clock: Clock
+) -> Outcome:
+    """Decide by the method that the settings name."""
+    if settings.unlimited:
+        return completed(table, place_unlimited(table))
+    capacity = _capacity(fleet, table)
+    if settings.solver is SolverKind.GREEDY:
+        return completed(table, place_greedy(table, capacity, settings))
+    outcome = place_milp(table, capacity, settings, clock=clock)
+    return completed(table, with_best_effort(table, outcome, capacity, settings.saturation_policy))
+
+
+def _capacity(fleet: Fleet, table: CandidateTable) -> IntArray:
+    """Return the cards available by card type of the table; a type without a count has none."""
+    counts = card_counts(fleet)
+    return np.array([counts.get(name, 0) for name in table.card_types], dtype=np.int64)
+
+
+def _notes(settings: OptimizerSettings) -> tuple[str, ...]:
+    """Return what a reader should know of settings that this method does not heed."""
+    if settings.heterogeneous and (settings.unlimited or settings.solver is SolverKind.GREEDY):
+        method = "an unlimited plan" if settings.unlimited else "the greedy solver"
+        return (f"heterogeneous was ignored: {method} gives each server one accelerator",)
+    return ()
+
+
+def _ms(start: float, end: float) -> float:
+    return (end - start) * 1e3
