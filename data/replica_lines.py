@@ -37,6 +37,7 @@ SMALLEST, LARGEST = 1e-100, 1e100
 
 _WRAPPER = "input"
 _SHOWN_LENGTH = 60
+_EXACT = 2.0**53  # whole numbers up to here are exact in a float
 _NUMBER = f"0, or a number from {SMALLEST:g} to {LARGEST:g}"
 
 
@@ -48,7 +49,7 @@ def _computable(value: float) -> float:
 
 def _whole(value: object) -> object:
     """Let 16.0 pass as 16: JSON has one kind of number."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)
     return value
 
@@ -79,13 +80,13 @@ class _CaseDocument(BaseModel):
     input_tokens: _Number = Field(
         alias="avgInputTokens",
         le=LARGEST_COUNT,
-        description=f"a mean of 0 or more tokens, at most {LARGEST_COUNT}",
+        description=f"mean tokens: 0, or a number from {SMALLEST:g} to {LARGEST_COUNT}",
     )
     output_tokens: _Number = Field(
         alias="avgOutputTokens",
         ge=1,
         le=LARGEST_COUNT,
-        description=f"a mean of at least 1 token, at most {LARGEST_COUNT}",
+        description=f"mean tokens: a number from 1 to {LARGEST_COUNT}",
     )
     alpha: _Number = Field(description=f"milliseconds: {_NUMBER}")
     beta: _Number = Field(description=f"milliseconds: {_NUMBER}")

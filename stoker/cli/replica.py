@@ -23,7 +23,11 @@ from stoker.domain.settings import Analysis
 if TYPE_CHECKING:
     from data.replica_lines import AnswerDocument
 
-CHUNK_LINES = 2000
+CHUNK_LINES = {
+    ReplicaQuestion.SOLVE: 2000,
+    ReplicaQuestion.TARGET: 2000,
+    ReplicaQuestion.CONCURRENCY: 100,  # each line sizes every batch limit up to its own
+}
 """Lines that are read, answered together and written before the next ones are read."""
 
 app = typer.Typer(
@@ -89,20 +93,20 @@ class AnsweredLine:
 
 
 def answer_lines(
-    lines: Iterable[bytes], question: ReplicaQuestion, *, chunk_lines: int = CHUNK_LINES
+    lines: Iterable[bytes], question: ReplicaQuestion, *, chunk_lines: int | None = None
 ) -> Iterator[list[AnsweredLine]]:
     """Answer the lines of a file, chunk by chunk, each chunk in one array computation.
 
     Args:
         lines: The lines in UTF-8; blank ones get no answer.
         question: What is asked of every case.
-        chunk_lines: Lines read before their answers are handed on.
+        chunk_lines: Lines read before their answers are handed on; `CHUNK_LINES` by default.
 
     Yields:
         The answers to each chunk, in the order of its lines.
     """
     numbered = enumerate(lines, start=1)
-    while chunk := list(islice(numbered, chunk_lines)):
+    while chunk := list(islice(numbered, chunk_lines or CHUNK_LINES[question])):
         yield _answer_chunk(chunk, question)
 
 

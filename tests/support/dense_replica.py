@@ -59,6 +59,12 @@ def _latencies(
     return wait_ms + prefill + itl, itl
 
 
+def largest_rate_rps(case: Case) -> float:
+    """Return 0.999 of the rate at which a full batch departs."""
+    limit = int(case["maxBatchSize"])
+    return 999.0 * limit / _service_ms(case, limit)
+
+
 def solve(case: Case, rate_rps: float) -> dict[str, float]:
     """Return the figures at an arrival rate, from the probability of every state."""
     limit, last = int(case["maxBatchSize"]), int(case["maxBatchSize"] + case["maxQueueSize"])
@@ -87,7 +93,7 @@ def solve(case: Case, rate_rps: float) -> dict[str, float]:
         "avgNumInServ": busy,
         "avgTTFT": ttft,
         "avgITL": itl,
-        "maxRPS": 0.999 * departures[-1] * 1000,
+        "maxRPS": largest_rate_rps(case),
         "utilization": busy / limit,
         "blocking": weights[-1] / total,
     }
