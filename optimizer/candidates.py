@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.estimates import table_from_estimates
-from optimizer.fleet_arrays import UNKNOWN, FleetArrays, fleet_arrays, pick, total_rate_rps
+from optimizer.fleet_arrays import (
+    MOST_CARDS,
+    UNKNOWN,
+    FleetArrays,
+    fleet_arrays,
+    pick,
+    total_rate_rps,
+)
 from optimizer.pairs import Pairs, fleet_pairs
 from optimizer.replicas import (
     ReplicaFigures,
@@ -232,9 +239,12 @@ def _table(
     arrays: FleetArrays, pairs: Pairs, total_rate: FloatArray, predictions: _Predictions
 ) -> CandidateTable:
     accelerators, profiles, servers = arrays.accelerators, arrays.profiles, arrays.servers
-    accepted = predictions.rejection == ACCEPTED
-    replicas = np.where(accepted, predictions.replicas, 0)
     units = pick(profiles.units, pairs.profile, 0)
+    per_replica = pick(accelerators.cards, pairs.accelerator, 0) * units
+    countless = per_replica.astype(np.float64) * predictions.replicas > MOST_CARDS
+    rejection = np.where(countless, rejection_code(Rejection.NUMERIC), predictions.rejection)
+    accepted = rejection == ACCEPTED
+    replicas = np.where(accepted, predictions.replicas, 0)
     unit_cost = pick(accelerators.cost_per_hour, pairs.accelerator, 0.0) * units
     cost = unit_cost * replicas
     value = candidate_values(
@@ -256,13 +266,13 @@ def _table(
         server=pairs.server,
         accelerator=pairs.accelerator,
         card_type=pick(accelerators.card_type, pairs.accelerator, EMPTY),
-        rejection=predictions.rejection,
+        rejection=rejection,
         replicas=replicas,
         min_replicas=pairs.min_replicas,
         max_replicas=pairs.max_replicas,
         max_batch=pairs.max_batch,
         max_queue=pairs.max_queue,
-        cards_per_replica=pick(accelerators.cards, pairs.accelerator, 0) * units,
+        cards_per_replica=per_replica,
         unit_cost_per_hour=unit_cost,
         cost_per_hour=np.where(accepted, cost, np.nan),
         value=np.where(accepted, value, np.nan),

@@ -63,13 +63,14 @@ def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bo
 def _accounting(fleet: Fleet, plan: Plan) -> Iterator[str]:
     """Every server is served in full or listed as unplaced, and allocated at most once."""
     expected = [server.name for server in fleet.servers]
+    known = set(expected)
     allocated = [allocation.server for allocation in plan.allocations]
     unplaced = [item.server for item in plan.unplaced]
     for kind, names in (("allocations", allocated), ("unplaced", unplaced)):
         for name, count in Counter(names).items():
             if count > 1:
                 yield f"{name} stands {count} times in {kind}"
-            if name not in set(expected):
+            if name not in known:
                 yield f"{kind} name an unknown server {name}"
     served = {item.server for item in plan.allocations if item.fully_served}
     missing = set(unplaced)

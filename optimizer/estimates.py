@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.fleet_arrays import (
+    MOST_CARDS,
     UNKNOWN,
     FleetArrays,
     fleet_arrays,
@@ -20,6 +21,9 @@ from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Rejection
+
+_MOST_REPLICAS = 2**31 - 1
+"""Beyond it products of counts would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
     empty = accelerator == EMPTY
     min_replicas, max_replicas = _replica_bounds(arrays, server, replicas)
 
+    profiles, accelerators = arrays.profiles, arrays.accelerators
+    profile = profile_of(arrays, server, accelerator)
     rejection = np.full(len(pairs), ACCEPTED, dtype=np.int64)
     outside = (replicas < min_replicas) | (replicas > max_replicas)
     rejection[outside] = rejection_code(Rejection.REPLICA_BOUND)
@@ -62,10 +68,11 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
     rejection[~empty & (pinned != EMPTY) & (pinned != accelerator)] = rejection_code(
         Rejection.NOT_CURRENT
     )
+    per_replica = pick(accelerators.cards, accelerator, 0) * pick(profiles.units, profile, 0)
+    countless = per_replica.astype(np.float64) * replicas > MOST_CARDS
+    rejection[countless] = rejection_code(Rejection.NUMERIC)
     rejection[~arrays.servers.load_known[server]] = rejection_code(Rejection.LOAD_UNKNOWN)
 
-    profiles, accelerators = arrays.profiles, arrays.accelerators
-    profile = profile_of(arrays, server, accelerator)
     nothing = np.full(len(pairs), np.nan)
     return CandidateTable(
         servers=arrays.servers.names,
@@ -85,8 +92,7 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
         max_replicas=max_replicas,
         max_batch=np.array([item.max_batch for item in items], dtype=np.int64),
         max_queue=np.where(empty, 0, UNKNOWN),
-        cards_per_replica=pick(accelerators.cards, accelerator, 0)
-        * pick(profiles.units, profile, 0),
+        cards_per_replica=per_replica,
         unit_cost_per_hour=cost / np.maximum(replicas, 1),
         cost_per_hour=cost,
         value=_floats([item.value for item in items]),
@@ -150,8 +156,8 @@ def _nonsense(
             "unknown",
             "an accelerator on which the fleet has a profile of the model",
         )
-    if estimate.replicas < 1:
-        return f"replicas {estimate.replicas}", "an integer of at least 1"
+    if not 1 <= estimate.replicas <= _MOST_REPLICAS:
+        return f"replicas {estimate.replicas}", f"an integer from 1 to {_MOST_REPLICAS}"
     if not (np.isfinite(estimate.cost_per_hour) and np.isfinite(estimate.value)):
         return f"cost {estimate.cost_per_hour}, value {estimate.value}", "finite numbers"
     return None

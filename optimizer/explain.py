@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.entries import Entries
 from optimizer.placement import Outcome
 from optimizer.remedies import RejectionRemedies, count_of
-from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable
+from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable, IntArray
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import CardUsage, PlanStatus, Rejection, Unplaced, UnplacedReason
 
@@ -48,7 +48,14 @@ class Explainer:
         self._table = table
         self._entries = entries
         self._status = outcome.status
-        self._usage = {item.card_type: item for item in usage}
+        self._accepted = table.accepted
+        self._cards = table.cards
+        by_type = {item.card_type: item for item in usage}
+        self._available = [by_type[name].available for name in table.card_types]
+        self._left: IntArray = np.array(
+            [(by_type[name].available or 0) - by_type[name].used for name in table.card_types],
+            dtype=np.int64,
+        )
         self._remedies = RejectionRemedies(fleet, table)
 
     def unplaced(self, server: int) -> Unplaced:
@@ -59,7 +66,7 @@ class Explainer:
             reason = UnplacedReason.LOAD_UNKNOWN
             detail = "its load is unknown, so nothing was decided for it"
             remedy = "state its arrival rate and its input and output tokens (0 for no load)"
-        elif not bool(np.any(self._table.accepted[self._rows(server)])):
+        elif not bool(np.any(self._accepted[self._rows(server)])):
             reason = UnplacedReason.NO_CANDIDATE
             detail = self._no_candidate(rejections)
             remedy = self._remedies.for_server(server)
@@ -86,12 +93,9 @@ class Explainer:
                 continue
             if code != ACCEPTED:
                 found[table.accelerators[accelerator]] = REJECTIONS[code - 1]
-            elif self._available(row) == 0:
+            elif self._available[int(table.card_type[row])] == 0:
                 found[table.accelerators[accelerator]] = Rejection.NO_CARDS
         return found
-
-    def _available(self, row: int) -> int | None:
-        return self._usage[self._table.card_types[int(self._table.card_type[row])]].available
 
     def _no_candidate(self, rejections: dict[str, Rejection]) -> str:
         if not rejections:
@@ -104,19 +108,26 @@ class Explainer:
         return "no accelerator can serve it: " + "; ".join(parts)
 
     def _capacity(self, server: int, *, all_without: bool) -> tuple[str, str]:
-        """Return detail and remedy where cards are what is missing."""
+        """Return detail and remedy where cards are what is missing.
+
+        Free for a server are the cards that nobody uses and those of its own best effort.
+        """
         table = self._table
         rows = self._rows(server)
-        accepted = np.flatnonzero(table.accepted[rows]) + rows.start
-        row, missing, left = min(
-            ((int(row), *self._missing(server, int(row))) for row in accepted),
-            key=lambda option: (option[1], table.value[option[0]], option[0]),
-        )
+        accepted = np.flatnonzero(self._accepted[rows]) + rows.start
+        free = self._left.copy()
+        for entry in self._span(server):
+            given = int(self._entries.row[entry])
+            free[table.card_type[given]] += (
+                self._entries.replicas[entry] * table.cards_per_replica[given]
+            )
+        missing = self._cards[accepted] - free[table.card_type[accepted]]
+        nearest = int(np.lexsort((table.value[accepted], missing))[0])
+        row, short = int(accepted[nearest]), int(missing[nearest])
         card_type = table.card_types[int(table.card_type[row])]
         accelerator = table.accelerators[int(table.accelerator[row])]
         need = f"{count_of(int(table.replicas[row]), 'replica')} on {accelerator}"
-        cards = int(table.cards[row])
-        if missing <= 0:
+        if short <= 0:
             return (
                 f"the plan found does not serve it, though {need} would fit in the cards left",
                 "allow the solver more time or a smaller gap",
@@ -125,29 +136,17 @@ class Explainer:
             opening = "the fleet has no cards of any type that it could run on"
         else:
             opening = "the cards left are too few for any of its candidates"
+        cards = int(self._cards[row])
+        left = cards - short
         detail = (
             f"{opening}; nearest: {need} take {count_of(cards, 'card')} of {card_type}, "
             f"of which {left} {'is' if left == 1 else 'are'} free for it"
         )
-        given = self._received(server)
-        remedy = f"add at least {count_of(missing, 'card')} of {card_type}"
-        return detail + given, f"{remedy}, lower its load, or loosen its targets"
-
-    def _missing(self, server: int, row: int) -> tuple[int, int]:
-        """Return the cards missing for a row in full, and those that are free for the server.
-
-        Free are the cards that nobody uses and those of the server's own best effort.
-        """
-        table = self._table
-        usage = self._usage[table.card_types[int(table.card_type[row])]]
-        own = sum(
-            int(self._entries.replicas[entry])
-            * int(table.cards_per_replica[int(self._entries.row[entry])])
-            for entry in self._span(server)
-            if table.card_type[int(self._entries.row[entry])] == table.card_type[row]
+        remedy = f"add at least {count_of(short, 'card')} of {card_type}"
+        return (
+            detail + self._received(server),
+            f"{remedy}, lower its load, or loosen its targets",
         )
-        left = (usage.available or 0) - usage.used + own
-        return int(table.cards[row]) - left, left
 
     def _span(self, server: int) -> range:
         return range(int(self._entries.start[server]), int(self._entries.start[server + 1]))

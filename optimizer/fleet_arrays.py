@@ -27,6 +27,9 @@ _Scalar = TypeVar("_Scalar", np.int64, np.float64, np.bool_)
 UNKNOWN = -1
 """Index of something that the fleet does not have; count that nobody has set."""
 
+MOST_CARDS = float(2**53)
+"""Cards of a candidate that are still counted exactly; more of them is nonsense."""
+
 _ESTIMATE_KINDS = list(EstimateKind)
 
 

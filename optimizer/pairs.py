@@ -8,11 +8,12 @@ import numpy as np
 
 from optimizer.fleet_arrays import UNKNOWN, FleetArrays, pick, profile_of
 from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
+from queueing.chain import MAX_BATCH_LIMIT
 from stoker.domain.plan import Rejection
 from stoker.domain.settings import PlanningRules, QueueRule
 
-_LARGEST_LIMIT = 2**31 - 1
-"""Limits are clipped here: far beyond any engine, and safe in every product that follows."""
+_MOST_REPLICAS = 2**31 - 1
+"""Bounds on replicas are clipped here, so that no product of counts overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,10 @@ def fleet_pairs(arrays: FleetArrays, rules: PlanningRules) -> Pairs:
             accelerator == EMPTY, 0, _queue_limits(arrays, rules, server, profile, max_batch)
         ),
         min_replicas=low,
-        max_replicas=np.where(own_bound == UNKNOWN, np.maximum(rules.max_replicas, low), own_bound),
+        max_replicas=np.minimum(
+            np.where(own_bound == UNKNOWN, np.maximum(rules.max_replicas, low), own_bound),
+            _MOST_REPLICAS,
+        ),
         rejection=_rejections(arrays, rules, server, accelerator, profile, holds_one),
         idle=servers.zero_load[server] & (accelerator != EMPTY),
     )
@@ -83,7 +87,8 @@ def _batch_limits(
     """Return the batch limit of each pair, and whether its memory holds one request.
 
     The server's own limit decides where it has one. Otherwise the memory that held the profile's
-    largest batch is shared by requests of another length: max(1, floor(batch * tokens / K)).
+    largest batch is shared by requests of another length: max(1, floor(batch * tokens / K)), and
+    no more than is analysed (a lower limit than memory allows is always safe).
     """
     own = arrays.servers.max_batch[server]
     tokens = arrays.servers.output_tokens[server]
@@ -97,7 +102,7 @@ def _batch_limits(
     )
     idle = arrays.servers.zero_load[server]
     held = np.where(idle, pick(arrays.profiles.max_batch, profile, 0), held)
-    limit = np.clip(held, 1.0, _LARGEST_LIMIT).astype(np.int64)
+    limit = np.clip(held, 1.0, MAX_BATCH_LIMIT).astype(np.int64)
     return np.where(own == UNKNOWN, limit, own), (own != UNKNOWN) | (held >= 1.0)
 
 
@@ -109,7 +114,7 @@ def _queue_limits(
     max_batch: IntArray,
 ) -> IntArray:
     own = arrays.servers.max_queue[server]
-    ten_batches = 10 * np.minimum(max_batch, _LARGEST_LIMIT)
+    ten_batches = 10 * np.minimum(max_batch, MAX_BATCH_LIMIT)
     match rules.queue_rule:
         case QueueRule.TEN_BATCHES:
             return np.where(own == UNKNOWN, ten_batches, own)
