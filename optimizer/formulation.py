@@ -10,7 +10,7 @@ counts as rows, and minimize value, then cards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Formulation:
         entry_value: Value of each coefficient, shape (entries,).
         row_lower: Lower bounds of rows, shape (rows,).
         row_upper: Upper bounds of rows, shape (rows,).
+        serve_row: Rows that say "served at most once", one a server that can be served.
     """
 
     table_row: IntArray
@@ -50,6 +51,16 @@ class Formulation:
     entry_value: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
+    serve_row: IntArray
+
+    def serving_all(self) -> Formulation:
+        """Return the model in which every server that can be served must be.
+
+        Said row by row: one row over all servers would say the same, and slows the solvers a lot.
+        """
+        lower = self.row_lower.copy()
+        lower[self.serve_row] = 1.0
+        return replace(self, row_lower=lower)
 
     def served_columns(self, servers: BoolArray) -> IntArray:
         """Return the columns that mark any of the masked servers as served."""
@@ -112,6 +123,7 @@ def single_model(table: CandidateTable, capacity: IntArray) -> Formulation:
         entry_value=np.concatenate([np.ones(rows.size), table.cards[rows][uses]]).astype(float),
         row_lower=np.full(chosen.size + capacity.size, -np.inf),
         row_upper=np.concatenate([np.ones(chosen.size), capacity]).astype(float),
+        serve_row=np.arange(chosen.size),
     )
 
 
@@ -205,6 +217,8 @@ class _MixedBuilder:
         most = np.minimum(table.replicas[parts], room[parts] // np.maximum(per_replica, 1))
         rows = _Rows()
         part = np.arange(parts.size)
+        serve_row = rows.add(np.full(served.size, -np.inf), np.ones(served.size))
+        rows.put(serve_row, mark_column, np.ones(served.size))
         type_row = rows.add(np.full(self.capacity.size, -np.inf), self.capacity.astype(float))
         rows.put(type_row[table.card_type[parts]], part, per_replica.astype(float))
         self._coverage(rows, part, server, mark, mark_column)
@@ -231,6 +245,7 @@ class _MixedBuilder:
             entry_value=entry_value,
             row_lower=low,
             row_upper=high,
+            serve_row=serve_row,
         )
 
     def _transition(self) -> tuple[BoolArray, FloatArray, float]:

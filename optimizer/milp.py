@@ -41,6 +41,10 @@ from stoker.domain.settings import OptimizerSettings
 
 EXACT_GAP = 1e-6
 WEIGHTED_GAP = 1e-3
+WEIGHTED_TIME_LIMIT_S = 60.0
+"""Time limit of the weighted method where none is asked for: a scarce large fleet may take hours
+to prove the last thousandth, and the plan comes with its gap."""
+
 LARGEST_WEIGHT = 1e7
 """Ratio between the weights of the highest and the lowest class, at most: beyond it a solver's
 tolerances would drown the lowest classes."""
@@ -80,6 +84,13 @@ class _Session:
     gap: float
     deadline: float | None
     clock: Callable[[], float]
+
+    def within(self, share: float) -> _Session:
+        """Return the session with only a share of the time that is left."""
+        if self.deadline is None:
+            return self
+        now = self.clock()
+        return replace(self, deadline=now + share * (self.deadline - now))
 
     def run(
         self,
@@ -138,13 +149,16 @@ def place_milp(
     form = build(table, capacity)
     exact = len(table.servers) <= settings.exact_servers
     gap = settings.relative_gap
+    limit = settings.time_limit_s
+    if limit is None and not exact:
+        limit = WEIGHTED_TIME_LIMIT_S
     session = _Session(
         table=table,
         form=form,
         groups=_groups(table, form),
         backend=backend,
         gap=(EXACT_GAP if exact else WEIGHTED_GAP) if gap is None else gap,
-        deadline=None if settings.time_limit_s is None else start + settings.time_limit_s,
+        deadline=None if limit is None else start + limit,
         clock=clock,
     )
     built = clock()
@@ -174,12 +188,12 @@ def _serve_all(session: _Session) -> Outcome | None:
     relaxation = session.run(cost, (), relaxed=True)
     if relaxation.objective is None or -relaxation.objective < goal - _COUNT_TOLERANCE:
         return None
-    rows = (ExtraRow(everyone, np.ones(everyone.size), float(goal), np.inf),)
-    result = session.run(form.value, rows, gap=session.gap)
+    session = replace(session, form=form.serving_all())
+    result = session.run(form.value, (), gap=session.gap)
     if result.x is None:
         return None
     counts = tuple(session.served(group, result.x) for group in session.groups)
-    return _finish(session, result, rows, counts, counts, "milp-exact")
+    return _finish(session, result, (), counts, counts, "milp-exact")
 
 
 def _staged(session: _Session) -> Outcome:
@@ -229,7 +243,8 @@ def _weighted(session: _Session, ratio: float) -> Outcome:
         # The gap is promised on value alone, so the solver's own, which counts prices, is scaled.
         value = abs(float(form.value @ relaxation.x))
         gap *= 0.9 * min(1.0, value / max(abs(relaxation.objective), 1e-12))
-    result = session.run(cost, (), gap=gap)
+    # The rest of the time is for the bounds of the classes.
+    result = session.within(0.8).run(cost, (), gap=gap)
     if result.x is None:
         return _out_of_time(session)
     x = result.x

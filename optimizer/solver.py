@@ -38,6 +38,9 @@ _ALIASES = {
 }
 _FEASIBILITY_TOLERANCE = 1e-9
 """Of rows and of integrality; the coefficients of our models are of order one."""
+_SILENT_GAP_SHARE = 0.5
+"""Share of the gap given to a solver that reports no bound: its word is the only proof, so it
+must be worth more than the gap asked for."""
 _HIGHS_FEASIBLE_POINT = 2
 """HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
 
@@ -260,14 +263,17 @@ def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
         return pulp.PULP_CBC_CMD(
             msg=False,
             threads=1,
-            gapRel=limits.relative_gap,
+            gapRel=limits.relative_gap * _SILENT_GAP_SHARE,
             gapAbs=0.0,
             timeLimit=limits.time_limit_s,
             logPath=str(log),
             maxNodes=limits.max_nodes,
             options=["primalTolerance 1e-9", "integerTolerance 1e-9"],
         )
-    arguments: dict[str, Any] = {"msg": False, "gapRel": limits.relative_gap}
+    arguments: dict[str, Any] = {
+        "msg": False,
+        "gapRel": limits.relative_gap * _SILENT_GAP_SHARE,
+    }
     if limits.time_limit_s is not None:
         arguments["timeLimit"] = limits.time_limit_s
     return pulp.getSolver(backend, **arguments)
@@ -314,7 +320,8 @@ def _bound(
         return min(reported, objective) if np.isfinite(reported) else None
     if proven:
         # A solver that stops as optimal guarantees no more than the gap it was given.
-        return objective - (0.0 if relaxed else limits.relative_gap * abs(objective))
+        gap = 0.0 if relaxed else limits.relative_gap * _SILENT_GAP_SHARE
+        return objective - gap * abs(objective)
     for line in log_text.splitlines():
         if line.startswith("Lower bound:"):
             with contextlib.suppress(ValueError):
