@@ -1,0 +1,169 @@
+"""The application: endpoints, limits, errors and metrics around litestar's routing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+
+from litestar import Litestar, Response, get, post
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.serialization import encode_json
+from litestar.types import Message, Scope
+
+from api.catalogue_routes import CATALOGUE_ENDPOINTS
+from api.endpoint import Call, Endpoint, Place, Reply
+from api.inferno_changes import CHANGE_ENDPOINTS
+from api.inferno_reads import READ_ENDPOINTS
+from api.inferno_solves import OPTIMIZE_ONE_ENDPOINT
+from api.metrics import Metrics
+from api.native import NATIVE_ENDPOINTS
+from api.openapi import openapi_document
+from api.operations import OPERATIONS_ENDPOINTS
+from api.planning import Planner, Planning
+from api.problems import (
+    AnyRequest,
+    ProblemType,
+    RequestRefusedError,
+    handle_bug,
+    handle_http_exception,
+    handle_refusal,
+    handle_stoker_error,
+)
+from api.services import Services
+from api.store import SystemStore
+from api.work import WorkGate
+from data.catalogue import load_catalogue
+from optimizer.planner import plan_fleet
+from stoker import __version__
+from stoker.domain.errors import StokerError
+
+MAX_BODY_BYTES = 32 * 2**20
+TIME_LIMIT_S = 60.0
+MAX_CONCURRENT_SOLVES = 2
+
+_GRACE_S = 15.0
+"""Beyond the solver's own limit: reading, predicting candidates, checking and writing."""
+
+_WAITING_SOLVES_EACH = 8
+_QUESTIONS_AT_ONCE = 2
+_WAITING_QUESTIONS = 256
+
+
+def create_app(
+    *,
+    stateful: bool = False,
+    store: SystemStore | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    time_limit_s: float = TIME_LIMIT_S,
+    max_concurrent_solves: int = MAX_CONCURRENT_SOLVES,
+    planner: Planner = plan_fleet,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Litestar:
+    """Return the REST service as an ASGI application.
+
+    Args:
+        stateful: Whether the Inferno verbs that change the stored system are served.
+        store: The stored system; None for an empty one of its own.
+        max_body_bytes: Largest body that is read, in bytes; larger ones get 413.
+        time_limit_s: Longest solve in seconds; requests may ask for less.
+        max_concurrent_solves: Most solves at a time; eight times as many may wait, and more get
+            503 with a Retry-After.
+        planner: Plans a fleet.
+        clock: Monotonic seconds, to time solves with.
+    """
+    solves = WorkGate(
+        "solve",
+        at_once=max_concurrent_solves,
+        waiting=_WAITING_SOLVES_EACH * max_concurrent_solves,
+        limit_s=time_limit_s + _GRACE_S,
+    )
+    questions = WorkGate(
+        "question", at_once=_QUESTIONS_AT_ONCE, waiting=_WAITING_QUESTIONS, limit_s=time_limit_s
+    )
+    metrics = Metrics(lambda: solves.held)
+    endpoints = served_endpoints(stateful=stateful)
+    services = Services(
+        planning=Planning(planner, time_limit_s, metrics, clock),
+        store=SystemStore() if store is None else store,
+        metrics=metrics,
+        catalogue=load_catalogue(),
+        openapi=openapi_document(endpoints, version=__version__),
+    )
+    gates = {Place.SOLVE: solves, Place.QUESTION: questions}
+    handlers = [_handler(endpoint, services, gates.get(endpoint.place)) for endpoint in endpoints]
+    if not stateful:
+        handlers += [_stateless_handler(endpoint) for endpoint in CHANGE_ENDPOINTS]
+
+    async def count_answer(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
+            route = scope.get("path_template") or "unmatched"
+            metrics.answered(route, scope["method"], message["status"])
+
+    return Litestar(
+        handlers,
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=max_body_bytes,
+        before_send=[count_answer],
+        on_shutdown=[solves.close, questions.close],
+        exception_handlers={
+            RequestRefusedError: handle_refusal,
+            StokerError: handle_stoker_error,
+            HTTPException: handle_http_exception,
+            Exception: handle_bug,
+        },
+    )
+
+
+def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
+    """Return all endpoints of a service, in the order of their documentation."""
+    return (
+        *NATIVE_ENDPOINTS,
+        *CATALOGUE_ENDPOINTS,
+        *OPERATIONS_ENDPOINTS,
+        OPTIMIZE_ONE_ENDPOINT,
+        *READ_ENDPOINTS,
+        *(CHANGE_ENDPOINTS if stateful else ()),
+    )
+
+
+def _handler(endpoint: Endpoint, services: Services, gate: WorkGate | None) -> HTTPRouteHandler:
+    async def handle(request: AnyRequest) -> Response[object]:
+        call = Call(
+            path={name: str(value) for name, value in request.path_params.items()},
+            query=dict(request.query_params),
+            body=await request.body() if endpoint.body is not None else b"",
+        )
+        if gate is None:
+            return _response(endpoint.answer(services, call))
+        return await gate.run(lambda: _response(endpoint.answer(services, call)))
+
+    return _route(endpoint, handle)
+
+
+def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
+    async def handle(request: AnyRequest) -> Response[object]:
+        raise RequestRefusedError(
+            HTTPStatus.NOT_FOUND,
+            ProblemType.STATELESS,
+            f"{request.scope['path']} changes a stored system, and this service was started "
+            "without --stateful; send the whole system to /optimizeOne instead",
+        )
+
+    return _route(endpoint, handle)
+
+
+def _route(
+    endpoint: Endpoint, handle: Callable[[AnyRequest], Awaitable[Response[object]]]
+) -> HTTPRouteHandler:
+    path = endpoint.path.replace("}", ":str}")
+    decorate = get if endpoint.method == "GET" else post
+    return decorate(path, status_code=HTTPStatus.OK, name=endpoint.operation_id)(handle)
+
+
+def _response(reply: Reply) -> Response[object]:
+    content = reply.content if isinstance(reply.content, bytes) else encode_json(reply.content)
+    return Response(content, status_code=reply.status, media_type=reply.media_type)

@@ -1,0 +1,205 @@
+"""`/v1`: plan a fleet, validate one, and ask about one replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from api import examples, schema_building, schemas
+from api.bodies import as_object, decode_body, decode_object
+from api.endpoint import Call, Content, Endpoint, Parameter, Place, Reply
+from api.options import PlanOptions, parse_options
+from api.problems import problem_documents
+from api.services import Services
+from data.fleets import builtin_names, parse_fleet, read_fleet
+from data.plan_format import plan_to_document
+from data.replica_lines import answer_document, parse_case, problem_document
+from optimizer.replica_questions import answer, answer_many
+from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.fleet import Fleet
+from stoker.domain.replica import ReplicaCase, ReplicaQuestion
+
+MAX_CASES = 10_000
+"""Most cases in one request."""
+
+_ENVELOPE = ("fleet", "options")
+
+
+def plan(services: Services, call: Call) -> Reply:
+    """Plan the fleet of the body with the options of body and query."""
+    document, options = _fleet_and_options(decode_object(call.body), call.query)
+    fleet = _fleet(document)
+    return Reply(plan_to_document(services.planning.plan(fleet, options.apply(fleet.settings))))
+
+
+def validate(_: Services, call: Call) -> Reply:
+    """Answer every problem of the fleet in the body."""
+    try:
+        document, _options = _fleet_and_options(decode_object(call.body), call.query)
+        _fleet(document)
+    except InvalidInputError as error:
+        return Reply({"valid": False, "problems": problem_documents(error.problems)})
+    return Reply({"valid": True, "problems": []})
+
+
+def _fleet_and_options(
+    body: dict[str, object], query: Mapping[str, str]
+) -> tuple[object, PlanOptions]:
+    """Return the fleet's document, or the name of a built-in one, and the options."""
+    if "fleet" not in body:
+        rest = {key: value for key, value in body.items() if key != "options"}
+        return rest, parse_options(body.get("options"), query)
+    unknown = [
+        Problem(key, "unknown key beside fleet", ", ".join(_ENVELOPE))
+        for key in body
+        if key not in _ENVELOPE
+    ]
+    if unknown:
+        raise InvalidInputError(unknown)
+    return body["fleet"], parse_options(body.get("options"), query)
+
+
+def _fleet(document: object) -> Fleet:
+    if not isinstance(document, str):
+        return parse_fleet(document)
+    names = builtin_names()
+    # Only these: a name must never lead to a file of the machine that serves.
+    if document not in names:
+        message = f"{document!r} is no built-in fleet"
+        raise InvalidInputError([Problem("fleet", message, ", ".join(names))])
+    return read_fleet(document)
+
+
+def _ask(question: ReplicaQuestion, call: Call) -> Reply:
+    """Answer a question about the case of the body, or about each of several."""
+    body = as_object(decode_body(call.body))
+    if "cases" in body:
+        return Reply({"answers": _answers(question, body)})
+    return Reply(answer_document(answer(question, parse_case(body, question))))
+
+
+def _answers(question: ReplicaQuestion, body: Mapping[str, object]) -> list[object]:
+    """Return an answer a case, in order; one that cannot be read is answered as invalid."""
+    documents = body["cases"]
+    if not isinstance(documents, list) or len(documents) > MAX_CASES:
+        allowed = f"a list of at most {MAX_CASES} cases"
+        raise InvalidInputError([Problem("cases", "is no such list", allowed)])
+    strangers = [key for key in body if key != "cases"]
+    if strangers:
+        raise InvalidInputError([Problem(key, "unknown key", "cases") for key in strangers])
+    cases: dict[int, ReplicaCase] = {}
+    answers: dict[int, object] = {}
+    for index, document in enumerate(documents):
+        try:
+            cases[index] = parse_case(document, question)
+        except InvalidInputError as error:
+            answers[index] = problem_document(error.problems)
+    answered = answer_many(question, list(cases.values()))
+    answers |= dict(zip(cases, map(answer_document, answered), strict=True))
+    return [answers[index] for index in range(len(documents))]
+
+
+_OPTION_EXAMPLES: Mapping[str, object] = {
+    "solver": "milp",
+    "unlimited": False,
+    "heterogeneous": False,
+    "saturation_policy": "PriorityExhaustive",
+    "delayed_best_effort": False,
+    "time_limit_s": 20.0,
+    "analysis": "reference",
+    "backend": "highs",
+}
+
+
+def _option_parameters() -> tuple[Parameter, ...]:
+    properties = PlanOptions.model_json_schema()
+    return tuple(
+        Parameter(
+            name=name,
+            place="query",
+            description=field.description or "",
+            example=_OPTION_EXAMPLES[name],
+            schema=schema_building.option(properties, name),
+        )
+        for name, field in PlanOptions.model_fields.items()
+    )
+
+
+_FLEET_BODY = Content(
+    "A fleet in Stoker's or Inferno's format, or `fleet` (such a document, or the name of a "
+    "built-in fleet) with `options`.",
+    schemas.PLAN_REQUEST,
+    {
+        "built-in": {"fleet": "small", "options": examples.OPTIONS},
+        "stoker": examples.FLEET,
+        "inferno": examples.SYSTEM,
+    },
+)
+
+_REPLICA_SUMMARIES = {
+    ReplicaQuestion.SOLVE: "Latencies and throughput of a replica at a rate",
+    ReplicaQuestion.TARGET: "Largest rate of a replica within its targets",
+    ReplicaQuestion.CONCURRENCY: "Smallest batch limit with near-peak throughput",
+}
+
+
+def _replica(question: ReplicaQuestion) -> Endpoint:
+    return Endpoint(
+        method="POST",
+        path=f"/v1/replica/{question.value}",
+        answer=lambda _, call: _ask(question, call),
+        place=Place.QUESTION,
+        tag="Replica analysis",
+        summary=_REPLICA_SUMMARIES[question],
+        description=(
+            f"One case, or up to {MAX_CASES} under `cases`, answered in order under `answers`, "
+            "each with its own `status`: ok, infeasible or invalid. Field names are those of "
+            "Inferno's replica analysis. `delta` makes a case `linear`; without it, it is "
+            "`token-work`."
+        ),
+        body=Content(
+            "A case, or several.",
+            schemas.replica_request(MAX_CASES),
+            {"one": examples.CASE, "several": examples.CASES},
+        ),
+        reply=Content(
+            "The answer, or several.",
+            schemas.REPLICA_ANSWER,
+            {"one": examples.REPLICA_ANSWERS[question]},
+        ),
+        refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+    )
+
+
+NATIVE_ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/v1/plan",
+        answer=plan,
+        place=Place.SOLVE,
+        tag="Planning",
+        summary="Plan a fleet",
+        description=(
+            "Options in the query win over those in the body, and both over the fleet's own "
+            "settings. With none, the solver is milp. Servers that are not served in full are "
+            "part of a plan, not an error: they stand under `unplaced` with reason and remedy."
+        ),
+        parameters=_option_parameters(),
+        body=_FLEET_BODY,
+        reply=Content("The plan.", schemas.PLAN, {"plan": examples.PLAN}),
+        refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/validate",
+        answer=validate,
+        place=Place.QUESTION,
+        tag="Planning",
+        summary="Find all problems of a fleet",
+        description="A fleet with problems is a good answer: 200 with `valid` false.",
+        parameters=_option_parameters(),
+        body=_FLEET_BODY,
+        reply=Content("Whether it is valid, and why not.", schemas.PROBLEMS, examples.VALIDITY),
+    ),
+    *(_replica(question) for question in ReplicaQuestion),
+)

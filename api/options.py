@@ -1,0 +1,89 @@
+"""Settings of one solve, as the query or the body of a request gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.problems import problems_from_validation
+from stoker.domain.errors import InvalidInputError
+from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
+
+
+class PlanOptions(BaseModel):
+    """Settings that win over those of the fleet; absent ones leave them as they are."""
+
+    # Strict: "yes" is no boolean. Not so for the choices, which arrive as text.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    solver: Annotated[
+        SolverKind | None, Field(strict=False, description="How a limited fleet is planned.")
+    ] = None
+    unlimited: Annotated[
+        bool | None, Field(description="Ignore capacity: the best candidate for each server.")
+    ] = None
+    heterogeneous: Annotated[
+        bool | None, Field(description="Let a server mix accelerators (MILP only).")
+    ] = None
+    saturation_policy: Annotated[
+        SaturationPolicy | None,
+        Field(strict=False, description="Best effort for servers not served in full."),
+    ] = None
+    delayed_best_effort: Annotated[
+        bool | None,
+        Field(description="Give best effort after all priority groups, not after each."),
+    ] = None
+    time_limit_s: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Time limit of the solve in seconds; the service's own is the longest.",
+        ),
+    ] = None
+    analysis: Annotated[
+        Analysis | None,
+        Field(strict=False, description="The performance model that predicts latencies."),
+    ] = None
+    backend: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=40,
+            description="MILP solver by its PuLP name; highs and cbc are always there.",
+        ),
+    ] = None
+
+    def apply(self, settings: OptimizerSettings) -> OptimizerSettings:
+        """Return settings with these options in their places."""
+        return replace(settings, **self.model_dump(exclude_none=True))
+
+
+def parse_options(body: object = None, query: Mapping[str, str] | None = None) -> PlanOptions:
+    """Return the options of a request; the query wins over the body.
+
+    Args:
+        body: The ``options`` object of the body; None where there is none.
+        query: The query parameters.
+
+    Raises:
+        InvalidInputError: Naming every unknown option and every value that is not allowed.
+    """
+    problems = []
+    options: dict[str, object] = {}
+    try:
+        in_body = PlanOptions.model_validate({} if body is None else body)
+        options |= in_body.model_dump(exclude_none=True)
+    except ValidationError as error:
+        problems += problems_from_validation(error, prefix="options", model=PlanOptions)
+    try:
+        in_query = PlanOptions.model_validate_strings(dict(query or {}))
+        options |= in_query.model_dump(exclude_none=True)
+    except ValidationError as error:
+        problems += problems_from_validation(error, prefix="query", model=PlanOptions)
+    if problems:
+        raise InvalidInputError(problems)
+    return PlanOptions.model_validate(options)
