@@ -84,7 +84,13 @@ def compact_table(rows: Iterable[AllocationRow], currency: str) -> Table:
 
 
 def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        pad_edge=False,
+    )
 
 
 def _latency(text: str, kept: bool | None) -> Text:

@@ -132,12 +132,12 @@ def _notation_of(output: Path | None) -> Notation:
     return Notation.YAML
 
 
-def _stoker_text(document: Mapping[str, object], notation: Notation) -> str:
+def _stoker_text(document: dict[str, object], notation: Notation) -> str:
     if notation is Notation.JSON:
         return json_text(document)
-    from data.stoker_format import document_to_yaml
+    from data.yaml_writer import to_yaml
 
-    return document_to_yaml(document)
+    return to_yaml(document)
 
 
 def _loss_notes(before: Fleet, after: Fleet, to: FleetFormat) -> list[str]:

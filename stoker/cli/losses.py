@@ -91,7 +91,7 @@ def _is_value(value: object) -> bool:
 
 def _words(value: object) -> str:
     if value is None or value == "":
-        return "nothing"
+        return "none"
     if _is_value(value):
         return type(value).__name__
     return str(value) if not isinstance(value, float) else f"{value:g}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from stoker.cli import (
 )
 from stoker.cli.exits import ExitCode
 from stoker.cli.group import StokerGroup
+from stoker.cli.output import abandon_stdout, show_errors
 
 _HELP = """Plan LLM inference fleets: accelerators, replicas and batch limits that keep latency
 targets at least cost."""
@@ -77,14 +77,21 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without × shows ? in its place
     try:
-        try:
-            app(prog_name="stoker")
-        finally:
-            sys.stdout.flush()
+        app(prog_name="stoker")
+    finally:
+        _flush_stdout()
+
+
+def _flush_stdout() -> None:
+    """Write what help and messages have left in the buffer."""
+    try:
+        sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes once more at its end: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.DONE)
+        abandon_stdout()
+    except OSError as error:
+        abandon_stdout()
+        show_errors([f"standard output: {error.strerror}"])
+        sys.exit(ExitCode.BAD_INPUT)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from stoker.cli.exits import ExitCode
 from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
@@ -162,15 +165,39 @@ def write_text(text: str, path: Path | None = None) -> None:
         path: File to write; None or ``-`` for standard output.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If it cannot be written; the error names the file.
+        typer.Exit: If the reader of standard output has gone.
     """
     if path is None or str(path) == "-":
+        _write_stdout(text)
+        return
+    try:
+        if _is_plain_file(path):
+            _replace(path.resolve(), text)
+        else:
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_stdout(text: str) -> None:
+    try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    elif not _is_plain_file(path):
-        path.write_text(text, encoding="utf-8")
-    else:
-        _replace(path.resolve(), text)
+    except BrokenPipeError as error:
+        abandon_stdout()
+        raise typer.Exit(ExitCode.DONE) from error
+    except OSError as error:
+        abandon_stdout()
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def abandon_stdout() -> None:
+    """Let what is still to be written to standard output go nowhere.
+
+    The interpreter flushes it once more at its end, and would complain of the same error.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _replace(path: Path, text: str) -> None:

@@ -56,7 +56,7 @@ def plan_report(fleet: Fleet, plan: Plan, width: int | None = None) -> PlanRepor
         width = max(WIDE, needed)
     if needed > width:
         table = compact_table(rows, plan.currency)
-    parts: list[RenderableType] = [_title(fleet), table]
+    parts: list[RenderableType] = [_title(fleet), Text(""), table]
     if any(row.has_unknown for row in rows):
         parts.append(Text(f"{UNKNOWN} = not known", style="dim"))
     if plan.unplaced:

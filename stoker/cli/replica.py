@@ -15,6 +15,7 @@ import typer
 
 from stoker.cli.exits import ExitCode
 from stoker.cli.group import StokerGroup
+from stoker.cli.options import examples
 from stoker.cli.output import TextFormat, show, show_notes, write_text
 from stoker.domain.errors import AnalysisUnavailableError, InvalidInputError
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
@@ -49,7 +50,12 @@ _FormatOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "stoker replica solve cases.jsonl",
+        "head -n 1 cases.jsonl | stoker replica solve - --format table",
+    )
+)
 def solve(
     file: _File,
     analysis: _AnalysisOption = Analysis.REFERENCE,
@@ -59,7 +65,7 @@ def solve(
     _run(ReplicaQuestion.SOLVE, file, analysis, output_format)
 
 
-@app.command()
+@app.command(epilog=examples("stoker replica target cases.jsonl"))
 def target(
     file: _File,
     analysis: _AnalysisOption = Analysis.REFERENCE,
@@ -69,7 +75,7 @@ def target(
     _run(ReplicaQuestion.TARGET, file, analysis, output_format)
 
 
-@app.command()
+@app.command(epilog=examples("stoker replica concurrency cases.jsonl"))
 def concurrency(
     file: _File,
     analysis: _AnalysisOption = Analysis.REFERENCE,

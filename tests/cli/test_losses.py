@@ -30,15 +30,15 @@ def test_every_kind_of_loss_is_named_with_its_place():
     )
     found = losses(replace(fleet, servers=servers), after)
     assert "currency: EUR becomes USD" in found
-    assert "accelerators.memory_gb: A100: nothing becomes 80" in found
+    assert "accelerators.memory_gb: A100: none becomes 80" in found
     assert "capacity: L4: left out" in found
-    assert f"servers.max_replicas: {LONG_NAME}: 7 becomes nothing" in found
-    assert "rules.max_blocking: 0.001 becomes nothing" in found
+    assert f"servers.max_replicas: {LONG_NAME}: 7 becomes none" in found
+    assert "rules.max_blocking: 0.001 becomes none" in found
 
 
 def test_many_places_are_counted_not_listed():
     fleet = mixed_fleet()
     servers = tuple(replace(s, max_queue=3) for s in fleet.servers)
     (sentence,) = losses(replace(fleet, servers=servers), fleet)
-    assert sentence.startswith(f"servers.max_queue: {LONG_NAME}: 3 becomes nothing; ")
+    assert sentence.startswith(f"servers.max_queue: {LONG_NAME}: 3 becomes none; ")
     assert sentence.endswith("; and 3 more places")

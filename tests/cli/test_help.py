@@ -1,0 +1,125 @@
+"""Help, examples and the reference page say what the commands do, and the examples run."""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+import typer.main
+
+from stoker.cli.main import app
+from tests.support.cli import ROOT, stoker, stoker_process
+
+PAGE = ROOT / "docs" / "cli.md"
+
+
+def commands(command=None, path=()):
+    """Yield every command with the words that call it, groups included."""
+    command = command or typer.main.get_command(app)
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+ALL = {" ".join(path): command for path, command in commands()}
+LEAVES = {name: command for name, command in ALL.items() if not hasattr(command, "commands")}
+
+
+def examples(command):
+    block = re.search(r"```console\n(.*?)\n```", command.epilog or "", re.DOTALL)
+    return block[1].splitlines() if block else []
+
+
+EXAMPLES = [line for command in ALL.values() for line in examples(command)]
+RUNNING = [line for line in EXAMPLES if not line.startswith("stoker serve")]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_has_help(name):
+    result = stoker(*name.split(), "--help")
+    assert result.exit_code == 0
+    assert "Usage: stoker" in result.stdout
+    assert ALL[name].help
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_command_shows_examples_of_itself(name):
+    lines = examples(LEAVES[name])
+    assert lines
+    assert all(f"stoker {name}" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_option_is_explained(name):
+    for parameter in LEAVES[name].params:
+        assert getattr(parameter, "help", None), parameter.name
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """Return a directory with the files that the examples name."""
+    folder = tmp_path_factory.mktemp("examples")
+    stoker("convert", "small", "--to", "stoker", "--output", folder / "fleet.yaml")
+    case = (
+        '{"RPS": 1, "maxBatchSize": 32, "avgInputTokens": 128, "avgOutputTokens": 512, '
+        '"alpha": 8, "beta": 0.05, "gamma": 0.0005, "maxQueueSize": 10, '
+        '"targetTTFT": 500, "targetITL": 50}\n'
+    )
+    (folder / "cases.jsonl").write_text(case)
+    return folder
+
+
+@pytest.mark.parametrize("line", RUNNING)
+def test_examples_run(line, workplace):
+    python = shlex.quote(sys.executable)
+    shell = f'stoker() {{ {python} -m stoker.cli.main "$@"; }}\nset -o pipefail\n{line}'
+    result = subprocess.run(
+        ["bash", "-c", shell],
+        cwd=workplace,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert result.returncode in (0, 3), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_reference_page_holds_every_command_and_option():
+    page = PAGE.read_text(encoding="utf-8")
+    for name, command in ALL.items():
+        if name:
+            assert f"`stoker {name}`" in page
+        for parameter in command.params:
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                if option.startswith("--"):
+                    assert option in page, f"{name} {option}"
+
+
+def test_the_reference_page_is_what_the_program_writes(tmp_path):
+    made = tmp_path / "cli.md"
+    command = "-m typer stoker.cli.main utils docs --name stoker --output"
+    arguments = [*command.split(), str(made), "--title", "Command line"]
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True)
+    assert PAGE.read_text(encoding="utf-8") == made.read_text(encoding="utf-8"), "run: make docs"
+
+
+def test_help_loads_no_heavy_room():
+    code = (
+        "import sys, stoker.cli.main\n"
+        "heavy = 'numpy scipy pulp highspy litestar uvicorn matplotlib pydantic yaml demos'\n"
+        "print(sorted(set(heavy.split()) & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_help_is_quick():
+    started = time.perf_counter()
+    assert stoker_process("--help").returncode == 0
+    assert time.perf_counter() - started < 3  # 0.3 s on a machine with nothing else to do

@@ -1,0 +1,72 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.support.cli import ROOT, stoker
+
+
+@pytest.fixture
+def service(request):
+    """Start the service on a free port; yield its address and process."""
+    command = [sys.executable, "-m", "stoker.cli.main", "serve", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, *getattr(request, "param", [])],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stderr.readline()
+    assert line.startswith("note: serving on http://127.0.0.1:"), line
+    yield line.split()[3], process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def fetch(address, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_the_service_answers_and_ends_on_interrupt(service):
+    address, process = service
+    assert fetch(f"{address}/v1/health")[0] == 200
+    assert fetch(f"{address}/addModel/one")[0] == 404
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("service", [["--stateful", "--max-body-mb", "0.001"]], indirect=True)
+def test_options_reach_the_service(service):
+    address, _ = service
+    assert fetch(f"{address}/addModel/one")[0] == 200
+    assert fetch(f"{address}/v1/plan", {"padding": "x" * 2000})[0] == 413
+
+
+def test_a_port_that_is_taken_is_an_error():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = stoker("serve", "--port", port)
+    assert result.exit_code == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port", "70000"], ["--max-body-mb", "0"], ["--time-limit", "-1"]]
+)
+def test_bad_options_are_errors(arguments):
+    assert stoker("serve", *arguments).exit_code == 2
