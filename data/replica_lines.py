@@ -110,6 +110,9 @@ _DESCRIPTION: dict[str, str] = {
 }
 _KEYS: dict[str, str] = {key.lower(): key for key in _DESCRIPTION}
 
+FIELDS: tuple[str, ...] = tuple(_DESCRIPTION)
+"""Names of the fields of a case, as the format spells them."""
+
 
 def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -> ReplicaCase:
     """Read a case from decoded JSON.
@@ -291,7 +294,7 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _problem(details: ErrorDetails, file: str) -> Problem:
     name = str(details["loc"][0])
     if details["type"] == "extra_forbidden":
-        return Problem(_cut(name), "is not a field of a case", ", ".join(_DESCRIPTION), file)
+        return Problem(_cut(name), "is not a field of a case", ", ".join(FIELDS), file)
     allowed = _DESCRIPTION[name]
     if details["type"] == "missing":
         return Problem(name, "is missing", allowed, file)

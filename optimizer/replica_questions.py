@@ -82,6 +82,13 @@ class _Batch:
         )
         return cls(asked, cases, targets, _optional([case.arrival_rate_rps for case in asked]))
 
+    def has_target(self, row: int) -> bool:
+        """Tell whether a target is set that could be out of reach.
+
+        Without one every rate will do, and a case that has none makes no sense in itself.
+        """
+        return self.asked[row].ttft_ms is not None or self.asked[row].itl_ms is not None
+
     def nonsense(self, row: int, question: ReplicaQuestion) -> ReplicaAnswer:
         """Return the answer to a case that makes no sense."""
         case = self.asked[row]
@@ -141,7 +148,7 @@ def _target(batch: _Batch) -> list[ReplicaAnswer]:
     sizing = size(batch.cases, batch.targets, per_target=True)
     answers = []
     for row in range(len(batch.asked)):
-        if not sizing.valid[row]:
+        if not sizing.valid[row] or not (sizing.feasible[row] or batch.has_target(row)):
             answers.append(batch.nonsense(row, question))
         elif sizing.feasible[row]:
             found = _at_point(question, sizing.point, row)
@@ -168,7 +175,7 @@ def _concurrency(batch: _Batch) -> list[ReplicaAnswer]:
     sizing = size(replace(batch.cases, max_batch=chosen), batch.targets, per_target=True)
     answers = []
     for row in range(len(batch.asked)):
-        if not found.valid[row]:
+        if not found.valid[row] or not (found.feasible[row] or batch.has_target(row)):
             answers.append(batch.nonsense(row, question))
             continue
         if found.feasible[row]:
@@ -238,11 +245,13 @@ def _why_infeasible(batch: _Batch, sizing: Sizing, row: int) -> str:
 
 def _at_point(question: ReplicaQuestion, point: OperatingPoint, row: int) -> ReplicaAnswer:
     """Return the figures of one row; those that only sizing knows are left out."""
+    offered = float(point.arrival_rate_rps[row])
     return ReplicaAnswer(
         question=question,
         status=AnswerStatus.OK,
-        arrival_rate_rps=float(point.arrival_rate_rps[row]),
-        throughput_rps=float(point.throughput_rps[row]),
+        arrival_rate_rps=offered,
+        # The two are computed apart, and rounding must not complete more than was offered.
+        throughput_rps=min(float(point.throughput_rps[row]), offered),
         response_ms=float(point.response_ms[row]),
         wait_ms=float(point.wait_ms[row]),
         mean_in_service=float(point.mean_in_service[row]),
