@@ -105,7 +105,7 @@ def convert(
         text = json_text(document)
     show_notes(_loss_notes(source, parse_fleet(document), to))
     if to is FleetFormat.INFERNO_DIR and output is not None:
-        _write_directory(document["system"], output)
+        _write_directory(document, output)
     else:
         write_text(text, output)
 
@@ -149,8 +149,10 @@ def _loss_notes(before: Fleet, after: Fleet, to: FleetFormat) -> list[str]:
     return [f"the {to.value} format cannot hold all of this fleet:", *lost]
 
 
-def _write_directory(system: Mapping[str, object], directory: Path) -> None:
+def _write_directory(document: Mapping[str, object], directory: Path) -> None:
     """Write the six files; the directory appears complete or not at all."""
+    system = document["system"]
+    assert isinstance(system, Mapping)
     target = directory.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")

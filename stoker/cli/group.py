@@ -25,7 +25,8 @@ def error_lines(error: StokerError | OSError) -> list[str]:
 class StokerGroup(TyperGroup):
     """A command group whose commands may raise the errors that are a user's to mend."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    # Any: the context is a private class in some versions of typer, and click's in others.
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; end with exit code 2 on a `StokerError` or an unusable file.
 
         Errors of a file that has no name (a closed pipe, a full disk under standard output) are

@@ -1,6 +1,8 @@
 import json
 import sys
 import textwrap
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +30,7 @@ MODULES = {
 
 
 @pytest.fixture
-def made_up(tmp_path, monkeypatch):
+def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Install demonstrations of our own in place of those of the product."""
     package = tmp_path / "demos"
     package.mkdir()
@@ -43,7 +45,7 @@ def made_up(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_demonstrations_are_listed_without_running_them(made_up):
+def test_demonstrations_are_listed_without_running_them(made_up: Path) -> None:
     assert stoker("demo").stdout == "01-first-steps  One idea.\n02-second       Another.\n"
     assert json.loads(stoker("demo", "--format", "json").stdout) == {
         "demos": [
@@ -54,27 +56,29 @@ def test_demonstrations_are_listed_without_running_them(made_up):
 
 
 @pytest.mark.parametrize("name", ["01-first-steps", "01"])
-def test_a_demonstration_runs_by_name_or_number(made_up, name):
+def test_a_demonstration_runs_by_name_or_number(made_up: Path, name: str) -> None:
     target = made_up / "out"
     result = stoker("demo", name, "--output", target)
     assert (result.exit_code, result.stdout) == (0, "shown\n")
     assert (target / "picture.txt").read_text() == "drawn"
 
 
-def test_a_demonstration_writes_below_the_working_directory(made_up, monkeypatch):
+def test_a_demonstration_writes_below_the_working_directory(
+    made_up: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(made_up)
     result = stoker("demo", "01", "--format", "json")
     assert json.loads(result.stdout) == {"format": "json"}
     assert (made_up / "demo-output" / "01-first-steps" / "picture.txt").exists()
 
 
-def test_an_unknown_demonstration_is_an_error(made_up):
+def test_an_unknown_demonstration_is_an_error(made_up: Path) -> None:
     result = stoker("demo", "03")
     assert result.exit_code == 2
     assert "no demonstration is called '03' (allowed: 01-first-steps, 02-second)" in result.stderr
 
 
-def test_the_products_own_demonstrations_are_found():
+def test_the_products_own_demonstrations_are_found() -> None:
     found = find_demos()
     assert [demo.name.partition("-")[0] for demo in found] == [f"{n:02}" for n in range(1, 8)]
     for demo in found:

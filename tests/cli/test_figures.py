@@ -16,7 +16,7 @@ from stoker.cli.figures import (
     ("value", "text"),
     [(None, "?"), (0.5, "0.50"), (35.214, "35.2"), (999.94, "999.9"), (12345.6, "12,346")],
 )
-def test_durations(value, text):
+def test_durations(value: float | None, text: str) -> None:
     assert duration_ms(value) == text
 
 
@@ -24,11 +24,11 @@ def test_durations(value, text):
     ("value", "text"),
     [(None, "?"), (0.0, "0%"), (1e-7, "<0.01%"), (0.00321, "0.32%"), (0.31, "31.0%")],
 )
-def test_small_shares_never_round_down_to_zero(value, text):
+def test_small_shares_never_round_down_to_zero(value: float | None, text: str) -> None:
     assert small_share(value) == text
 
 
-def test_shares():
+def test_shares() -> None:
     assert share(0.6147) == "61%"
     assert share(None) == "?"
 
@@ -43,12 +43,14 @@ def test_shares():
         (35.0, None, None, ""),
     ],
 )
-def test_relation_to_a_target(value, target, kept, text):
+def test_relation_to_a_target(
+    value: float | None, target: float | None, kept: bool | None, text: str
+) -> None:
     assert keeps(value, target) is kept
     assert relation(value, target) == text
 
 
-def test_money_counts_and_times():
+def test_money_counts_and_times() -> None:
     assert money(1234.5) == "1,234.50"
     assert [count_of(1, "server"), count_of(27, "server")] == ["1 server", "27 servers"]
     assert count_of(3, "class", "classes") == "3 classes"

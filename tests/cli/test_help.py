@@ -5,6 +5,9 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -15,7 +18,9 @@ from tests.support.cli import ROOT, stoker, stoker_process
 PAGE = ROOT / "docs" / "cli.md"
 
 
-def commands(command=None, path=()):
+def commands(
+    command: Any = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command with the words that call it, groups included."""
     command = command or typer.main.get_command(app)
     yield path, command
@@ -27,7 +32,7 @@ ALL = {" ".join(path): command for path, command in commands()}
 LEAVES = {name: command for name, command in ALL.items() if not hasattr(command, "commands")}
 
 
-def examples(command):
+def examples(command: Any) -> list[str]:
     block = re.search(r"```console\n(.*?)\n```", command.epilog or "", re.DOTALL)
     return block[1].splitlines() if block else []
 
@@ -37,7 +42,7 @@ RUNNING = [line for line in EXAMPLES if not line.startswith("stoker serve")]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_command_has_help(name):
+def test_every_command_has_help(name: str) -> None:
     result = stoker(*name.split(), "--help")
     assert result.exit_code == 0
     assert "Usage: stoker" in result.stdout
@@ -45,20 +50,20 @@ def test_every_command_has_help(name):
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_every_command_shows_examples_of_itself(name):
+def test_every_command_shows_examples_of_itself(name: str) -> None:
     lines = examples(LEAVES[name])
     assert lines
     assert all(f"stoker {name}" in line for line in lines)
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_every_option_is_explained(name):
+def test_every_option_is_explained(name: str) -> None:
     for parameter in LEAVES[name].params:
         assert getattr(parameter, "help", None), parameter.name
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the files that the examples name."""
     folder = tmp_path_factory.mktemp("examples")
     stoker("convert", "small", "--to", "stoker", "--output", folder / "fleet.yaml")
@@ -72,7 +77,7 @@ def workplace(tmp_path_factory):
 
 
 @pytest.mark.parametrize("line", RUNNING)
-def test_examples_run(line, workplace):
+def test_examples_run(line: str, workplace: Path) -> None:
     python = shlex.quote(sys.executable)
     shell = f'stoker() {{ {python} -m stoker.cli.main "$@"; }}\nset -o pipefail\n{line}'
     result = subprocess.run(
@@ -88,7 +93,7 @@ def test_examples_run(line, workplace):
     assert "Traceback" not in result.stderr
 
 
-def test_the_reference_page_holds_every_command_and_option():
+def test_the_reference_page_holds_every_command_and_option() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name, command in ALL.items():
         if name:
@@ -99,7 +104,7 @@ def test_the_reference_page_holds_every_command_and_option():
                     assert option in page, f"{name} {option}"
 
 
-def test_the_reference_page_is_what_the_program_writes(tmp_path):
+def test_the_reference_page_is_what_the_program_writes(tmp_path: Path) -> None:
     made = tmp_path / "cli.md"
     command = "-m typer stoker.cli.main utils docs --name stoker --output"
     arguments = [*command.split(), str(made), "--title", "Command line"]
@@ -107,7 +112,7 @@ def test_the_reference_page_is_what_the_program_writes(tmp_path):
     assert PAGE.read_text(encoding="utf-8") == made.read_text(encoding="utf-8"), "run: make docs"
 
 
-def test_help_loads_no_heavy_room():
+def test_help_loads_no_heavy_room() -> None:
     code = (
         "import sys, stoker.cli.main\n"
         "heavy = 'numpy scipy pulp highspy litestar uvicorn matplotlib pydantic yaml demos'\n"
@@ -119,7 +124,7 @@ def test_help_loads_no_heavy_room():
     assert result.stdout.strip() == "[]"
 
 
-def test_help_is_quick():
+def test_help_is_quick() -> None:
     started = time.perf_counter()
     assert stoker_process("--help").returncode == 0
     assert time.perf_counter() - started < 3  # 0.3 s on a machine with nothing else to do

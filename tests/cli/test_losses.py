@@ -6,11 +6,11 @@ from stoker.domain.settings import INFERNO_RULES
 from tests.support.plans import LONG_NAME, mixed_fleet
 
 
-def test_a_fleet_loses_nothing_to_itself():
+def test_a_fleet_loses_nothing_to_itself() -> None:
     assert losses(mixed_fleet(), mixed_fleet()) == ()
 
 
-def test_rounding_of_the_last_digits_is_no_loss():
+def test_rounding_of_the_last_digits_is_no_loss() -> None:
     fleet = mixed_fleet()
     accelerators = tuple(
         replace(a, cost_per_hour=a.cost_per_hour * (1 + 1e-15)) for a in fleet.accelerators
@@ -18,7 +18,7 @@ def test_rounding_of_the_last_digits_is_no_loss():
     assert losses(fleet, replace(fleet, accelerators=accelerators)) == ()
 
 
-def test_every_kind_of_loss_is_named_with_its_place():
+def test_every_kind_of_loss_is_named_with_its_place() -> None:
     fleet = mixed_fleet()
     servers = (replace(fleet.servers[0], max_replicas=7), *fleet.servers[1:])
     after = replace(
@@ -36,7 +36,7 @@ def test_every_kind_of_loss_is_named_with_its_place():
     assert "rules.max_blocking: 0.001 becomes none" in found
 
 
-def test_many_places_are_counted_not_listed():
+def test_many_places_are_counted_not_listed() -> None:
     fleet = mixed_fleet()
     servers = tuple(replace(s, max_queue=3) for s in fleet.servers)
     (sentence,) = losses(replace(fleet, servers=servers), fleet)

@@ -8,13 +8,13 @@ from stoker.cli.output import check_output_directory, check_output_file, json_te
 from stoker.domain.errors import InvalidInputError
 
 
-def test_json_refuses_what_json_cannot_say():
+def test_json_refuses_what_json_cannot_say() -> None:
     assert json_text({"a": 1.5}) == '{\n  "a": 1.5\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         json_text({"a": float("nan")})
 
 
-def test_a_file_appears_whole_and_nothing_is_left_beside_it(tmp_path):
+def test_a_file_appears_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "plan.txt"
     write_text("one\n", path)
     write_text("zwei: ü\n", path)
@@ -22,7 +22,7 @@ def test_a_file_appears_whole_and_nothing_is_left_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "plan.txt"
     write_text("old\n", path)
     with pytest.raises(UnicodeEncodeError):
@@ -31,7 +31,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode(tmp_path):
+def test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         write_text("x", tmp_path / "new")
@@ -43,7 +43,7 @@ def test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode(tmp_path):
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
 
 
-def test_a_link_is_followed_not_replaced(tmp_path):
+def test_a_link_is_followed_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write_text("new", tmp_path / "link")
@@ -51,13 +51,13 @@ def test_a_link_is_followed_not_replaced(tmp_path):
     assert (tmp_path / "real").read_text() == "new"
 
 
-def test_a_device_is_written_directly():
+def test_a_device_is_written_directly() -> None:
     device = Path(os.devnull)
     write_text("gone", device)
     assert device.is_char_device()
 
 
-def test_output_paths_are_refused_with_a_reason(tmp_path):
+def test_output_paths_are_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path, words in (
         (tmp_path, "is a directory"),

@@ -6,7 +6,7 @@ import sys
 from tests.support.cli import ROOT, stoker_process
 
 
-def piped(command, **environment):
+def piped(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     python = f"{sys.executable} -m stoker.cli.main"
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command.format(stoker=python)}"],
@@ -20,7 +20,7 @@ def piped(command, **environment):
     )
 
 
-def test_a_closed_pipe_ends_quietly():
+def test_a_closed_pipe_ends_quietly() -> None:
     result = piped("{stoker} schema | head -n 1")
     assert result.stderr == ""
     assert result.stdout == "{\n"
@@ -29,13 +29,13 @@ def test_a_closed_pipe_ends_quietly():
     assert (long.returncode, long.stdout, long.stderr) == (0, "{", "")
 
 
-def test_output_to_a_device():
+def test_output_to_a_device() -> None:
     assert piped("{stoker} version --format json > /dev/null").returncode == 0
     result = piped("{stoker} schema --output /dev/stdout | head -n 1")
     assert result.stdout == "{\n"
 
 
-def test_a_full_device_is_an_error():
+def test_a_full_device_is_an_error() -> None:
     for command, place in (
         ("{stoker} schema --output /dev/full", "/dev/full"),
         ("{stoker} schema > /dev/full", "standard output"),
@@ -46,13 +46,13 @@ def test_a_full_device_is_an_error():
         assert result.stderr == f"error: {place}: No space left on device\n"
 
 
-def test_text_that_the_terminal_cannot_show_is_replaced():
+def test_text_that_the_terminal_cannot_show_is_replaced() -> None:
     result = piped("{stoker} catalogue accelerators", PYTHONIOENCODING="ascii")
     assert result.returncode == 0
     assert "L4" in result.stdout
 
 
-def test_errors_go_to_standard_error_without_a_traceback():
+def test_errors_go_to_standard_error_without_a_traceback() -> None:
     result = stoker_process("validate", "/no/such/fleet.yaml")
     assert result.returncode == 2
     assert result.stdout == ""
@@ -60,6 +60,6 @@ def test_errors_go_to_standard_error_without_a_traceback():
     assert "Traceback" not in result.stderr
 
 
-def test_no_arguments_show_the_help():
+def test_no_arguments_show_the_help() -> None:
     result = stoker_process()
     assert "Usage: stoker" in result.stdout + result.stderr

@@ -6,19 +6,20 @@ import pytest
 from stoker.cli.allocation_rows import allocation_rows
 from stoker.cli.output import WIDE, plain_text
 from stoker.cli.render_plan import plan_report
-from stoker.domain.plan import CardUsage, ClassService, PlanStatus
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import CardUsage, ClassService, Plan, PlanStatus
 from tests.support.plans import LONG_NAME, allocation, mixed_fleet, mixed_plan, server
 
 
-def text(plan=None, width=None, fleet=None):
+def text(plan: Plan | None = None, width: int | None = None, fleet: Fleet | None = None) -> str:
     return plain_text(*plan_report(fleet or mixed_fleet(), plan or mixed_plan(), width))
 
 
-def line_of(report, start):
+def line_of(report: str, start: str) -> str:
     return next(line.strip() for line in report.splitlines() if line.strip().startswith(start))
 
 
-def test_a_wide_report_has_one_line_for_each_server():
+def test_a_wide_report_has_one_line_for_each_server() -> None:
     report = text()
     assert re.fullmatch(
         rf"{LONG_NAME} +Premium +llama_70b +3 × 2xA100 +32 +4.80 +35.2 +≤ 500 +19.4 +≤ 40 "
@@ -31,7 +32,7 @@ def test_a_wide_report_has_one_line_for_each_server():
     assert line_of(report, "Premium-idle").endswith("no load")
 
 
-def test_a_mix_lists_its_parts_below_the_server():
+def test_a_mix_lists_its_parts_below_the_server() -> None:
     lines = [line.strip() for line in text().splitlines()]
     start = next(i for i, line in enumerate(lines) if line.startswith("Premium-mix"))
     assert "3 × mix of 2" in lines[start]
@@ -39,7 +40,7 @@ def test_a_mix_lists_its_parts_below_the_server():
     assert lines[start + 2].startswith("· 1 × L4")
 
 
-def test_a_narrow_report_keeps_every_figure_and_cuts_no_name():
+def test_a_narrow_report_keeps_every_figure_and_cuts_no_name() -> None:
     report = text(width=80)
     assert max(len(line) for line in report.splitlines()) <= 80
     assert "…" not in report
@@ -49,7 +50,7 @@ def test_a_narrow_report_keeps_every_figure_and_cuts_no_name():
         assert figure in report
 
 
-def test_a_report_for_a_pipe_is_plain_and_as_wide_as_it_must_be():
+def test_a_report_for_a_pipe_is_plain_and_as_wide_as_it_must_be() -> None:
     report = plan_report(mixed_fleet(), mixed_plan())
     assert report.width > WIDE
     assert "\x1b" not in plain_text(*report)
@@ -57,7 +58,7 @@ def test_a_report_for_a_pipe_is_plain_and_as_wide_as_it_must_be():
     assert LONG_NAME in plain_text(*report)
 
 
-def test_unplaced_servers_come_with_reason_detail_remedy_and_rejections():
+def test_unplaced_servers_come_with_reason_detail_remedy_and_rejections() -> None:
     report = text()
     for words in (
         "no_candidate: No accelerator reaches ITL 1 ms.",
@@ -67,7 +68,7 @@ def test_unplaced_servers_come_with_reason_detail_remedy_and_rejections():
         assert words in report
 
 
-def test_totals_say_cost_status_served_and_notes():
+def test_totals_say_cost_status_served_and_notes() -> None:
     report = text()
     assert "1,234.50 EUR per hour, 901,185.00 per month of 730 h" in report
     assert "feasible: a valid plan, gap at most 1.01% (bound 9.80 EUR/h)" in report
@@ -77,7 +78,7 @@ def test_totals_say_cost_status_served_and_notes():
     assert "analysis reference" in report
 
 
-def test_cards_in_use_are_drawn_against_those_available():
+def test_cards_in_use_are_drawn_against_those_available() -> None:
     report = text()
     assert re.search(r"A100 +8 +8 +█{20} 100% +1,230.00", report)
     assert re.search(r"L4 +1 +40 +█░{19} +2% +4.50", report)
@@ -96,23 +97,23 @@ def test_cards_in_use_are_drawn_against_those_available():
         ({"status": PlanStatus.TIME_LIMIT, "allocations": ()}, "before any plan was found"),
     ],
 )
-def test_status_in_words(changes, words):
+def test_status_in_words(changes: dict[str, object], words: str) -> None:
     assert words in text(mixed_plan(**changes))
 
 
-def test_what_is_proven_about_the_served_servers():
+def test_what_is_proven_about_the_served_servers() -> None:
     plan = mixed_plan(services=(ClassService(1, 3, 2, 2),))
     assert "priority 1: 2 of 3 (proven the most possible)" in text(plan)
 
 
-def test_the_question_mark_is_explained_only_where_it_stands():
+def test_the_question_mark_is_explained_only_where_it_stands() -> None:
     known = mixed_plan(allocations=(allocation(LONG_NAME),), unplaced=())
     only = replace(mixed_fleet(), servers=(server(LONG_NAME),))
     assert "? = not known" in text()
     assert "not known" not in text(known, fleet=only).replace("the best is not known", "")
 
 
-def test_rows_follow_the_order_of_the_fleet():
+def test_rows_follow_the_order_of_the_fleet() -> None:
     fleet = mixed_fleet()
     backwards = replace(fleet, servers=tuple(reversed(fleet.servers)))
     names = [row.server for row in allocation_rows(backwards, mixed_plan()) if row.server]

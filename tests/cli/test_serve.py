@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.cli import ROOT, stoker
 
 
 @pytest.fixture
-def service(request):
+def service(request: pytest.FixtureRequest) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start the service on a free port; yield its address and process."""
     command = [sys.executable, "-m", "stoker.cli.main", "serve", "--port", "0"]
     process = subprocess.Popen(
@@ -22,6 +23,7 @@ def service(request):
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stderr is not None
     line = process.stderr.readline()
     assert line.startswith("note: serving on http://127.0.0.1:"), line
     yield line.split()[3], process
@@ -30,7 +32,7 @@ def service(request):
     process.communicate()
 
 
-def fetch(address, body=None):
+def fetch(address: str, body: object = None) -> tuple[int, bytes]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     try:
@@ -40,7 +42,9 @@ def fetch(address, body=None):
         return error.code, error.read()
 
 
-def test_the_service_answers_and_ends_on_interrupt(service):
+def test_the_service_answers_and_ends_on_interrupt(
+    service: tuple[str, subprocess.Popen[str]],
+) -> None:
     address, process = service
     assert fetch(f"{address}/v1/health")[0] == 200
     assert fetch(f"{address}/addModel/one")[0] == 404
@@ -51,13 +55,13 @@ def test_the_service_answers_and_ends_on_interrupt(service):
 
 
 @pytest.mark.parametrize("service", [["--stateful", "--max-body-mb", "0.001"]], indirect=True)
-def test_options_reach_the_service(service):
+def test_options_reach_the_service(service: tuple[str, subprocess.Popen[str]]) -> None:
     address, _ = service
     assert fetch(f"{address}/addModel/one")[0] == 200
     assert fetch(f"{address}/v1/plan", {"padding": "x" * 2000})[0] == 413
 
 
-def test_a_port_that_is_taken_is_an_error():
+def test_a_port_that_is_taken_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = stoker("serve", "--port", port)
@@ -68,5 +72,5 @@ def test_a_port_that_is_taken_is_an_error():
 @pytest.mark.parametrize(
     "arguments", [["--port", "70000"], ["--max-body-mb", "0"], ["--time-limit", "-1"]]
 )
-def test_bad_options_are_errors(arguments):
+def test_bad_options_are_errors(arguments: list[str]) -> None:
     assert stoker("serve", *arguments).exit_code == 2

@@ -13,13 +13,13 @@ from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy
 from tests.support.plans import mixed_plan
 
 
-def test_without_flags_and_settings_the_solver_is_milp():
+def test_without_flags_and_settings_the_solver_is_milp() -> None:
     settings = chosen_settings(SolveFlags(), OptimizerSettings())
     assert settings.solver is SolverKind.MILP
     assert settings.analysis is Analysis.REFERENCE
 
 
-def test_the_document_decides_what_no_flag_says():
+def test_the_document_decides_what_no_flag_says() -> None:
     own = OptimizerSettings(
         unlimited=True,
         solver=SolverKind.GREEDY,
@@ -34,7 +34,7 @@ def test_the_document_decides_what_no_flag_says():
     assert chosen_settings(SolveFlags(), own) == own
 
 
-def test_flags_win_also_where_they_say_no():
+def test_flags_win_also_where_they_say_no() -> None:
     own = OptimizerSettings(unlimited=True, heterogeneous=True, solver=SolverKind.GREEDY)
     flags = SolveFlags(unlimited=False, heterogeneous=False, solver=SolverKind.MILP)
     settings = chosen_settings(flags, own)
@@ -70,20 +70,22 @@ def test_flags_win_also_where_they_say_no():
         ),
     ],
 )
-def test_flags_that_change_nothing_are_remarked(flags, own, remarks):
+def test_flags_that_change_nothing_are_remarked(
+    flags: SolveFlags, own: OptimizerSettings, remarks: list[str]
+) -> None:
     assert list(idle_flags(flags, chosen_settings(flags, own))) == remarks
 
 
-def fleet_of(*counts):
+def fleet_of(*counts: int) -> Fleet:
     capacity = tuple(Capacity(f"T{i}", count) for i, count in enumerate(counts))
     return Fleet("USD", (), capacity, (), (), ())
 
 
-def scaled(factor, *counts):
+def scaled(factor: float, *counts: int) -> list[int]:
     return [capacity.count for capacity in scale_capacity(fleet_of(*counts), factor).capacity]
 
 
-def test_scaled_counts_are_rounded_down_in_decimal():
+def test_scaled_counts_are_rounded_down_in_decimal() -> None:
     assert scaled(0.1, 256, 192, 1024) == [25, 19, 102]
     assert scaled(0.7, 10, 100) == [7, 70]
     assert scaled(0, 5) == [0]
@@ -91,7 +93,7 @@ def test_scaled_counts_are_rounded_down_in_decimal():
 
 
 @given(st.integers(0, 10**9), st.floats(0, 1e3, allow_nan=False))
-def test_scaled_counts_never_exceed_the_product(count, factor):
+def test_scaled_counts_never_exceed_the_product(count: int, factor: float) -> None:
     (result,) = scaled(factor, count)
     assert result <= count * factor * (1 + 1e-12) < result + 1 + count * factor * 1e-11 + 1e-9
     assert result == math.floor(result)
@@ -107,9 +109,9 @@ def test_scaled_counts_never_exceed_the_product(count, factor):
         ({"status": PlanStatus.TIME_LIMIT}, ExitCode.TIME_LIMIT),
     ],
 )
-def test_exit_codes_of_plans(changes, code):
+def test_exit_codes_of_plans(changes: dict[str, object], code: ExitCode) -> None:
     assert exit_code(mixed_plan(**changes)) is code
 
 
-def test_exit_codes_are_those_documented():
+def test_exit_codes_are_those_documented() -> None:
     assert [int(code) for code in ExitCode] == [0, 2, 3, 4]

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -13,7 +14,7 @@ from stoker.cli.losses import losses
 from tests.support.cli import stoker
 
 
-def test_validate_counts_what_is_in_a_fleet():
+def test_validate_counts_what_is_in_a_fleet() -> None:
     result = stoker("validate", "large")
     assert result.exit_code == 0
     assert result.output.startswith("large: valid: 27 servers, ")
@@ -21,7 +22,7 @@ def test_validate_counts_what_is_in_a_fleet():
     assert result.output.count("\n") == 1
 
 
-def test_validate_as_json():
+def test_validate_as_json() -> None:
     document = json.loads(stoker("validate", "small", "--format", "json").stdout)
     fleet = read_fleet("small")
     assert document["valid"] is True
@@ -31,7 +32,7 @@ def test_validate_as_json():
 
 
 @pytest.fixture
-def broken(tmp_path):
+def broken(tmp_path: Path) -> Path:
     document = yaml.safe_load(stoker("convert", "small", "--to", "stoker").stdout)
     document["servers"][0]["model"] = "no_such_model"
     document["servers"][1]["min_replicas"] = -1
@@ -41,7 +42,7 @@ def broken(tmp_path):
     return path
 
 
-def test_validate_tells_all_problems_at_once(broken):
+def test_validate_tells_all_problems_at_once(broken: Path) -> None:
     result = stoker("validate", broken)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -51,7 +52,7 @@ def test_validate_tells_all_problems_at_once(broken):
         assert any(words in line for line in lines)
 
 
-def test_validate_tells_all_problems_as_json(broken):
+def test_validate_tells_all_problems_as_json(broken: Path) -> None:
     result = stoker("validate", broken, "--format", "json")
     assert result.exit_code == 2
     document = json.loads(result.stdout)
@@ -62,7 +63,9 @@ def test_validate_tells_all_problems_as_json(broken):
 
 @pytest.mark.parametrize("name", builtin_names())
 @pytest.mark.parametrize("target", ["stoker", "inferno", "inferno-dir"])
-def test_a_converted_fleet_reads_back_as_what_was_said_of_it(name, target, tmp_path):
+def test_a_converted_fleet_reads_back_as_what_was_said_of_it(
+    name: str, target: str, tmp_path: Path
+) -> None:
     path = tmp_path / "out"
     result = stoker("convert", name, "--to", target, "--output", path)
     assert (result.exit_code, result.stdout) == (0, "")
@@ -72,11 +75,11 @@ def test_a_converted_fleet_reads_back_as_what_was_said_of_it(name, target, tmp_p
     assert bool(said) == bool(lost)
 
 
-def test_stokers_own_format_loses_nothing():
+def test_stokers_own_format_loses_nothing() -> None:
     assert stoker("convert", "large", "--to", "stoker").stderr == ""
 
 
-def test_what_inferno_cannot_hold_is_said(tmp_path):
+def test_what_inferno_cannot_hold_is_said(tmp_path: Path) -> None:
     document = yaml.safe_load(stoker("convert", "small", "--to", "stoker").stdout)
     document["currency"] = "EUR"
     document["servers"][0]["max_replicas"] = 9
@@ -88,18 +91,18 @@ def test_what_inferno_cannot_hold_is_said(tmp_path):
     assert "servers.max_replicas: " in notes
 
 
-def test_convert_spells_as_told():
+def test_convert_spells_as_told() -> None:
     as_json = stoker("convert", "small", "--to", "stoker", "--format", "json").stdout
     as_yaml = stoker("convert", "small", "--to", "stoker", "--format", "yaml").stdout
     assert json.loads(as_json) == yaml.safe_load(as_yaml)
 
 
-def test_convert_spells_as_the_name_of_the_file_says(tmp_path):
+def test_convert_spells_as_the_name_of_the_file_says(tmp_path: Path) -> None:
     stoker("convert", "small", "--to", "stoker", "--output", tmp_path / "fleet.json")
     assert json.loads((tmp_path / "fleet.json").read_text())["currency"] == "USD"
 
 
-def test_convert_writes_the_six_files_of_a_directory(tmp_path):
+def test_convert_writes_the_six_files_of_a_directory(tmp_path: Path) -> None:
     target = tmp_path / "new" / "inferno"
     stoker("convert", "small", "--to", "inferno-dir", "--output", target)
     assert sorted(path.name for path in target.iterdir()) == [
@@ -123,7 +126,9 @@ def test_convert_writes_the_six_files_of_a_directory(tmp_path):
         (["--to", "toml"], "'toml' is not one of"),
     ],
 )
-def test_convert_refuses_what_does_not_fit(arguments, words, tmp_path):
+def test_convert_refuses_what_does_not_fit(
+    arguments: list[str], words: str, tmp_path: Path
+) -> None:
     (tmp_path / "something").write_text("")
     result = stoker("convert", "small", *(a.format(tmp=tmp_path) for a in arguments))
     assert result.exit_code == 2
@@ -131,7 +136,7 @@ def test_convert_refuses_what_does_not_fit(arguments, words, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["something"]
 
 
-def test_the_schema_accepts_the_built_in_fleets(tmp_path):
+def test_the_schema_accepts_the_built_in_fleets(tmp_path: Path) -> None:
     stoker("schema", "--output", tmp_path / "schema.json")
     schema = json.loads((tmp_path / "schema.json").read_text())
     assert schema == json.loads(stoker("schema").stdout)
@@ -140,7 +145,7 @@ def test_the_schema_accepts_the_built_in_fleets(tmp_path):
         jsonschema.Draft202012Validator(schema).validate(document)
 
 
-def test_the_catalogue_as_json_holds_every_field():
+def test_the_catalogue_as_json_holds_every_field() -> None:
     document = json.loads(stoker("catalogue", "--format", "json").stdout)
     assert set(document) == {"accelerators", "models"}
     cards = {card["name"]: card for card in document["accelerators"]}
@@ -153,7 +158,7 @@ def test_the_catalogue_as_json_holds_every_field():
     assert only == {"models": document["models"]}
 
 
-def test_the_catalogue_as_a_table():
+def test_the_catalogue_as_a_table() -> None:
     document = json.loads(stoker("catalogue", "--format", "json").stdout)
     output = stoker("catalogue").stdout
     for record in document["accelerators"] + document["models"]:
@@ -161,7 +166,7 @@ def test_the_catalogue_as_a_table():
     assert "accelerators" not in stoker("catalogue", "models").stdout.splitlines()[0]
 
 
-def test_version():
+def test_version() -> None:
     assert (
         stoker("version").stdout == f"stoker {__version__} (Python {platform.python_version()})\n"
     )
