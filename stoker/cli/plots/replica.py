@@ -1,0 +1,144 @@
+"""One replica of a plan as the queueing analysis sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from queueing.cases import ReplicaCases
+from queueing.service import LinearService, ServiceTimeModel, TokenWorkService
+from queueing.targets import LatencyTargets
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.profile import LinearParameters, ModelProfile
+from stoker.domain.settings import Analysis
+from stoker.domain.slo import SloTarget
+from stoker.domain.workload import Load
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReplica:
+    """A replica at its share of a server's load.
+
+    Attributes:
+        server: Name of the server.
+        accelerator: What it runs on.
+        case: The replica, as the one row that the analysis takes.
+        targets: Its targets, likewise; those of the fleet's rules among them.
+        arrival_rate_rps: Requests offered to this replica per second.
+    """
+
+    server: str
+    accelerator: str
+    case: ReplicaCases
+    targets: LatencyTargets
+    arrival_rate_rps: float
+
+    @property
+    def max_batch(self) -> int:
+        """Batch limit of the replica."""
+        return int(self.case.max_batch[0])
+
+    @property
+    def max_queue(self) -> int:
+        """Queue limit of the replica."""
+        return int(self.case.max_queue[0])
+
+    @property
+    def ttft_target_ms(self) -> float | None:
+        """Target of mean TTFT; None where there is none."""
+        return _known(self.targets.ttft_ms[0])
+
+    @property
+    def itl_target_ms(self) -> float | None:
+        """Target of mean ITL; None where there is none."""
+        return _known(self.targets.itl_ms[0])
+
+
+def planned_replica(fleet: Fleet, plan: Plan, server: str) -> PlannedReplica | None:
+    """Return a replica of a server as it was planned, of a mix the part with most replicas.
+
+    None where the reference analysis cannot redraw it: the server got nothing, has no load, its
+    figures are somebody else's (no profile, queue limit unknown), or another analysis made them.
+    """
+    if plan.analysis is not Analysis.REFERENCE:
+        return None
+    item = next((item for item in plan.allocations if item.server == server), None)
+    if item is None or not item.replicas or item.max_queue is None:
+        return None
+    load = next((known.load for known in fleet.servers if known.name == server), None)
+    profile = _profile(fleet, item)
+    rate = _rate_per_replica(item)
+    if load is None or profile is None or not rate > 0:
+        return None
+    return PlannedReplica(
+        server=server,
+        accelerator=profile.accelerator,
+        case=_case(profile, load, item.max_batch, item.max_queue),
+        targets=_targets(fleet, item),
+        arrival_rate_rps=rate,
+    )
+
+
+def costliest_replica(fleet: Fleet, plan: Plan) -> PlannedReplica | None:
+    """Return a replica of the server that costs most, of those that can be redrawn."""
+    for item in sorted(plan.allocations, key=lambda item: -item.cost_per_hour):
+        found = planned_replica(fleet, plan, item.server)
+        if found is not None:
+            return found
+    return None
+
+
+def _profile(fleet: Fleet, item: PlannedAllocation) -> ModelProfile | None:
+    return next(
+        (
+            profile
+            for profile in fleet.profiles
+            if (profile.model, profile.accelerator) == (item.model, item.accelerator)
+        ),
+        None,
+    )
+
+
+def _rate_per_replica(item: PlannedAllocation) -> float:
+    for part in item.mix:
+        if part.accelerator == item.accelerator:
+            return part.arrival_rate_rps
+    return item.arrival_rate_rps / item.replicas
+
+
+def _case(profile: ModelProfile, load: Load, max_batch: int, max_queue: int) -> ReplicaCases:
+    parameters = profile.parameters
+    service: ServiceTimeModel
+    if isinstance(parameters, LinearParameters):
+        service = LinearService.of(
+            parameters.alpha_ms, parameters.beta_ms, parameters.gamma_ms, parameters.delta_ms
+        )
+    else:
+        service = TokenWorkService.of(parameters.alpha_ms, parameters.beta_ms, parameters.gamma_ms)
+    return ReplicaCases(
+        service=service,
+        input_tokens=np.array([load.input_tokens]),
+        output_tokens=np.array([load.output_tokens]),
+        max_batch=np.array([float(max_batch)]),
+        max_queue=np.array([float(max_queue)]),
+    )
+
+
+def _targets(fleet: Fleet, item: PlannedAllocation) -> LatencyTargets:
+    def given(value: float | None) -> float:
+        return np.nan if value is None else value
+
+    target = SloTarget(item.model, item.ttft_target_ms, item.itl_target_ms, item.tps_target)
+    return LatencyTargets.of(
+        1,
+        ttft_ms=given(target.ttft_ms),
+        itl_ms=given(target.itl_ms),
+        tps=given(target.tps),
+        max_blocking=given(fleet.rules.max_blocking),
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
