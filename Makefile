@@ -49,7 +49,7 @@ wheel: $(VENV)/.dev ## Build the wheel and try it in an empty environment outsid
 docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from the program
 	mkdir -p docs/images docs/schema
 	$(BIN)/python -m typer stoker.cli.main utils docs --name stoker --title "Command line" --output docs/cli.md
-	$(BIN)/stoker schema > docs/schema/fleet.schema.json
+	$(BIN)/stoker schema --output docs/schema/fleet.schema.json
 	$(BIN)/stoker solve large --plots docs/images/large
 
 lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
