@@ -50,7 +50,7 @@ docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from th
 	mkdir -p docs/images docs/schema
 	$(BIN)/python -m typer stoker.cli.main utils docs --name stoker --title "Command line" --output docs/cli.md
 	$(BIN)/stoker schema --output docs/schema/fleet.schema.json
-	$(BIN)/stoker solve large --plots docs/images/large
+	$(BIN)/stoker solve large --plots docs/images
 
 lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock
