@@ -13,105 +13,33 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from data.replica_fields import ALLOWED, FIELDS, LARGEST_BATCH, LARGEST_COUNT, CaseDocument
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import LinearParameters, TokenWorkParameters, all_zero
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET, AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.replica_answer import ReplicaAnswer
 
+__all__ = [
+    "LARGEST_BATCH",
+    "LARGEST_COUNT",
+    "AnswerDocument",
+    "answer_document",
+    "format_line",
+    "parse_case",
+    "parse_line",
+    "problem_document",
+]
+
 AnswerDocument = dict[str, float | int | str | bool | None]
 """An answer as a JSON object."""
 
-LARGEST_BATCH = 65_536
-"""Largest batch limit accepted; engines run up to a few thousand sequences."""
-
-LARGEST_COUNT = 1_000_000_000
-"""Largest token count and queue limit accepted."""
-
-SMALLEST, LARGEST = 1e-100, 1e100
-"""Range of a rate, a parameter or a target that is not 0: products of them stay finite."""
-
 _WRAPPER = "input"
+_SPELLINGS: dict[str, str] = {name.lower(): name for name in FIELDS}
 _SHOWN_LENGTH = 60
-_EXACT = 2.0**53  # whole numbers up to here are exact in a float
-_NUMBER = f"0, or a number from {SMALLEST:g} to {LARGEST:g}"
-
-
-def _computable(value: float) -> float:
-    if value and not SMALLEST <= value <= LARGEST:
-        raise ValueError("out of range")
-    return value
-
-
-def _whole(value: object) -> object:
-    """Let 16.0 pass as 16: JSON has one kind of number."""
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-        return int(value)
-    return value
-
-
-_Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_computable)]
-_Count = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
-
-
-class _CaseDocument(BaseModel):
-    """A case as it is written; each description says what is allowed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rps: _Number | None = Field(None, alias="RPS", description=_NUMBER)
-    max_batch: _Count = Field(
-        alias="maxBatchSize",
-        ge=1,
-        le=LARGEST_BATCH,
-        description=f"a whole number from 1 to {LARGEST_BATCH}",
-    )
-    max_queue: _Count = Field(
-        0,
-        alias="maxQueueSize",
-        ge=0,
-        le=LARGEST_COUNT,
-        description=f"a whole number from 0 to {LARGEST_COUNT}",
-    )
-    input_tokens: _Number = Field(
-        alias="avgInputTokens",
-        le=LARGEST_COUNT,
-        description=f"mean tokens: 0, or a number from {SMALLEST:g} to {LARGEST_COUNT}",
-    )
-    output_tokens: _Number = Field(
-        alias="avgOutputTokens",
-        ge=1,
-        le=LARGEST_COUNT,
-        description=f"mean tokens: a number from 1 to {LARGEST_COUNT}",
-    )
-    alpha: _Number = Field(description=f"milliseconds: {_NUMBER}")
-    beta: _Number = Field(description=f"milliseconds: {_NUMBER}")
-    gamma: _Number = Field(description=f"milliseconds: {_NUMBER}")
-    delta: _Number | None = Field(None, description=f"milliseconds: {_NUMBER}")
-    target_ttft: _Number = Field(0.0, alias="targetTTFT", description=f"milliseconds: {_NUMBER}")
-    target_itl: _Number = Field(0.0, alias="targetITL", description=f"milliseconds: {_NUMBER}")
-    target_tps: _Number = Field(0.0, alias="targetTPS", description=f"tokens per second: {_NUMBER}")
-    token_budget: _Count = Field(
-        0,
-        alias="maxNumTokens",
-        ge=0,
-        le=LARGEST_COUNT,
-        description=f"a whole number from 1 to {LARGEST_COUNT}, or 0 for {DEFAULT_TOKEN_BUDGET}",
-    )
-
-
-_DESCRIPTION: dict[str, str] = {
-    field.alias or name: field.description or ""
-    for name, field in _CaseDocument.model_fields.items()
-}
-_KEYS: dict[str, str] = {key.lower(): key for key in _DESCRIPTION}
-
-FIELDS: tuple[str, ...] = tuple(_DESCRIPTION)
-"""Names of the fields of a case, as the format spells them."""
 
 
 def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -> ReplicaCase:
@@ -130,9 +58,9 @@ def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -
         InvalidInputError: With every problem found.
     """
     fields, problems = _named_fields(_unwrap(document, file), file)
-    parsed: _CaseDocument | None = None
+    parsed: CaseDocument | None = None
     try:
-        parsed = _CaseDocument.model_validate(fields)
+        parsed = CaseDocument.model_validate(fields)
     except ValidationError as error:
         problems += [_problem(details, file) for details in error.errors(include_url=False)]
     if question is ReplicaQuestion.SOLVE and fields.get("RPS") in (None, 0):
@@ -272,7 +200,7 @@ def _named_fields(case: dict[object, object], file: str) -> tuple[dict[str, obje
     problems = []
     for key, value in case.items():
         name = str(key)
-        name = _KEYS.get(name.lower(), name)
+        name = _SPELLINGS.get(name.lower(), name)
         if name in fields:
             message = "is given more than once, in different spellings"
             problems.append(Problem(name, message, "one value for each field", file))
@@ -295,7 +223,7 @@ def _problem(details: ErrorDetails, file: str) -> Problem:
     name = str(details["loc"][0])
     if details["type"] == "extra_forbidden":
         return Problem(_cut(name), "is not a field of a case", ", ".join(FIELDS), file)
-    allowed = _DESCRIPTION[name]
+    allowed = ALLOWED[name]
     if details["type"] == "missing":
         return Problem(name, "is missing", allowed, file)
     return Problem(name, f"is {_shown(details['input'])}", allowed, file)
@@ -317,7 +245,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
 
 
-def _to_case(document: _CaseDocument) -> ReplicaCase:
+def _to_case(document: CaseDocument) -> ReplicaCase:
     parameters = (
         TokenWorkParameters(document.alpha, document.beta, document.gamma)
         if document.delta is None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data import replica_lines
+from data import replica_fields
 from tests.support.replica_cli import Answer, ask, read_strictly, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "replica.md"
@@ -40,7 +40,7 @@ def explained(heading: str) -> set[str]:
 
 
 def test_every_field_of_a_case_is_explained() -> None:
-    assert explained("A case") == set(replica_lines.FIELDS)
+    assert explained("A case") == set(replica_fields.FIELDS)
 
 
 def test_every_field_of_an_answer_is_explained() -> None:
@@ -52,6 +52,6 @@ def test_every_field_of_an_answer_is_explained() -> None:
 
 
 def test_limits_are_those_of_the_program() -> None:
-    assert f"1 to {replica_lines.LARGEST_BATCH:,}" in TEXT
-    assert replica_lines.LARGEST_COUNT == 10**9
-    assert (replica_lines.SMALLEST, replica_lines.LARGEST) == (1e-100, 1e100)
+    assert f"1 to {replica_fields.LARGEST_BATCH:,}" in TEXT
+    assert replica_fields.LARGEST_COUNT == 10**9
+    assert (replica_fields.SMALLEST, replica_fields.LARGEST) == (1e-100, 1e100)

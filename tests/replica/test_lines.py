@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data import replica_lines
+from data import replica_fields
 from data.replica_lines import (
     answer_document,
     format_line,
@@ -226,7 +226,7 @@ def test_byte_order_mark_and_line_end() -> None:
 
 
 def test_limits_fit_the_analysis() -> None:
-    assert replica_lines.LARGEST_BATCH == MAX_BATCH_LIMIT
+    assert replica_fields.LARGEST_BATCH == MAX_BATCH_LIMIT
 
 
 REFERENCE_FIELDS = [
