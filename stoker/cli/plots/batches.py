@@ -38,12 +38,9 @@ def batch_figure(replica: PlannedReplica) -> Figure:
         return message_figure(where, "No batch limit keeps the targets.")
     found = smallest_near_peak_batch(replica.case, replica.targets, TOLERANCE)
     chosen, plateau = int(found.max_batch[0]), float(found.plateau_rps[0])
-    title = (
-        f"{where}: a batch limit of {chosen} carries\n"
-        f"{found.throughput_rps[0] / plateau:.0%} of the most that any limit up to "
-        f"{replica.max_batch} carries within the targets"
+    figure = blank_figure(
+        7.5, 3.8, f"{where}:\n{_finding(replica, chosen, found.throughput_rps[0] / plateau)}"
     )
-    figure = blank_figure(7.5, 3.8, title)
     axes = figure.subplots()
     axes.axhspan(
         (1.0 - TOLERANCE) * plateau,
@@ -67,6 +64,15 @@ def batch_figure(replica: PlannedReplica) -> Figure:
     return figure
 
 
+def _finding(replica: PlannedReplica, chosen: int, share: float) -> str:
+    if chosen == replica.max_batch:
+        return f"throughput within the targets rises up to the batch limit of the plan, {chosen}"
+    return (
+        f"a batch limit of {chosen} carries {share:.1%} of the most that any up to "
+        f"{replica.max_batch} does"
+    )
+
+
 def _mark_points(
     axes: Axes, limits: FloatArray, throughput: FloatArray, chosen: int, carried: float
 ) -> None:
@@ -77,7 +83,7 @@ def _mark_points(
             [throughput[-1]],
             linestyle="",
             marker="s",
-            markersize=7,
+            markersize=10,
             markerfacecolor="white",
             markeredgecolor=INK,
             label=f"limit in the plan: {planned}",

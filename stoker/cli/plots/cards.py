@@ -24,6 +24,8 @@ from stoker.cli.plots.style import (
 )
 from stoker.domain.plan import CardUsage, Plan
 
+_MOST_NAMED = 3
+
 
 def cards_figure(plan: Plan) -> Figure:
     """Return a bar for each type of card: its use on the left, its cost on the right."""
@@ -50,8 +52,13 @@ def _title(plan: Plan, usage: Sequence[CardUsage]) -> str:
     limited = [item for item in types if item.available]
     if not limited:
         return f"{text}, as many cards as it takes"
+    used_up = [label(item.card_type) for item in limited if item.used == item.available]
+    if len(used_up) > _MOST_NAMED:
+        return f"{text}; {len(used_up)} of them used up"
+    if used_up:
+        return f"{text}; used up: {', '.join(used_up)}"
     fullest = max(limited, key=_share)
-    return f"{text}; {label(fullest.card_type)} is {_share(fullest):.0%} used"
+    return f"{text}; the fullest, {label(fullest.card_type)}, is {_share(fullest):.1%} used"
 
 
 def _share(item: CardUsage) -> float:

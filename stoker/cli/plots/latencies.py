@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from stoker.cli.figures import count_of, keeps
 from stoker.cli.plots.style import (
     BLUE,
     INK,
+    LOG_FROM,
     ORANGE,
     PALE,
     RULE,
@@ -21,16 +23,15 @@ from stoker.cli.plots.style import (
     blank_figure,
     dress,
     label,
+    log_axis,
     message_figure,
     name_rows,
-    number,
     spread,
 )
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
 
 MOST_SERVERS = 60
-_LOG_FROM = 12.0
 _MARKS = {
     "within the target": ("o", BLUE, BLUE),
     "over the target": ("D", ORANGE, INK),
@@ -91,7 +92,7 @@ def latencies_figure(fleet: Fleet, plan: Plan) -> Figure:
     _draw(left, rows, itl=False)
     _draw(right, rows, itl=True)
     name_rows(left, [row.server for row in rows], longest=30)
-    _legend(figure)
+    _legend(figure, rows)
     return figure
 
 
@@ -130,15 +131,14 @@ def _draw(axes: Axes, rows: Sequence[_Row], *, itl: bool) -> None:
     latencies = [row.latency_ms(itl) for row in rows]
     targets = [row.target_ms(itl) for row in rows]
     known = [value for value in (*latencies, *targets) if value is not None and value > 0]
-    wide = spread(known) > _LOG_FROM
+    wide = spread(known) > LOG_FROM
     if wide:
-        axes.set_xscale("log")
+        log_axis(axes, "x", known)
         axes.set_xlim(min(known) / 1.6, max(known) * 1.6)
     else:
         axes.set_xlim(0.0, max(known, default=1.0) * 1.12)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    _shade_classes(axes, rows)
+    _shade_classes(axes, rows, named=itl)
     for index, (row, latency, target) in enumerate(zip(rows, latencies, targets, strict=True)):
         if latency is None:
             _write_missing(axes, index, row.note or "unknown")
@@ -174,19 +174,31 @@ def _write_missing(axes: Axes, index: int, words: str) -> None:
     )
 
 
-def _shade_classes(axes: Axes, rows: Sequence[_Row]) -> None:
-    """Shade every second class, and write its name along the right edge."""
-    start = 0
-    for end in range(1, len(rows) + 1):
-        if end < len(rows) and rows[end].service_class == rows[start].service_class:
-            continue
-        band = list(dict.fromkeys(row.service_class for row in rows[:end]))
-        if len(band) % 2 == 0:
-            axes.axhspan(start - 0.5, end - 0.5, color=PALE, zorder=0, linewidth=0)
-        start = end
+def _shade_classes(axes: Axes, rows: Sequence[_Row], *, named: bool) -> None:
+    """Shade every second class; write their names along the right edge where asked to."""
+    first = 0
+    for rank, (name, members) in enumerate(groupby(rows, key=lambda row: row.service_class)):
+        count = sum(1 for _ in members)
+        if rank % 2:
+            axes.axhspan(first - 0.5, first + count - 0.5, color=PALE, zorder=0, linewidth=0)
+        if named:
+            axes.text(
+                1.015,
+                first + (count - 1) / 2,
+                label(name, max(4, 2 * count)),
+                transform=axes.get_yaxis_transform(),
+                rotation=270,
+                ha="left",
+                va="center",
+                fontsize=SMALL,
+                color=INK,
+            )
+        first += count
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure, rows: Sequence[_Row]) -> None:
+    pairs = [(row.latency_ms(itl), row.target_ms(itl)) for row in rows for itl in (False, True)]
+    shown = {_standing(latency, target) for latency, target in pairs if latency is not None}
     handles = [
         Line2D(
             [],
@@ -196,22 +208,25 @@ def _legend(figure: Figure) -> None:
             markerfacecolor=fill,
             markeredgecolor=edge,
             markersize=5,
-            label=label(words),
+            label=words,
         )
         for words, (marker, fill, edge) in _MARKS.items()
+        if words in shown
     ]
-    handles.append(
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker="|",
-            color=INK,
-            markersize=9,
-            markeredgewidth=1.8,
-            label="target",
+    if any(target is not None for _, target in pairs):
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                marker="|",
+                color=INK,
+                markersize=9,
+                markeredgewidth=1.8,
+                label="target",
+            )
         )
-    )
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False
-    )
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False
+        )

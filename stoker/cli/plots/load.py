@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from queueing.arrays import FloatArray
 from queueing.replica import OperatingPoint, analyze
@@ -14,6 +13,7 @@ from stoker.cli.plots.replica import PlannedReplica
 from stoker.cli.plots.style import (
     BLUE,
     INK,
+    LOG_FROM,
     ORANGE,
     RULE,
     SMALL,
@@ -21,12 +21,11 @@ from stoker.cli.plots.style import (
     blank_figure,
     dress,
     label,
+    log_axis,
     message_figure,
     number,
     spread,
 )
-
-_LOG_FROM = 12.0
 
 
 def load_figure(replica: PlannedReplica, rates_rps: FloatArray) -> Figure:
@@ -64,7 +63,7 @@ def load_figure(replica: PlannedReplica, rates_rps: FloatArray) -> Figure:
                 linewidth=1.2,
                 label="largest rate within the targets",
             )
-        axes.legend(loc="upper left", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE)
+        axes.legend(loc="best", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE)
     bottom.set_xlim(0.0, float(rates_rps[-1]))
     return figure
 
@@ -83,9 +82,8 @@ def _draw_latency(
             target_ms, color=INK, linestyle="--", linewidth=1.0, label=f"target {target_ms:g} ms"
         )
     known = values_ms[np.isfinite(values_ms)].tolist()
-    if spread(known) > _LOG_FROM:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    if spread(known) > LOG_FROM:
+        log_axis(axes, "y", known)
         scale = ", log scale"
     else:
         axes.set_ylim(0.0, max([*known, target_ms or 0.0]) * 1.1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from stoker.cli.plots.style import (
     BLUE,
@@ -20,8 +19,8 @@ from stoker.cli.plots.style import (
     blank_figure,
     dress,
     label,
+    log_axis,
     message_figure,
-    number,
 )
 
 _MARKS = (
@@ -66,13 +65,11 @@ def scaling_figure(title: str, points: Sequence[ScalePoint], currency: str) -> F
     figure = blank_figure(7.5, 5.6, label(title, 120))
     top, bottom = figure.subplots(2, 1, sharex=True)
     _draw(top, placed, [point.cost_per_hour for point in placed])
-    top.set_yscale("log")
-    top.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    log_axis(top, "y", [point.cost_per_hour for point in placed])
     dress(top, ylabel=f"cost [{label(currency)}/h], log scale", grid="both")
     per_million = [point.cost_per_hour / (0.0036 * point.arrival_rate_rps) for point in placed]
     _draw(bottom, placed, per_million)
-    bottom.set_xscale("log")
-    bottom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    log_axis(bottom, "x", [point.arrival_rate_rps for point in placed])
     bottom.set_ylim(0.0, max(per_million) * 1.1 or 1.0)
     dress(
         bottom,

@@ -7,9 +7,11 @@ common kind of colour blindness; those used side by side also differ in lightnes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
@@ -25,6 +27,10 @@ HATCH = "////"
 SMALL = 8.0
 """Size of labels within a picture, in points."""
 
+LOG_FROM = 12.0
+"""Ratio of largest to smallest value from which an axis is better logarithmic."""
+
+_DENSE_BELOW = 300.0
 _TITLE = 11.0
 _TEXT = 9.0
 
@@ -56,7 +62,7 @@ def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", grid: str = "") -> 
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(RULE)
-    axes.tick_params(labelsize=SMALL, color=RULE, labelcolor=INK)
+    axes.tick_params(which="both", labelsize=SMALL, color=RULE, labelcolor=INK)
     axes.set_xlabel(xlabel, fontsize=_TEXT, color=INK)
     axes.set_ylabel(ylabel, fontsize=_TEXT, color=INK)
     axes.set_axisbelow(True)
@@ -72,7 +78,8 @@ def name_rows(axes: Axes, names: Sequence[str], longest: int = 34) -> None:
     """Label the rows 0, 1, ... of the y axis, the first one on top."""
     axes.set_yticks(range(len(names)), [label(name, longest) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
+    for shared in axes.get_shared_y_axes().get_siblings(axes):
+        shared.tick_params(axis="y", length=0)
 
 
 def label(text: str, longest: int = 34) -> str:
@@ -89,6 +96,32 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def tick(value: float) -> str:
+    """Return a number for an axis, the large ones short: 20, 5,000, 20k, 3M."""
+    if value >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,.6g}"
+
+
+def log_axis(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 where there is room for them.
+
+    Args:
+        axes: The axes.
+        which: The axis of them.
+        values: The positive values that it shows.
+    """
+    if which == "x":
+        axes.set_xscale("log")
+    else:
+        axes.set_yscale("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    narrow = spread(values) < _DENSE_BELOW
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def spread(values: Sequence[float]) -> float:
