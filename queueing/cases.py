@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from queueing.arrays import BoolArray, FloatArray, IntArray, RowSelector, columns
 from queueing.chain import MAX_BATCH_LIMIT
@@ -36,21 +37,27 @@ class ReplicaCases:
     max_queue: FloatArray
 
     def __post_init__(self) -> None:
-        *arrays, _ = columns(
-            self.input_tokens,
-            self.output_tokens,
-            self.max_batch,
-            self.max_queue,
-            np.zeros(len(self.service)),
-        )
+        names = ("input_tokens", "output_tokens", "max_batch", "max_queue")
+        *arrays, _ = columns(*(getattr(self, name) for name in names), np.zeros(len(self.service)))
         if len(arrays[0]) != len(self.service):
             raise ValueError(
-                f"the service model has {len(self.service)} cases, the lengths and limits "
-                f"{len(arrays[0])}: give one value for each case, or one for all"
+                f"{len(arrays[0])} lengths and limits for {len(self.service)} cases: give one "
+                "value for each case, or one for all"
             )
-        names = ("input_tokens", "output_tokens", "max_batch", "max_queue")
         for name, array in zip(names, arrays, strict=True):
             object.__setattr__(self, name, array)
+
+    @classmethod
+    def of(
+        cls,
+        service: ServiceTimeModel,
+        input_tokens: npt.ArrayLike,
+        output_tokens: npt.ArrayLike,
+        max_batch: npt.ArrayLike,
+        max_queue: npt.ArrayLike = 0.0,
+    ) -> Self:
+        """Build from scalars, lists or arrays."""
+        return cls(service, *columns(input_tokens, output_tokens, max_batch, max_queue))
 
     def __len__(self) -> int:
         return len(self.service)

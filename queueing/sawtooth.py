@@ -2,8 +2,10 @@
 
 ITL drops wherever the mean number in service brings the prefill to one chunk more, so that the
 rates that keep the target can be several intervals. Between such jumps, and for outputs that are
-short beside the chunks, nothing is proven either. So ITL is sampled on a grid that holds both
-sides of every jump, and the topmost interval is refined to its upper end.
+short beside the chunks, nothing is proven either. So ITL is sampled at points that include both
+sides of every jump, and the topmost interval is refined to its upper end. Where a prompt has very
+many jumps, some are sampled first, and then those between the topmost sample that keeps the target
+and the next one.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from queueing.roots import last_not_positive
 from queueing.targets import KEPT_WITHIN, Ceilings
 
 _GRID = 32
+_JUMPS_AT_ONCE = 32
+_ROUNDS = 4  # enough for 32⁴ jumps, more than there are batch limits
 _BESIDE_JUMP = 1e-10
+_BETWEEN = 1e-7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +33,60 @@ class SawtoothAnswer:
     log_rate: FloatArray
     best_itl_ms: FloatArray
     reachable: BoolArray
+
+
+class _Search:
+    """What the samples have shown so far: the topmost good one, and the bad one next above."""
+
+    def __init__(self, block: ReplicaBlock, ceilings: Ceilings, log_bound: FloatArray) -> None:
+        self._block = block
+        self._ceilings = ceilings
+        self._bound = log_bound
+        at_bound = block.at(log_bound)
+        self.good = np.full(len(block), np.nan)
+        self.good_excess = np.zeros(len(block))
+        self.above = log_bound.copy()
+        self.above_excess = ceilings.itl_excess(at_bound)
+        self.best_itl_ms = at_bound.latencies.itl_ms.copy()
+        self.reachable = np.zeros(len(block), dtype=np.bool_)
+
+    def sample(self, points: FloatArray) -> None:
+        """Evaluate points (points, cases), ascending; NaN is no point."""
+        still = np.ones(len(self._block), dtype=np.bool_)
+        for log_rate in points[::-1]:
+            point = self._block.at(np.where(np.isnan(log_rate), self._bound, log_rate))
+            excess = self._ceilings.itl_excess(point)
+            self.best_itl_ms = np.fmin(self.best_itl_ms, point.latencies.itl_ms)
+            self.reachable |= excess <= 0.0
+            # Points that are NaN, or outside what is still open, compare false.
+            inside = still & (log_rate < self.above) & ~(log_rate <= self.good)
+            found = inside & (excess <= 0.0)
+            self.good[found], self.good_excess[found] = log_rate[found], excess[found]
+            still &= ~found
+            lowered = inside & ~found
+            self.above[lowered], self.above_excess[lowered] = log_rate[lowered], excess[lowered]
+
+    def refine(self) -> FloatArray:
+        """Return the upper ends of the topmost good intervals."""
+        rows = np.flatnonzero(np.isfinite(self.good))
+        block, ceilings = self._block.take(rows), self._ceilings.take(rows)
+
+        def itl_excess(active: IntArray, nearness: FloatArray) -> FloatArray:
+            part = block.take(active)
+            return ceilings.take(active).itl_excess(part.at(part.log_rate_at(nearness)))
+
+        ends = np.full(len(self.good), np.nan)
+        ends[rows] = block.log_rate_at(
+            last_not_positive(
+                itl_excess,
+                block.nearness(self.good[rows]),
+                block.nearness(self.above[rows]),
+                self.good_excess[rows],
+                self.above_excess[rows],
+                close_enough=0.5 * KEPT_WITHIN,
+            )
+        )
+        return ends
 
 
 def largest_rate_below(
@@ -42,104 +101,96 @@ def largest_rate_below(
     ITL is above its target at log_bound. Whether any rate up to log_high keeps it, and the lowest
     ITL seen, are told as well.
     """
-    count = len(block)
-    grid = _grid(block, log_low, log_bound, log_high)
-    good = np.full(count, np.nan)
-    good_excess = np.zeros(count)
-    above = log_bound.copy()
-    above_excess = ceilings.itl_excess(block.at(log_bound))
-    best = np.full(count, np.inf)
-    reachable = np.zeros(count, dtype=np.bool_)
-    open_end = np.ones(count, dtype=np.bool_)
-    for log_rate in grid[::-1]:
-        point = block.at(log_rate)
-        excess = ceilings.itl_excess(point)
-        best = np.fmin(best, point.latencies.itl_ms)
-        reachable |= excess <= 0.0
-        inside = open_end & (log_rate <= log_bound)
-        found = inside & (excess <= 0.0)
-        good[found], good_excess[found] = log_rate[found], excess[found]
-        open_end &= ~found
-        lowered = inside & ~found
-        above[lowered], above_excess[lowered] = log_rate[lowered], excess[lowered]
-
-    rows = np.flatnonzero(np.isfinite(good))
-    found_block, found_ceilings = block.take(rows), ceilings.take(rows)
-
-    def itl_excess(active: IntArray, nearness: FloatArray) -> FloatArray:
-        part = found_block.take(active)
-        return found_ceilings.take(active).itl_excess(part.at(part.log_rate_at(nearness)))
-
-    good[rows] = found_block.log_rate_at(
-        last_not_positive(
-            itl_excess,
-            found_block.nearness(good[rows]),
-            found_block.nearness(above[rows]),
-            good_excess[rows],
-            above_excess[rows],
-            close_enough=0.5 * KEPT_WITHIN,
-        )
+    jumps = _Jumps(block)
+    search = _Search(block, ceilings, log_bound)
+    search.sample(_ascending(*_even(log_low, log_high), *jumps.beside(log_low, log_high)))
+    for _ in range(_ROUNDS - 1):
+        missed = jumps.beside(np.fmax(search.good, log_low), search.above)
+        if not len(missed):
+            break
+        search.sample(_ascending(*missed))
+    return SawtoothAnswer(
+        log_rate=search.refine(), best_itl_ms=search.best_itl_ms, reachable=search.reachable
     )
-    return SawtoothAnswer(log_rate=good, best_itl_ms=best, reachable=reachable)
 
 
-def _grid(
-    block: ReplicaBlock, log_low: FloatArray, log_bound: FloatArray, log_high: FloatArray
-) -> FloatArray:
-    """Return sample points (points, cases), ascending, between log_low and log_high."""
+def _even(log_low: FloatArray, log_high: FloatArray) -> FloatArray:
+    """Return sample points (points, cases), half of them even in log λ and half in λ."""
     shares = np.linspace(0.0, 1.0, _GRID + 1)[:, None]
-    even_in_log = log_low + shares * (log_high - log_low)
-    low, high = np.exp(log_low - log_high), 1.0
-    even_in_rate = log_high + np.log(low + shares * (high - low))
-    jumps = _jump_rates(block, log_low, log_high)
-    points = np.concatenate(
-        [even_in_log, even_in_rate, log_bound[None, :], jumps - _BESIDE_JUMP, jumps + _BESIDE_JUMP]
-    )
-    # A jump that a case does not have repeats its lowest rate.
-    points = np.where(np.isnan(points), log_low, points)
-    points = np.minimum(np.maximum(points, log_low), log_high)
-    ascending: FloatArray = np.sort(points, axis=0)
+    in_log = log_low + shares * (log_high - log_low)
+    lowest = np.exp(log_low - log_high)
+    in_rate = log_high + np.log(lowest + shares * (1.0 - lowest))
+    return np.concatenate([in_log, np.clip(in_rate, log_low, log_high)])
+
+
+def _ascending(*points: FloatArray) -> FloatArray:
+    ascending: FloatArray = np.sort(np.stack(points), axis=0)  # NaN last
     return ascending
 
 
-def _jump_rates(block: ReplicaBlock, log_low: FloatArray, log_high: FloatArray) -> FloatArray:
-    """Return the log rates at which the chunk count jumps (jumps, cases), NaN where there is none.
+class _Jumps:
+    """The rates at which the chunk count of the prefill jumps.
 
     The count is that of the mean number in service rounded half up, so it jumps to that of a batch
     B where the mean reaches B - 1/2; the mean rises with the rate.
     """
-    cases = block.cases
-    largest = int(cases.max_batch.max())
-    batches = np.arange(1.0, largest + 1.0)[:, None]
-    chunks = cases.service.prefill_chunks(batches, cases.input_tokens, cases.output_tokens)
-    jumping = (np.diff(chunks, axis=0) > 0.0) & (batches[1:] <= cases.max_batch)
-    low = block.at(log_low).means.mean_in_service
-    high = block.at(log_high).means.mean_in_service
-    jumping &= (batches[1:] - 0.5 > low) & (batches[1:] - 0.5 < high)
-    order = np.cumsum(jumping, axis=0)
-    rates = np.full((int(order[-1].max(initial=0)) if len(order) else 0, len(cases)), np.nan)
-    for jump in range(len(rates)):
-        at, rows = np.nonzero(jumping & (order == jump + 1))
-        edge = batches[1:][at, 0] - 0.5
-        selected = block.take(rows)
 
-        def surplus(
-            active: IntArray,
-            nearness: FloatArray,
-            selected: ReplicaBlock = selected,
-            edge: FloatArray = edge,
-        ) -> FloatArray:
-            part = selected.take(active)
-            return part.at(part.log_rate_at(nearness)).means.mean_in_service - edge[active]
+    def __init__(self, block: ReplicaBlock) -> None:
+        cases = block.cases
+        batches = np.arange(1.0, float(cases.max_batch.max()) + 1.0)[:, None]
+        chunks = cases.service.prefill_chunks(batches, cases.input_tokens, cases.output_tokens)
+        self._block = block
+        self._edges = batches[1:] - 0.5
+        self._jumping = (np.diff(chunks, axis=0) > 0.0) & (self._edges < cases.max_batch)
 
-        rates[jump, rows] = selected.log_rate_at(
+    def beside(self, log_from: FloatArray, log_to: FloatArray) -> FloatArray:
+        """Return points on both sides of jumps between two log rates: (points, cases).
+
+        All jumps of a case where they are few, else some, evenly spread among them; NaN where a
+        case has fewer than others.
+        """
+        start = self._block.at(log_from).means.mean_in_service
+        end = self._block.at(log_to).means.mean_in_service
+        # Jumps at the very ends have been sampled: those that are strictly between count.
+        inside = self._jumping & (self._edges > start * (1.0 + _BETWEEN))
+        inside &= self._edges < end * (1.0 - _BETWEEN)
+        order = np.cumsum(inside, axis=0)
+        count = order[-1] if len(order) else np.zeros(len(self._block), dtype=np.int64)
+        slots = np.minimum(count, _JUMPS_AT_ONCE)
+        points = np.full((2 * int(slots.max()), len(self._block)), np.nan)
+        for slot in range(int(slots.max())):
+            rows = np.flatnonzero(slot < slots)
+            rank = 1 + (slot * (count[rows] - 1)) // np.maximum(slots[rows] - 1, 1)
+            edge = self._edges[np.argmax(order[:, rows] >= rank, axis=0), 0]
+            at = self._rate_where(rows, edge, (log_from, log_to), (start, end))
+            points[2 * slot, rows], points[2 * slot + 1, rows] = (
+                at - _BESIDE_JUMP,
+                at + _BESIDE_JUMP,
+            )
+        return points
+
+    def _rate_where(
+        self,
+        rows: IntArray,
+        mean_in_service: FloatArray,
+        log_ends: tuple[FloatArray, FloatArray],
+        means: tuple[FloatArray, FloatArray],
+    ) -> FloatArray:
+        """Return the log rates at which the mean number in service is this, between the ends."""
+        block = self._block.take(rows)
+
+        def surplus(active: IntArray, nearness: FloatArray) -> FloatArray:
+            part = block.take(active)
+            mean = part.at(part.log_rate_at(nearness)).means.mean_in_service
+            return mean - mean_in_service[active]
+
+        return block.log_rate_at(
             last_not_positive(
                 surplus,
-                selected.nearness(log_low[rows]),
-                selected.nearness(log_high[rows]),
-                low[rows] - edge,
-                high[rows] - edge,
+                block.nearness(log_ends[0][rows]),
+                block.nearness(log_ends[1][rows]),
+                means[0][rows] - mean_in_service,
+                means[1][rows] - mean_in_service,
                 close_enough=1e-12,
             )
         )
-    return rates

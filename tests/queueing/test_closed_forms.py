@@ -19,7 +19,7 @@ TAU_MS = 100.0
 def servers(count: int, queue: float, servers_busy_alone: bool = True) -> ReplicaCases:
     """K = 2 with no input: τ is α (each request has its own server), or β·n (one is shared)."""
     alpha, beta = (TAU_MS, 0.0) if servers_busy_alone else (0.0, TAU_MS)
-    return ReplicaCases(LinearService.of(alpha, beta, 0.0, 0.0), 0.0, 2.0, count, queue)
+    return ReplicaCases.of(LinearService.of(alpha, beta, 0.0, 0.0), 0.0, 2.0, count, queue)
 
 
 @pytest.mark.parametrize("rho", [0.01, 0.5, 0.9, 0.999])
@@ -113,7 +113,7 @@ def test_agrees_with_the_naive_solver(
     else:
         service = TokenWorkService.of(*parameters)
         naive = naive_queue.NaiveTokenWork(*parameters, inputs, outputs)
-    replica = ReplicaCases(service, inputs, outputs, limit, queue)
+    replica = ReplicaCases.of(service, inputs, outputs, limit, queue)
     rate = share * naive_queue.rate_range(naive, limit)[1]
     point = analyze(replica, rate)
     expected = naive_queue.solve(naive, limit, queue, rate)
@@ -153,7 +153,7 @@ def test_sizing_agrees_with_the_naive_search(
     itl_ms = None if itl is None else itl * idle.itl_ms
     expected = naive_queue.size(naive, limit, queue, ttft_ms, itl_ms, scan=400)
     sized = size(
-        ReplicaCases(TokenWorkService.of(*parameters), inputs, outputs, limit, queue),
+        ReplicaCases.of(TokenWorkService.of(*parameters), inputs, outputs, limit, queue),
         LatencyTargets.of(
             1,
             ttft_ms=math.nan if ttft_ms is None else ttft_ms,

@@ -121,7 +121,7 @@ def test_concurrency_is_never_worse(golden_dir: Path) -> None:
     # A larger batch than theirs only where theirs is not within 2% of the plateau.
     limit = np.where(feasible, theirs, 1.0)
     at_theirs = size(
-        ReplicaCases(
+        ReplicaCases.of(
             given.service, given.input_tokens, given.output_tokens, limit, given.max_queue
         ),
         goal,
@@ -160,7 +160,7 @@ def test_edge_cases_are_answered_or_refused_but_never_half_done(golden_dir: Path
 
 def test_printed_reference_table() -> None:
     """Decode only, α = 19, β = 1, 1024 iterations, 200 places in all; rates per minute."""
-    replicas = ReplicaCases(
+    replicas = ReplicaCases.of(
         LinearService.of([19.0] * 3, 1.0, 0.0, 0.0), 0.0, 1025.0, [32, 48, 48], [168, 152, 152]
     )
     # The second and third rates are the largest with wait ≤ 1 s and with ITL ≤ 50 ms.
