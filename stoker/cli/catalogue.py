@@ -41,7 +41,7 @@ def catalogue(
     ] = None,
     output_format: FormatOption = TextFormat.TABLE,
 ) -> None:
-    """List the accelerators and model architectures of the catalogue.
+    """List the known accelerators and models.
 
     Figures are those of vendors and publishers: nothing here was measured. JSON carries every
     field, with its source.

@@ -93,7 +93,10 @@ def demo(
     ] = None,
     output_format: FormatOption = TextFormat.TABLE,
 ) -> None:
-    """List the demonstrations, or run one: each shows one idea."""
+    """List the demonstrations, or run one.
+
+    Each shows one idea.
+    """
     demos = find_demos()
     if name is None:
         _list(demos, output_format)

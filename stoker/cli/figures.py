@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 UNKNOWN = "?"
 """Shown for a figure that nobody knows; the table says so below."""
 
@@ -44,6 +46,13 @@ def small_share(fraction: float | None) -> str:
     if fraction < 0.0001:
         return "<0.01%"
     return f"{fraction:.2%}" if fraction < 0.1 else f"{fraction:.1%}"
+
+
+def filled_share(fraction: float) -> str:
+    """Return how full something is: 100% only where nothing is left, 0% only where it is empty."""
+    if 0 < fraction < 0.01:
+        return "<1%"
+    return f"{math.floor(100 * fraction + _TOLERANCE)}%"
 
 
 def keeps(value_ms: float | None, target: float | None) -> bool | None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stoker.cli.allocation_rows import allocation_rows
 from stoker.cli.allocation_table import compact_table, wide_table
-from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, money
+from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, filled_share, money
 from stoker.cli.output import WIDE
 from stoker.cli.plan_words import (
     method_words,
@@ -131,7 +131,7 @@ def _bar(usage: CardUsage) -> Text:
         cells = 1
     style = "red" if fraction >= 1 else "yellow" if fraction >= 0.9 else "green"
     return Text.assemble(
-        ("█" * cells, style), ("░" * (_BAR_CELLS - cells), "dim"), f" {fraction:4.0%}"
+        ("█" * cells, style), ("░" * (_BAR_CELLS - cells), "dim"), f" {filled_share(fraction):>4}"
     )
 
 

@@ -34,7 +34,7 @@ CHUNK_LINES = {
 app = typer.Typer(
     cls=StokerGroup,
     no_args_is_help=True,
-    help="Ask about single replicas: one JSON case a line in, one JSON answer a line out.",
+    help="Ask about single replicas.\n\nOne JSON case a line in, one JSON answer a line out.",
 )
 
 _File = Annotated[

@@ -46,9 +46,10 @@ def serve(
         typer.Option(metavar="SECONDS", help="Longest solve of a request.", callback=positive),
     ] = 60.0,
 ) -> None:
-    """Serve plans over HTTP: Stoker's `/v1`, and the Inferno verbs at the root.
+    """Serve plans over HTTP.
 
-    Runs until it is interrupted. The endpoints are described at `/openapi.json`.
+    Stoker's own endpoints under `/v1`, and the Inferno verbs at the root; all are described at
+    `/openapi.json`. Runs until it is interrupted.
     """
     import uvicorn
 

@@ -198,10 +198,11 @@ def solve(
         ),
     ] = None,
 ) -> None:
-    """Plan a fleet: which accelerator, how many replicas, what batch limit, at what cost.
+    """Plan a fleet.
 
-    The plan keeps every server's latency targets at the least cost; where the cards do not
-    suffice, servers of higher priority are served first.
+    Which accelerator, how many replicas, what batch limit, at what cost: the plan keeps every
+    server's latency targets at the least cost; where the cards do not suffice, servers of
+    higher priority are served first.
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
@@ -238,7 +239,8 @@ def _plan(
     if capacity_scale is not None:
         if settings.unlimited:
             show_notes(["--capacity-scale has no effect on an unlimited plan"])
-        fleet = scale_capacity(fleet, capacity_scale)
+        title = f"{fleet.name} (capacity × {capacity_scale:g})"
+        fleet = replace(scale_capacity(fleet, capacity_scale), name=title)
     estimates = None if candidates is None else read_candidates(candidates)
     with progress(f"Planning {len(fleet.servers)} servers"):
         return fleet, plan_fleet(fleet, settings, estimates=estimates)

@@ -22,9 +22,10 @@ EPILOG = examples(
 
 
 def validate(fleet: FleetArgument, output_format: FormatOption = TextFormat.TABLE) -> None:
-    """Check a fleet: all problems at once, each with its file, its place and what is allowed.
+    """Check a fleet.
 
-    Ends with exit code 2 where there is a problem.
+    Tells all problems at once, each with its file, its place and what is allowed, and ends with
+    exit code 2 where there is any.
     """
     from data.fleets import read_fleet
 

@@ -14,7 +14,7 @@ EPILOG = examples("stoker version", "stoker version --format json")
 
 
 def version(output_format: FormatOption = TextFormat.TABLE) -> None:
-    """Print the version of Stoker and of the Python that runs it."""
+    """Print the version."""
     python = platform.python_version()
     if output_format is TextFormat.JSON:
         write_text(json_text({"stoker": __version__, "python": python}))

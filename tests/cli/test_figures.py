@@ -4,6 +4,7 @@ from stoker.cli.figures import (
     count_of,
     duration_ms,
     elapsed,
+    filled_share,
     keeps,
     money,
     relation,
@@ -26,6 +27,14 @@ def test_durations(value: float | None, text: str) -> None:
 )
 def test_small_shares_never_round_down_to_zero(value: float | None, text: str) -> None:
     assert small_share(value) == text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [(0.0, "0%"), (1 / 400, "<1%"), (0.29, "29%"), (203 / 204, "99%"), (1.0, "100%")],
+)
+def test_what_is_not_quite_full_is_not_called_full(fraction: float, text: str) -> None:
+    assert filled_share(fraction) == text
 
 
 def test_shares() -> None:

@@ -46,7 +46,7 @@ def test_the_service_answers_and_ends_on_interrupt(
     service: tuple[str, subprocess.Popen[str]],
 ) -> None:
     address, process = service
-    assert fetch(f"{address}/v1/health")[0] == 200
+    assert fetch(f"{address}/health")[0] == 200
     assert fetch(f"{address}/addModel/one")[0] == 404
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
