@@ -68,7 +68,7 @@ def _check_names(document: Document) -> Iterator[Finding]:
 
 def _check_references(value: Mapping[str, object]) -> Iterator[Finding]:
     accelerators = _names(value, "accelerators", "name")
-    if "accelerators" in value:
+    if accelerators is not None:
         for loc, profile in entries(value, "profiles"):
             name = text_at(profile, "accelerator")
             yield from unresolved((*loc, "accelerator"), name, accelerators, "accelerator")
@@ -79,10 +79,10 @@ def _check_references(value: Mapping[str, object]) -> Iterator[Finding]:
     classes = _names(value, "service_classes", "name")
     models = _names(value, "profiles", "model")
     for loc, server in entries(value, "servers"):
-        if "service_classes" in value:
+        if classes is not None:
             name = text_at(server, "service_class")
             yield from unresolved((*loc, "service_class"), name, classes, "service class")
-        if "profiles" in value:
+        if models is not None:
             name = text_at(server, "model")
             yield from unresolved((*loc, "model"), name, models, "model with a profile")
 
@@ -98,7 +98,7 @@ def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
                 "cards by card type; or optimizer.unlimited: true, to plan without a limit",
             )
         return
-    if "accelerators" not in value:
+    if _names(value, "accelerators", "name") is None:
         return
     types = dict.fromkeys(
         name
@@ -127,7 +127,7 @@ def _check_server(loc: Loc, server: Mapping[str, object]) -> Iterator[Finding]:
     if load is not None:
         yield from _check_rate((*loc, "load"), load)
     least, most = number_at(server, "min_replicas"), number_at(server, "max_replicas")
-    if least is not None and most is not None and least > most:
+    if least is not None and most is not None and least > most >= 1:
         yield Finding(
             (*loc, "min_replicas"),
             f"{shown(least)} is more than max_replicas, {shown(most)}",
@@ -159,9 +159,17 @@ def _check_allocation(
         yield Finding((*loc, "replicas"), "replicas without an accelerator", "0, or an accelerator")
 
 
-def _names(value: Mapping[str, object], section: str, key: str) -> dict[str, None]:
-    found = (text_at(entry, key) for _, entry in entries(value, section))
-    return dict.fromkeys(name for name in found if name is not None)
+def _names(value: Mapping[str, object], section: str, key: str) -> dict[str, None] | None:
+    """Return the names that a section defines, or None where it is not readable in full.
+
+    A mistake there is told by the validation; telling every reference to it too would bury it.
+    """
+    items = value.get(section)
+    if not isinstance(items, list):
+        return None
+    found = [text_at(entry, key) for _, entry in entries(value, section)]
+    known = dict.fromkeys(name for name in found if name is not None)
+    return known if len(found) == len(items) and None not in found else None
 
 
 def _unit_costs(value: Mapping[str, object]) -> set[str]:

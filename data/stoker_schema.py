@@ -202,7 +202,11 @@ class OptimizerEntry(StrictModel):
     )
     backend: Name = Field("highs", description="MILP solver by its PuLP name.")
     time_limit_s: PositiveAmount | None = Field(None, description="Limit of the solve, seconds.")
-    relative_gap: Fraction = Field(1e-6, description="Gap at which a plan counts as optimal.")
+    relative_gap: Fraction | None = Field(
+        None,
+        description="Gap at which a plan counts as optimal; 1e-6, or 1e-3 with weighted "
+        "priorities, where left out.",
+    )
     exact_servers: Count = Field(
         100, description="Largest number of servers with exact priorities; weighted above."
     )

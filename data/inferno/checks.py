@@ -85,29 +85,39 @@ def check_system(document: Document) -> Iterator[Finding]:
     for section in system:
         yield from check_collection(document, "system", section)
     value = document.value
-    classes = {DEFAULT_CLASS: None} | {
-        name: None
-        for _, entry in entries(value, "system", "serviceClassData", "serviceClasses")
-        if (name := text_at(entry, "name")) is not None
-    }
-    models = _known_models(value)
+    classes = _names(value, "serviceClassData", "serviceClasses")
+    models = _names(value, "modelData", "models")
+    promised = _promised_models(value)
     for loc, server in entries(value, "system", "serverData", "servers"):
-        if "serviceClassData" in system:
+        if classes is not None:
             name = text_at(server, "class")
-            yield from unresolved((*loc, "class"), name, classes, "service class")
-        if "modelData" in system:
+            yield from unresolved(
+                (*loc, "class"), name, {DEFAULT_CLASS: None} | classes, "service class"
+            )
+        if classes is not None and models is not None:
             name = text_at(server, "model")
-            yield from unresolved((*loc, "model"), name, models, "model")
+            yield from unresolved((*loc, "model"), name, models | promised, "model")
 
 
-def _known_models(value: object) -> dict[str, None]:
-    """Return the models that the system knows: by a profile, or by a target of some class."""
-    profiled = [
-        text_at(entry, "name") for _, entry in entries(value, "system", "modelData", "models")
-    ]
-    promised = [
+def _names(value: object, section: str, key: str) -> dict[str, None] | None:
+    """Return the names that a section defines, or None where it is not readable in full.
+
+    A mistake there is told by the validation; telling every reference to it too would bury it.
+    """
+    found = [text_at(entry, "name") for _, entry in entries(value, "system", section, key)]
+    known = dict.fromkeys(name for name in found if name is not None)
+    items = value
+    for step in ("system", section, key):
+        items = items.get(step) if isinstance(items, dict) else None
+    readable = isinstance(items, list) and len(items) == len(found) and None not in found
+    return known if readable else None
+
+
+def _promised_models(value: object) -> dict[str, None]:
+    """Return the models that some class has a target for: known, if without a profile."""
+    found = [
         text_at(target, "model")
         for _, entry in entries(value, "system", "serviceClassData", "serviceClasses")
         for _, target in entries(entry, "modelTargets")
     ]
-    return {name: None for name in (*profiled, *promised) if name is not None}
+    return dict.fromkeys(name for name in found if name is not None)
