@@ -92,7 +92,7 @@ def install(wheel: Path, lock: Path, home: Path) -> Path:
 
 
 def check_program(commands: Path, home: Path) -> None:
-    """Plan the small fleet with the installed program, from a folder that is not the checkout."""
+    """Plan the small fleet and run a demo with the installed program, far from the checkout."""
     where = run([commands / "python", "-c", "import stoker; print(stoker.__file__)"], home).strip()
     if not Path(where).resolve().is_relative_to(home.resolve()):
         raise SystemExit(f"stoker was imported from {where}, not from the wheel")
@@ -101,6 +101,11 @@ def check_program(commands: Path, home: Path) -> None:
         raise SystemExit(f"the installed program did not place the small fleet: {plan}")
     cost = f"{plan['cost_per_hour']:.2f} {plan['currency']} per hour"
     print(f"installed program: {len(plan['allocations'])} servers placed for {cost}")
+    demos = json.loads(run([commands / "stoker", "demo", "--format", "json"], home))["demos"]
+    if not demos:
+        raise SystemExit("the wheel brought no demos")
+    run([commands / "stoker", "demo", demos[0]["name"], "--output", home / "demo"], home)
+    print(f"installed demos: {len(demos)}, of which {demos[0]['name']} ran")
 
 
 def main(arguments: Sequence[str]) -> int:
