@@ -39,7 +39,9 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format
 
 bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
-	$(BIN)/python -m benchmarks
+	@set -e; for file in benchmarks/bench_*.py; do \
+	  $(BIN)/python -m benchmarks.$$(basename $$file .py); \
+	done
 
 wheel: $(VENV)/.dev ## Build the wheel and try it in an empty environment outside the checkout
 	rm -rf dist
