@@ -22,7 +22,7 @@ from queueing.arrays import FloatArray, IntArray, RowSelector
 BLOCK_ELEMENTS = 1 << 17
 """Weights in one block: 1 MiB, a core's own cache; smaller ones cost more in calls."""
 
-BLOCK_PADDING = 1 << 13
+BLOCK_PADDING = 1 << 15
 """Weights of padding that cost less than one more block."""
 
 MAX_BATCH_LIMIT = 1 << 16

@@ -1,0 +1,16 @@
+"""The benchmark runs, and its two solvers agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.bench_sizing import measure, synthetic_pairs, table
+
+
+@pytest.mark.parametrize("queue", [0, 5])
+def test_the_solvers_agree_on_a_sample(queue: int) -> None:
+    timed = measure(synthetic_pairs, 2, queue, sample=10, repeats=1)
+    assert timed.pairs == 2 * 21
+    assert timed.largest_difference < 1e-7
+    assert timed.ratio > 0
+    assert len(table([timed])) == 2
