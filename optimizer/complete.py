@@ -8,7 +8,7 @@ import numpy as np
 
 from optimizer.best_effort import share_cards
 from optimizer.ordering import candidates_by_value
-from optimizer.outcome import anything_for_the_loaded, class_services
+from optimizer.outcome import anything_for_the_loaded, cards_used, class_services
 from optimizer.placement import Outcome, Placement
 from optimizer.table import EMPTY, BoolArray, CandidateTable, IntArray
 from stoker.domain.plan import PlanStatus
@@ -27,10 +27,7 @@ def with_best_effort(
     placement = outcome.placement
     if policy is SaturationPolicy.NONE or outcome.status is PlanStatus.TIME_LIMIT:
         return outcome
-    used = np.zeros(len(capacity), dtype=np.int64)
-    cards = placement.replicas * table.cards_per_replica[placement.row]
-    typed = table.card_type[placement.row] != EMPTY
-    np.add.at(used, table.card_type[placement.row][typed], cards[typed])
+    used = cards_used(table, placement, len(capacity))
     candidates = candidates_by_value(table)
     waiting = candidates.in_order(np.flatnonzero(~placement.served).tolist())
     available: list[int] = (capacity - used).tolist()

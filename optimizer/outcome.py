@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.best_effort import Share
 from optimizer.placement import Outcome, Placement
-from optimizer.table import EMPTY, BoolArray, CandidateTable
+from optimizer.table import EMPTY, BoolArray, CandidateTable, IntArray
 from stoker.domain.plan import ClassService, PlanStatus
 
 
@@ -34,6 +34,15 @@ def make_placement(
         replicas=np.array([replicas for _, replicas in entries], dtype=np.int64),
         served=served,
     )
+
+
+def cards_used(table: CandidateTable, placement: Placement, types: int) -> IntArray:
+    """Return the cards that a placement uses, by type."""
+    used = np.zeros(types, dtype=np.int64)
+    typed = table.card_type[placement.row] != EMPTY
+    cards = placement.replicas * table.cards_per_replica[placement.row]
+    np.add.at(used, table.card_type[placement.row][typed], cards[typed])
+    return used
 
 
 def total_value(table: CandidateTable, placement: Placement) -> float:

@@ -14,6 +14,7 @@ from optimizer.check import check_plan
 from optimizer.complete import completed, with_best_effort
 from optimizer.greedy import place_greedy
 from optimizer.milp import place_milp
+from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
 from optimizer.table import CandidateTable, IntArray
 from optimizer.unlimited import place_unlimited
@@ -115,6 +116,8 @@ def _place(
     if settings.solver is SolverKind.GREEDY:
         return completed(table, place_greedy(table, capacity, settings))
     outcome = place_milp(table, capacity, settings, clock=clock)
+    if settings.heterogeneous:
+        outcome = with_kept_targets(fleet, table, outcome, capacity)
     return completed(table, with_best_effort(table, outcome, capacity, settings.saturation_policy))
 
 
