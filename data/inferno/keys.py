@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin
 
@@ -9,6 +12,34 @@ from data.inferno.schema import InfernoModel
 from data.model_fields import field_keys
 from data.problems import Finding
 from data.wording import Loc, shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a model knows of keys: spelling by folded key, types, and what it passes over."""
+
+    spelling: Mapping[str, str]
+    annotations: Mapping[str, object]
+    informative: frozenset[str]
+    empty_only: frozenset[str]
+
+    def passes_over(self, folded: str, value: object) -> bool:
+        if folded in self.informative:
+            return True
+        if folded not in self.empty_only:
+            return False
+        return value is None or (value == 0 and not isinstance(value, bool))
+
+
+@cache
+def _known(model: type[InfernoModel]) -> _Known:
+    fields = field_keys(model)
+    return _Known(
+        {key.casefold(): key for key in fields},
+        {key: field.annotation for key, field in fields.items()},
+        frozenset(key.casefold() for key in model.informative),
+        frozenset(key.casefold() for key in model.empty_only),
+    )
 
 
 def canonical(
@@ -27,25 +58,25 @@ def canonical(
     """
     if not isinstance(value, dict):
         return value
-    fields = field_keys(model)
-    spelling = {key.casefold(): key for key in fields}
+    known = _known(model)
     result: dict[str, object] = {}
     for key, item in value.items():
-        name = spelling.get(str(key).casefold(), str(key))
-        if _passed_over(model, key, item) or (item is None and name in fields):
+        folded = str(key).casefold()
+        name = known.spelling.get(folded, str(key))
+        if known.passes_over(folded, item) or (item is None and name in known.annotations):
             continue
         if name in result:
             findings.append(
                 Finding((*loc, name), f"given twice, also as {shown(key)}", "each key once")
             )
             continue
-        known = name in fields
-        annotation = fields[name].annotation if known else None
-        result[name] = _inside(annotation, item, (*loc, name), findings)
+        result[name] = _inside(known.annotations.get(name), item, (*loc, name), findings)
     return result
 
 
 def _inside(annotation: object, value: object, loc: Loc, findings: list[Finding]) -> object:
+    if not isinstance(value, dict | list):
+        return value
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, UnionType):
@@ -56,11 +87,3 @@ def _inside(annotation: object, value: object, loc: Loc, findings: list[Finding]
         (inner,) = get_args(annotation)
         return [_inside(inner, item, (*loc, index), findings) for index, item in enumerate(value)]
     return value
-
-
-def _passed_over(model: type[InfernoModel], key: str, value: object) -> bool:
-    folded = str(key).casefold()
-    if folded in {name.casefold() for name in model.informative}:
-        return True
-    empty = value is None or (value == 0 and not isinstance(value, bool))
-    return empty and folded in {name.casefold() for name in model.empty_only}
