@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rich import box
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Sequence
+from itertools import pairwise
 
 from stoker.cli.allocation_rows import AllocationRow
+from stoker.cli.text_grid import GAP, Cell, Column, Grid
 
 _SERVICE_STYLE = {
     "full": "green",
@@ -16,87 +14,101 @@ _SERVICE_STYLE = {
     "no load": "dim",
     "not placed": "bold red",
 }
+_KEPT_STYLE = {True: "green", False: "bold red", None: ""}
+_SMALLEST_NAME_WIDTH = 12
 
 
-def wide_table(rows: Iterable[AllocationRow], currency: str) -> Table:
-    """Return the table with one line a server; names are never cut."""
-    table = _table()
-    table.add_column("Server", no_wrap=True, overflow="ignore")
-    table.add_column("Class", no_wrap=True, overflow="ignore")
-    table.add_column("Model", no_wrap=True, overflow="ignore")
-    table.add_column("Replicas", no_wrap=True, overflow="ignore")
-    table.add_column("Batch", justify="right", no_wrap=True)
-    table.add_column(f"{currency}/h", justify="right", no_wrap=True)
-    table.add_column("TTFT ms", justify="right", no_wrap=True)
-    table.add_column("target", no_wrap=True)
-    table.add_column("ITL ms", justify="right", no_wrap=True)
-    table.add_column("target", no_wrap=True)
-    table.add_column("Util.", justify="right", no_wrap=True)
-    table.add_column("Blocked", justify="right", no_wrap=True)
-    table.add_column("Estimate", no_wrap=True)
-    table.add_column("Served", no_wrap=True)
-    previous = ""
-    for row in rows:
-        if row.server:
-            if previous and row.service_class != previous:
-                table.add_section()
-            previous = row.service_class
-        table.add_row(
-            row.server,
-            row.service_class,
-            row.model,
-            row.hardware,
-            row.max_batch,
-            row.cost,
-            _latency(row.ttft, row.ttft_kept),
-            _latency(row.ttft_target, row.ttft_kept),
-            _latency(row.itl, row.itl_kept),
-            _latency(row.itl_target, row.itl_kept),
-            row.utilization,
-            row.blocking,
-            row.estimate,
-            _service(row.service),
-        )
-    return table
-
-
-def compact_table(rows: Iterable[AllocationRow], currency: str) -> Table:
-    """Return the table with two lines a server; a name too long is folded, never cut."""
-    table = _table()
-    table.add_column("Server\nclass · model", overflow="fold")
-    table.add_column("Replicas\nbatch, estimate", overflow="fold")
-    table.add_column(f"{currency}/h\nserved", justify="right")
-    table.add_column("TTFT ms\ntarget", justify="right", no_wrap=True)
-    table.add_column("ITL ms\ntarget", justify="right", no_wrap=True)
-    table.add_column("Util.\nblocked", justify="right", no_wrap=True)
-    for row in rows:
-        described = f"{row.service_class} · {row.model}" if row.server else ""
-        batch = ", ".join(part for part in (row.max_batch, row.estimate) if part)
-        table.add_row(
-            Text.assemble(row.server, "\n", (described, "dim")),
-            Text.assemble(row.hardware, "\n", (batch, "dim")),
-            Text.assemble(row.cost, "\n", _service(row.service)),
-            Text.assemble(_latency(row.ttft, row.ttft_kept), "\n", (row.ttft_target, "dim")),
-            Text.assemble(_latency(row.itl, row.itl_kept), "\n", (row.itl_target, "dim")),
-            Text.assemble(row.utilization, "\n", (row.blocking, "dim")),
-        )
-    return table
-
-
-def _table() -> Table:
-    return Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="bold",
-        pad_edge=False,
+def wide_table(rows: Sequence[AllocationRow], currency: str) -> Grid:
+    """Return the table with one line a server, and a gap between service classes."""
+    return Grid(
+        columns=(
+            _column("Server"),
+            _column("Class"),
+            _column("Model"),
+            _column("Replicas"),
+            _column("Batch", right=True),
+            _column(f"{currency}/h", right=True),
+            _column("TTFT ms", right=True),
+            _column("target"),
+            _column("ITL ms", right=True),
+            _column("target"),
+            _column("Util.", right=True),
+            _column("Blocked", right=True),
+            _column("Estimate"),
+            _column("Served"),
+        ),
+        rows=tuple(_wide_row(row) for row in rows),
+        sections=_class_changes(rows),
     )
 
 
-def _latency(text: str, kept: bool | None) -> Text:
-    """Colour a latency by whether it keeps its target; the sign beside it says the same."""
-    return Text(text, style={True: "green", False: "bold red", None: ""}[kept])
+def compact_table(rows: Sequence[AllocationRow], currency: str) -> Grid:
+    """Return the table with two lines a server."""
+    return Grid(
+        columns=(
+            _column("Server", "class · model"),
+            _column("Replicas", "batch, estimate"),
+            _column(f"{currency}/h", "served", right=True),
+            _column("TTFT ms", "target", right=True),
+            _column("ITL ms", "target", right=True),
+            _column("Util.", "blocked", right=True),
+        ),
+        rows=tuple(_compact_row(row) for row in rows),
+    )
 
 
-def _service(text: str) -> Text:
-    return Text(text, style=_SERVICE_STYLE.get(text, ""))
+def compact_widths(table: Grid, width: int) -> list[int]:
+    """Return the column widths of a compact table: names give way where the width is short."""
+    server, replicas, *figures = table.natural_widths()
+    room = width - sum(figures) - GAP * (len(table.columns) - 1)
+    if server + replicas > room:
+        replicas = min(replicas, max(_SMALLEST_NAME_WIDTH, room // 2))
+        server = min(server, max(_SMALLEST_NAME_WIDTH, room - replicas))
+    return [server, replicas, *figures]
+
+
+def _column(*heading: str, right: bool = False) -> Column:
+    return Column(tuple((line, "") for line in heading), right)
+
+
+def _class_changes(rows: Sequence[AllocationRow]) -> frozenset[int]:
+    """Return the rows of servers whose class is not that of the server before."""
+    servers = [index for index, row in enumerate(rows) if row.server]
+    return frozenset(
+        index
+        for before, index in pairwise(servers)
+        if rows[before].service_class != rows[index].service_class
+    )
+
+
+def _wide_row(row: AllocationRow) -> tuple[Cell, ...]:
+    ttft, itl = _KEPT_STYLE[row.ttft_kept], _KEPT_STYLE[row.itl_kept]
+    return (
+        ((row.server, ""),),
+        ((row.service_class, ""),),
+        ((row.model, ""),),
+        ((row.hardware, ""),),
+        ((row.max_batch, ""),),
+        ((row.cost, ""),),
+        ((row.ttft, ttft),),
+        ((row.ttft_target, ttft),),
+        ((row.itl, itl),),
+        ((row.itl_target, itl),),
+        ((row.utilization, ""),),
+        ((row.blocking, ""),),
+        ((row.estimate, ""),),
+        ((row.service, _SERVICE_STYLE.get(row.service, "")),),
+    )
+
+
+def _compact_row(row: AllocationRow) -> tuple[Cell, ...]:
+    described = f"{row.service_class} · {row.model}" if row.server else ""
+    batch = ", ".join(part for part in (row.max_batch, row.estimate) if part)
+    return (
+        ((row.server, ""), (described, "dim")),
+        ((row.hardware, ""), (batch, "dim")),
+        ((row.cost, ""), (row.service, _SERVICE_STYLE.get(row.service, ""))),
+        ((row.ttft, _KEPT_STYLE[row.ttft_kept]), (row.ttft_target, "dim")),
+        ((row.itl, _KEPT_STYLE[row.itl_kept]), (row.itl_target, "dim")),
+        ((row.utilization, ""), (row.blocking, "dim")),
+    )

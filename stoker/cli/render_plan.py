@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from stoker.cli.allocation_rows import allocation_rows
-from stoker.cli.allocation_table import compact_table, wide_table
+from stoker.cli.allocation_table import compact_table, compact_widths, wide_table
 from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, filled_share, money
 from stoker.cli.output import WIDE
 from stoker.cli.plan_words import (
@@ -20,10 +21,10 @@ from stoker.cli.plan_words import (
     status_words,
     timing_words,
 )
+from stoker.cli.text_grid import total_width
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import CardUsage, Plan, PlanStatus, Rejection, Unplaced
 
-_UNBOUNDED = 100_000
 _BAR_CELLS = 20
 _STATUS_STYLE = {
     PlanStatus.OPTIMAL: "bold green",
@@ -51,16 +52,18 @@ def plan_report(fleet: Fleet, plan: Plan, width: int | None = None) -> PlanRepor
     """
     rows = allocation_rows(fleet, plan)
     table = wide_table(rows, plan.currency)
-    needed = Console(width=_UNBOUNDED).measure(table).maximum
+    widths = table.natural_widths()
+    needed = total_width(widths)
     if width is None:
         width = max(WIDE, needed)
     if needed > width:
         table = compact_table(rows, plan.currency)
-    parts: list[RenderableType] = [_title(fleet), Text(""), table]
+        widths = compact_widths(table, width)
+    parts: list[RenderableType] = [_title(fleet), Text(""), *table.lines(widths)]
     if any(row.has_unknown for row in rows):
-        parts.append(Text(f"{UNKNOWN} = not known", style="dim"))
+        parts += [Text(""), Text(f"{UNKNOWN} = not known", style="dim")]
     if plan.unplaced:
-        parts += [_heading("Not served in full"), _unplaced_table(plan)]
+        parts += [_heading("Not served in full"), _unplaced(plan)]
     parts += [_heading("Cards"), _usage_table(plan), _heading("Plan"), _totals(plan)]
     return PlanReport(Group(*parts), width)
 
@@ -78,13 +81,8 @@ def _heading(text: str) -> RenderableType:
     return Group(Text(""), Rule(Text(text, style="bold"), align="left", style="dim"))
 
 
-def _unplaced_table(plan: Plan) -> RenderableType:
-    table = Table(box=None, show_header=False, padding=(0, 2, 1, 0))
-    table.add_column(overflow="fold", style="bold")
-    table.add_column(overflow="fold")
-    for unplaced in plan.unplaced:
-        table.add_row(unplaced.server, _unplaced_text(unplaced))
-    return table
+def _unplaced(plan: Plan) -> RenderableType:
+    return Group(*(_unplaced_text(unplaced) for unplaced in plan.unplaced))
 
 
 def _unplaced_text(unplaced: Unplaced) -> RenderableType:
@@ -93,7 +91,7 @@ def _unplaced_text(unplaced: Unplaced) -> RenderableType:
         lines.append(Text.assemble(("remedy: ", "green"), unplaced.remedy))
     if unplaced.rejections:
         lines.append(Text(_rejection_words(unplaced), style="dim"))
-    return Group(*lines)
+    return Group(Text(unplaced.server, style="bold"), Padding(Group(*lines), (0, 0, 0, 2)))
 
 
 def _rejection_words(unplaced: Unplaced) -> str:

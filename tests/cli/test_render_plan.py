@@ -1,4 +1,5 @@
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -118,3 +119,13 @@ def test_rows_follow_the_order_of_the_fleet() -> None:
     backwards = replace(fleet, servers=tuple(reversed(fleet.servers)))
     names = [row.server for row in allocation_rows(backwards, mixed_plan()) if row.server]
     assert names == [s.name for s in backwards.servers]
+
+
+def test_a_report_of_thousands_of_servers_takes_seconds() -> None:
+    names = [f"server-{number}" for number in range(5000)]
+    fleet = replace(mixed_fleet(), servers=tuple(server(name) for name in names))
+    plan = mixed_plan(allocations=tuple(allocation(name) for name in names))
+    started = time.process_time()
+    report = text(plan, fleet=fleet)
+    assert time.process_time() - started < 10
+    assert report.count("server-") == 5000
