@@ -133,7 +133,7 @@ def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
 def _handler(endpoint: Endpoint, services: Services, gate: WorkGate | None) -> HTTPRouteHandler:
     async def handle(request: AnyRequest) -> Response[object]:
         call = Call(
-            path={name: str(value) for name, value in request.path_params.items()},
+            path={name: _text(value) for name, value in request.path_params.items()},
             query=dict(request.query_params),
             body=await request.body() if endpoint.body is not None else b"",
         )
@@ -142,6 +142,10 @@ def _handler(endpoint: Endpoint, services: Services, gate: WorkGate | None) -> H
         return await gate.run(lambda: _response(endpoint.answer(services, call)))
 
     return _route(endpoint, handle)
+
+
+def _text(path_parameter: object) -> str:
+    return str(path_parameter).removeprefix("/")
 
 
 def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
@@ -159,7 +163,8 @@ def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
 def _route(
     endpoint: Endpoint, handle: Callable[[AnyRequest], Awaitable[Response[object]]]
 ) -> HTTPRouteHandler:
-    path = endpoint.path.replace("}", ":str}")
+    # The last name of a path may hold slashes, as those of models do.
+    path = ":path}".join(endpoint.path.replace("}", ":str}").rsplit(":str}", maxsplit=1))
     decorate = get if endpoint.method == "GET" else post
     return decorate(path, status_code=HTTPStatus.OK, name=endpoint.operation_id)(handle)
 

@@ -30,6 +30,8 @@ def decode_body(body: bytes) -> object:
         document: object = decode_json(body)
     except SerializationException as error:
         raise _malformed(f"the body is no JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise _malformed(f"the body is no UTF-8 text: {error.reason}") from error
     except RecursionError as error:
         raise _too_deep() from error
     _check_depth(document)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
 
-from api import examples, schema_building, schemas
+from api import example_answers, examples, schema_building, schemas
 from api.endpoint import Call, Content, Endpoint, Parameter, Place, Reply
 from api.problems import not_found
 from api.services import Services
@@ -99,15 +99,15 @@ CATALOGUE_ENDPOINTS = (
         Content(
             "The accelerators.",
             schema_building.collection("accelerators", schemas.ACCELERATOR),
-            {"excerpt": {"accelerators": [examples.CARD]}},
+            {"excerpt": {"accelerators": [example_answers.CARD]}},
         ),
     ),
     _get(
         "/v1/catalogue/accelerators/{name}",
         accelerator,
         "One accelerator of the catalogue",
-        Content("The accelerator.", schemas.ACCELERATOR, {"card": examples.CARD}),
-        Parameter("name", "Name or alias, in any case.", examples.CARD["name"]),
+        Content("The accelerator.", schemas.ACCELERATOR, {"card": example_answers.CARD}),
+        Parameter("name", "Name or alias, in any case.", example_answers.CARD["name"]),
     ),
     _get(
         "/v1/catalogue/models",
@@ -116,15 +116,15 @@ CATALOGUE_ENDPOINTS = (
         Content(
             "The models.",
             schema_building.collection("models", schemas.MODEL),
-            {"excerpt": {"models": [examples.ARCHITECTURE]}},
+            {"excerpt": {"models": [example_answers.ARCHITECTURE]}},
         ),
     ),
     _get(
         "/v1/catalogue/models/{name}",
         model,
         "One model architecture of the catalogue",
-        Content("The model.", schemas.MODEL, {"model": examples.ARCHITECTURE}),
-        Parameter("name", "Name or alias, in any case.", examples.ARCHITECTURE["name"]),
+        Content("The model.", schemas.MODEL, {"model": example_answers.ARCHITECTURE}),
+        Parameter("name", "Name or alias, in any case.", example_answers.ARCHITECTURE["name"]),
     ),
     _get(
         "/v1/fleets",

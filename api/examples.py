@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from stoker.domain.replica import ReplicaQuestion
-
 ACCELERATOR: dict[str, object] = {
     "name": "A100",
     "type": "A100",
@@ -133,12 +131,3 @@ CASE: dict[str, object] = {
 }
 
 CASES: dict[str, object] = {"cases": [CASE, {**CASE, "RPS": 3.0}]}
-
-# Answers below were given by Stoker to the requests above; a test compares them.
-
-PLAN: dict[str, object] = {}
-INFERNO_PLAN: dict[str, object] = {}
-VALIDITY: dict[str, object] = {}
-REPLICA_ANSWERS: dict[ReplicaQuestion, dict[str, object]] = {q: {} for q in ReplicaQuestion}
-CARD: dict[str, object] = {"name": "A100"}
-ARCHITECTURE: dict[str, object] = {"name": "x"}

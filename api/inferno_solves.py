@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 
-from api import examples
+from api import example_answers, examples
 from api.bodies import decode_object
 from api.endpoint import Call, Content, Endpoint, Parameter, Place, Reply
 from api.problems import ProblemType, RequestRefusedError, refused_input
@@ -137,7 +137,7 @@ _REPLY = Content(
     "An allocation a server (cost in cents per hour, latencies in ms, rates per minute). "
     "`unplaced` is added where servers are not served in full, with the reasons.",
     INFERNO_PLAN,
-    {"plan": examples.INFERNO_PLAN},
+    {"plan": example_answers.INFERNO_PLAN},
 )
 
 _ABSENT_FLAGS = (

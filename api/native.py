@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from api import examples, schema_building, schemas
+from api import example_answers, examples, schema_building, schemas
 from api.bodies import as_object, decode_body, decode_object
 from api.endpoint import Call, Content, Endpoint, Parameter, Place, Reply
 from api.options import PlanOptions, parse_options
@@ -136,6 +136,11 @@ _FLEET_BODY = Content(
     },
 )
 
+_VALIDITIES: Mapping[str, object] = {
+    "valid": example_answers.VALIDITY,
+    "invalid": example_answers.PROBLEMS,
+}
+
 _REPLICA_SUMMARIES = {
     ReplicaQuestion.SOLVE: "Latencies and throughput of a replica at a rate",
     ReplicaQuestion.TARGET: "Largest rate of a replica within its targets",
@@ -165,7 +170,7 @@ def _replica(question: ReplicaQuestion) -> Endpoint:
         reply=Content(
             "The answer, or several.",
             schemas.REPLICA_ANSWER,
-            {"one": examples.REPLICA_ANSWERS[question]},
+            {"one": example_answers.REPLICA_ANSWERS[question]},
         ),
         refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),
     )
@@ -186,7 +191,7 @@ NATIVE_ENDPOINTS = (
         ),
         parameters=_option_parameters(),
         body=_FLEET_BODY,
-        reply=Content("The plan.", schemas.PLAN, {"plan": examples.PLAN}),
+        reply=Content("The plan.", schemas.PLAN, {"plan": example_answers.PLAN}),
         refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),
     ),
     Endpoint(
@@ -199,7 +204,11 @@ NATIVE_ENDPOINTS = (
         description="A fleet with problems is a good answer: 200 with `valid` false.",
         parameters=_option_parameters(),
         body=_FLEET_BODY,
-        reply=Content("Whether it is valid, and why not.", schemas.PROBLEMS, examples.VALIDITY),
+        reply=Content(
+            "Whether it is valid, and why not.",
+            schemas.PROBLEMS,
+            {"valid": example_answers.VALIDITY, "invalid": example_answers.PROBLEMS},
+        ),
     ),
     *(_replica(question) for question in ReplicaQuestion),
 )
