@@ -57,7 +57,7 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
     replicas = np.array([item.replicas for item in items], dtype=np.int64)
     cost = _floats([item.cost_per_hour for item in items])
     empty = accelerator == EMPTY
-    min_replicas, max_replicas = _replica_bounds(arrays, server, replicas)
+    min_replicas, max_replicas = _replica_bounds(arrays, server, replicas, fleet.rules.max_replicas)
 
     profiles, accelerators = arrays.profiles, arrays.accelerators
     profile = profile_of(arrays, server, accelerator)
@@ -164,12 +164,16 @@ def _nonsense(
 
 
 def _replica_bounds(
-    arrays: FleetArrays, server: IntArray, replicas: IntArray
+    arrays: FleetArrays, server: IntArray, replicas: IntArray, max_replicas: int
 ) -> tuple[IntArray, IntArray]:
-    """Return the server's own bounds; without a maximum of its own, the replicas estimated."""
+    """Return the server's own bounds; without a maximum of its own, the fleet's or more.
+
+    Somebody else's estimate is taken at its word, also where it is above the fleet's bound.
+    """
     low = arrays.servers.min_replicas[server]
     own = arrays.servers.max_replicas[server]
-    return low, np.where(own == UNKNOWN, np.maximum(replicas, low), own)
+    most = np.maximum(max_replicas, low)
+    return low, np.where(own == UNKNOWN, np.maximum(most, replicas), own)
 
 
 def _floats(values: Sequence[float]) -> FloatArray:

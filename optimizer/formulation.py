@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.solver import LinearModel
+from optimizer.linear_model import FEASIBILITY_TOLERANCE, LinearModel
 from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray
 
 NO_ROW = -1
@@ -270,15 +270,16 @@ class _MixedBuilder:
         total = np.where(table.total_rate_rps > 0, table.total_rate_rps, np.inf)
         needs_rate = loaded & np.isfinite(total[self.served])
         cover = rows.add(np.zeros(size), np.full(size, np.inf))
-        share = table.max_rate_rps[self.parts] / total[server]
-        # A part that carries the whole load alone must count as whole, whatever the rounding.
+        # Twice the solver's tolerance is kept off, so that no load is left over; but a part that
+        # carries the whole load alone counts as whole, whatever the rounding.
+        share = table.max_rate_rps[self.parts] / total[server] * (1.0 - 2 * FEASIBILITY_TOLERANCE)
         share = np.maximum(share, 1.0 / table.replicas[self.parts])
         rows.put(cover[mark], part, np.where(needs_rate[mark], share, 0.0))
         rows.put(cover, marks, np.where(needs_rate, -1.0, 0.0))
         least = np.zeros(len(table.servers), dtype=np.int64)
-        least[server] = table.min_replicas[self.parts]
+        np.maximum.at(least, server, table.min_replicas[self.parts])
         most = np.zeros(len(table.servers), dtype=np.int64)
-        most[server] = table.max_replicas[self.parts]
+        np.maximum.at(most, server, table.max_replicas[self.parts])
         floor = np.where(loaded, np.maximum(least[self.served], np.where(needs_rate, 0, 1)), 0)
         minimum = rows.add(np.zeros(size), np.full(size, np.inf))
         rows.put(minimum[mark], part, np.ones(part.size))

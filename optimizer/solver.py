@@ -12,15 +12,20 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pulp
 
-from optimizer.table import BoolArray, FloatArray, IntArray
+from optimizer.linear_model import (
+    FEASIBILITY_TOLERANCE,
+    LinearModel,
+    SolveLimits,
+    SolveResult,
+    SolveStatus,
+)
 from stoker.domain.errors import SolverUnavailableError
 
 _T = TypeVar("_T")
@@ -36,86 +41,15 @@ _ALIASES = {
     "scip": "SCIP_PY",
     "glpk": "GLPK_CMD",
 }
-_FEASIBILITY_TOLERANCE = 1e-9
-"""Of rows and of integrality; the coefficients of our models are of order one."""
+_HIGHS_FEASIBLE_POINT = 2
+"""HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
+_ROUNDING = 1e-7
+"""Rounding allowed between an objective and its bound, both relative and absolute."""
 _SILENT_GAP_SHARE = 0.5
 """Share of the gap given to a solver that reports no bound: its word is the only proof, so it
 must be worth more than the gap asked for."""
 _HIGHS_FEASIBLE_POINT = 2
 """HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
-
-
-class SolveStatus(StrEnum):
-    """What a solver proved."""
-
-    OPTIMAL = "optimal"
-    FEASIBLE = "feasible"
-    INFEASIBLE = "infeasible"
-    NO_SOLUTION = "no_solution"
-
-
-@dataclass(frozen=True, slots=True)
-class LinearModel:
-    """Minimize ``cost @ x`` over rows ``row_lower <= A x <= row_upper`` and bounds of x.
-
-    A is given by coordinates. Infinite bounds are numpy's infinities.
-
-    Attributes:
-        cost: Objective coefficients, shape (columns,).
-        lower: Lower bounds, shape (columns,).
-        upper: Upper bounds, shape (columns,).
-        integer: Which columns are integer, shape (columns,).
-        entry_row: Row of each coefficient, shape (entries,).
-        entry_column: Column of each coefficient, shape (entries,).
-        entry_value: Value of each coefficient, shape (entries,).
-        row_lower: Lower bounds of rows, shape (rows,).
-        row_upper: Upper bounds of rows, shape (rows,).
-    """
-
-    cost: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    integer: BoolArray
-    entry_row: IntArray
-    entry_column: IntArray
-    entry_value: FloatArray
-    row_lower: FloatArray
-    row_upper: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class SolveLimits:
-    """Limits of one solve.
-
-    Attributes:
-        relative_gap: Relative gap at which the solver may stop.
-        time_limit_s: Wall-clock limit in seconds; None for none.
-        max_nodes: Largest number of branch-and-bound nodes; None for no limit. Unlike time, it
-            gives the same answer on every machine. Solvers other than HiGHS and CBC ignore it.
-    """
-
-    relative_gap: float = 0.0
-    time_limit_s: float | None = None
-    max_nodes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SolveResult:
-    """Outcome of one solve.
-
-    Attributes:
-        status: What was proven.
-        x: Values of the columns, integers exactly rounded; None without a solution.
-        objective: ``cost @ x``; None without a solution.
-        bound: Proven lower bound on the objective; None where the solver reports none.
-        runtime_s: Wall-clock time, model building included.
-    """
-
-    status: SolveStatus
-    x: FloatArray | None
-    objective: float | None
-    bound: float | None
-    runtime_s: float
 
 
 def resolve_backend(name: str) -> str:
@@ -190,15 +124,34 @@ def solve(
         x = np.zeros(0) if feasible else None
         value = 0.0 if feasible else None
         return SolveResult(status, x, value, value, clock() - start)
+    result = _attempt(model, backend, limits, relaxed, presolve=True)
+    if result.status is SolveStatus.FEASIBLE and _stopped_early(result, limits, clock() - start):
+        # Presolve can lose solutions on the way back; without it the solver has to finish.
+        again = _attempt(model, backend, limits, relaxed, presolve=False)
+        if again.x is not None and (again.objective or 0.0) <= (result.objective or 0.0):
+            result = again
+    return replace(result, runtime_s=clock() - start)
+
+
+def _stopped_early(result: SolveResult, limits: SolveLimits, elapsed_s: float) -> bool:
+    """Return whether a solver stopped with an open gap though no limit made it."""
+    timed_out = limits.time_limit_s is not None and elapsed_s >= limits.time_limit_s
+    return result.bound is not None and limits.max_nodes is None and not timed_out
+
+
+def _attempt(
+    model: LinearModel, backend: str, limits: SolveLimits, relaxed: bool, *, presolve: bool
+) -> SolveResult:
+    """Solve once; the runtime is the caller's to fill in."""
     problem, variables = _build(model, relaxed)
     with tempfile.TemporaryDirectory(prefix="stoker-solver-") as folder:
         log = Path(folder) / "cbc.log"
         try:
-            _quietly(lambda: problem.solve(_solver(backend, limits, log)))
+            _quietly(lambda: problem.solve(_solver(backend, limits, log, presolve)))
         except (pulp.PulpError, OSError) as error:
             raise SolverUnavailableError(f"solver {backend!r} failed: {error}") from error
         log_text = log.read_text(errors="replace") if log.exists() else ""
-    return _result(model, problem, variables, limits, relaxed, log_text, clock() - start)
+    return _result(model, problem, variables, limits, relaxed, log_text)
 
 
 def _build(model: LinearModel, relaxed: bool) -> tuple[Any, list[Any]]:
@@ -245,7 +198,7 @@ class _Highs(pulp.HiGHS):  # type: ignore[misc]  # PuLP ships no types
             return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
 
 
-def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
+def _solver(backend: str, limits: SolveLimits, log: Path, presolve: bool) -> Any:
     """Return a configured PuLP solver: one thread and fixed tolerances, for equal answers."""
     if backend == HIGHS:
         return _Highs(
@@ -254,9 +207,10 @@ def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
             gapRel=limits.relative_gap,
             gapAbs=0.0,
             timeLimit=limits.time_limit_s,
-            mip_feasibility_tolerance=_FEASIBILITY_TOLERANCE,
-            primal_feasibility_tolerance=_FEASIBILITY_TOLERANCE,
+            mip_feasibility_tolerance=FEASIBILITY_TOLERANCE,
+            primal_feasibility_tolerance=FEASIBILITY_TOLERANCE,
             random_seed=0,
+            presolve="choose" if presolve else "off",
             **({} if limits.max_nodes is None else {"mip_max_nodes": limits.max_nodes}),
         )
     if backend == CBC:
@@ -268,7 +222,7 @@ def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
             timeLimit=limits.time_limit_s,
             logPath=str(log),
             maxNodes=limits.max_nodes,
-            options=["primalTolerance 1e-9", "integerTolerance 1e-9"],
+            options=["primalTolerance 1e-7", "integerTolerance 1e-7"],
         )
     arguments: dict[str, Any] = {
         "msg": False,
@@ -286,7 +240,6 @@ def _result(
     limits: SolveLimits,
     relaxed: bool,
     log_text: str,
-    runtime_s: float,
 ) -> SolveResult:
     """Return what the solver proved, without believing more than it says."""
     solved = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
@@ -294,15 +247,19 @@ def _result(
     if not solved or any(value is None for value in raw):
         infeasible = problem.status == pulp.LpStatusInfeasible and "Stopped" not in log_text
         status = SolveStatus.INFEASIBLE if infeasible else SolveStatus.NO_SOLUTION
-        return SolveResult(status, None, None, None, runtime_s)
+        return SolveResult(status, None, None, None, 0.0)
     x = np.array(raw, dtype=np.float64)
     if not relaxed:
         x = np.where(model.integer, np.rint(x), x)
     objective = float(model.cost @ x)
-    proven = problem.sol_status == pulp.LpSolutionOptimal
-    bound = _bound(problem, objective, limits, relaxed, proven, log_text)
-    status = SolveStatus.OPTIMAL if proven else SolveStatus.FEASIBLE
-    return SolveResult(status, x, objective, bound, runtime_s)
+    said = problem.sol_status == pulp.LpSolutionOptimal
+    bound = _bound(problem, objective, limits, relaxed, said, log_text)
+    # The word "optimal" counts only with a bound that bears it out.
+    room = (limits.relative_gap + _ROUNDING) * abs(objective) + _ROUNDING
+    proven = said and bound is not None and objective - bound <= room
+    return SolveResult(
+        SolveStatus.OPTIMAL if proven else SolveStatus.FEASIBLE, x, objective, bound, 0.0
+    )
 
 
 def _bound(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer import milp
+from optimizer import milp_session
 from optimizer.formulation import fitting_rows, undominated_rows
 from optimizer.milp import place_milp
 from optimizer.placement import Outcome
@@ -232,5 +232,5 @@ def test_gap_is_stated_when_it_is_not_closed(monkeypatch: pytest.MonkeyPatch) ->
     assert math.isclose(
         loose.gap, (loose.objective - loose.bound) / abs(loose.objective), abs_tol=1e-12
     )
-    monkeypatch.setattr(milp, "TIE_NODES", 0)
+    monkeypatch.setattr(milp_session, "TIE_NODES", 0)
     assert place_milp(table, capacity, EXACT).objective == tight.objective

@@ -1,0 +1,85 @@
+"""The words between a formulation and a solver: a linear model, limits, and a normalized result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optimizer.table import BoolArray, FloatArray, IntArray
+
+FEASIBILITY_TOLERANCE = 1e-6
+"""Of rows and of integrality. Tighter ones make HiGHS throw away good plans after presolve and
+still call the rest optimal; formulations leave room for this one where it matters."""
+
+
+class SolveStatus(StrEnum):
+    """What a solver proved."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_SOLUTION = "no_solution"
+
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """Minimize ``cost @ x`` over rows ``row_lower <= A x <= row_upper`` and bounds of x.
+
+    A is given by coordinates. Infinite bounds are numpy's infinities.
+
+    Attributes:
+        cost: Objective coefficients, shape (columns,).
+        lower: Lower bounds, shape (columns,).
+        upper: Upper bounds, shape (columns,).
+        integer: Which columns are integer, shape (columns,).
+        entry_row: Row of each coefficient, shape (entries,).
+        entry_column: Column of each coefficient, shape (entries,).
+        entry_value: Value of each coefficient, shape (entries,).
+        row_lower: Lower bounds of rows, shape (rows,).
+        row_upper: Upper bounds of rows, shape (rows,).
+    """
+
+    cost: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    integer: BoolArray
+    entry_row: IntArray
+    entry_column: IntArray
+    entry_value: FloatArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class SolveLimits:
+    """Limits of one solve.
+
+    Attributes:
+        relative_gap: Relative gap at which the solver may stop.
+        time_limit_s: Wall-clock limit in seconds; None for none.
+        max_nodes: Largest number of branch-and-bound nodes; None for no limit. Unlike time, it
+            gives the same answer on every machine. Solvers other than HiGHS and CBC ignore it.
+    """
+
+    relative_gap: float = 0.0
+    time_limit_s: float | None = None
+    max_nodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveResult:
+    """Outcome of one solve.
+
+    Attributes:
+        status: What was proven.
+        x: Values of the columns, integers exactly rounded; None without a solution.
+        objective: ``cost @ x``; None without a solution.
+        bound: Proven lower bound on the objective; None where the solver reports none.
+        runtime_s: Wall-clock time in seconds, model building included.
+    """
+
+    status: SolveStatus
+    x: FloatArray | None
+    objective: float | None
+    bound: float | None
+    runtime_s: float

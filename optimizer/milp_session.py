@@ -1,0 +1,198 @@
+"""One planning run: the model, the solver and its deadline, and how a solution is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.formulation import NO_ROW, ExtraRow, Formulation
+from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
+from optimizer.placement import Outcome, Placement
+from optimizer.solver import solve
+from optimizer.table import BoolArray, CandidateTable, FloatArray, IntArray
+from stoker.domain.plan import ClassService, PlanStatus
+
+EXACT_METHOD = EXACT_METHOD
+WEIGHTED_METHOD = WEIGHTED_METHOD
+TIE_NODES = 1000
+"""Nodes spent on the tie-break by cards; within it nearly all ties are settled for good."""
+
+TIE_SERVERS = 200
+"""Largest fleet whose ties of value are broken by cards: above it they hardly ever occur, and
+the tie-break would cost as much as the plan."""
+
+COUNT_TOLERANCE = 1e-6
+_VALUE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Servers of one priority."""
+
+    priority: int
+    members: BoolArray
+    columns: IntArray
+
+    @property
+    def size(self) -> int:
+        return int(self.members.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One planning run: the model, the solver and its deadline."""
+
+    table: CandidateTable
+    form: Formulation
+    groups: tuple[Group, ...]
+    backend: str
+    gap: float
+    deadline: float | None
+    clock: Callable[[], float]
+
+    def within(self, share: float) -> Session:
+        """Return the session with only a share of the time that is left."""
+        if self.deadline is None:
+            return self
+        now = self.clock()
+        return replace(self, deadline=now + share * (self.deadline - now))
+
+    def run(
+        self,
+        cost: FloatArray,
+        rows: tuple[ExtraRow, ...],
+        *,
+        gap: float = 0.0,
+        relaxed: bool = False,
+        max_nodes: int | None = None,
+    ) -> SolveResult:
+        """Solve with the time that is left, in a scale that the solver's tolerances suit."""
+        left = None if self.deadline is None else self.deadline - self.clock()
+        if left is not None and left <= 0:
+            return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
+        largest = float(np.max(np.abs(cost), initial=0.0))
+        scale = 1e3 / largest if largest > 0 else 1.0
+        model: LinearModel = self.form.model(cost * scale, rows)
+        limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
+        result = solve(model, self.backend, limits, relaxed=relaxed, clock=self.clock)
+        if result.x is None:
+            return result
+        bound = None if result.bound is None else result.bound / scale
+        return replace(result, objective=float(cost @ result.x), bound=bound)
+
+    def count_row(self, group: Group, low: float, high: float = np.inf) -> ExtraRow:
+        """Return the row that bounds the number of served servers of a group."""
+        return ExtraRow(group.columns, np.ones(group.columns.size), low, high)
+
+    def served(self, group: Group, x: FloatArray) -> int:
+        """Return how many servers of a group a solution serves."""
+        return round(float(x[group.columns].sum()))
+
+
+def priority_groups(table: CandidateTable, form: Formulation) -> tuple[Group, ...]:
+    """Return the priority groups, highest (smallest number) first."""
+    groups = []
+    for priority in np.unique(table.priority):
+        members = np.equal(table.priority, priority)
+        groups.append(Group(int(priority), members, form.served_columns(members)))
+    return tuple(groups)
+
+
+def whole_bound(bound: float | None) -> int | None:
+    """Return the largest count that a lower bound on minus the count allows."""
+    return None if bound is None else int(np.floor(-bound + COUNT_TOLERANCE))
+
+
+def finish(
+    session: Session,
+    result: SolveResult,
+    rows: tuple[ExtraRow, ...] | None,
+    counts: tuple[int, ...],
+    bounds: tuple[int | None, ...],
+    method: str,
+) -> Outcome:
+    """Break ties of value by cards where that was proven, and state what is known."""
+    x, value = result.x, result.objective
+    notes: tuple[str, ...] = ()
+    if x is None or value is None:
+        return out_of_time(session)
+    if rows is not None and result.status is SolveStatus.OPTIMAL and method == EXACT_METHOD:
+        x, notes = _fewest_cards(session, x, value, rows)
+        value = float(session.form.value @ x)
+    bound = None if result.bound is None else min(result.bound, value)
+    gap = None if bound is None else (value - bound) / max(abs(value), _VALUE_TOLERANCE)
+    proven = gap is not None and gap <= session.gap * (1 + 1e-9)
+    counted = all(bound == count for bound, count in zip(bounds, counts, strict=True))
+    optimal = proven and (counted or method == WEIGHTED_METHOD)
+    return Outcome(
+        placement=_placement(session, x),
+        status=PlanStatus.OPTIMAL if optimal else PlanStatus.FEASIBLE,
+        objective=value,
+        bound=bound,
+        gap=gap,
+        services=tuple(
+            ClassService(group.priority, group.size, count, limit)
+            for group, count, limit in zip(session.groups, counts, bounds, strict=True)
+        ),
+        method=method,
+        notes=notes,
+    )
+
+
+def _fewest_cards(
+    session: Session, x: FloatArray, value: float, rows: tuple[ExtraRow, ...]
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return a solution of the same value with the fewest cards, and a note if unproven."""
+    form = session.form
+    if len(session.table.servers) > TIE_SERVERS:
+        return x, ()
+    priced = np.flatnonzero(form.value)
+    slack = _VALUE_TOLERANCE * max(abs(value), 1.0)
+    same = ExtraRow(priced, form.value[priced], -np.inf, value + slack)
+    result = session.run(form.cards.astype(float), (*rows, same), max_nodes=TIE_NODES)
+    notes: tuple[str, ...] = ()
+    if result.status is not SolveStatus.OPTIMAL:
+        notes = ("another plan of the same value may use fewer cards: the search was cut short",)
+    if result.x is None:
+        return x, notes
+    better = float(form.cards @ result.x) < float(form.cards @ x)
+    kept = float(form.value @ result.x) <= value + slack
+    return (result.x if better and kept else x), notes
+
+
+def _placement(session: Session, x: FloatArray) -> Placement:
+    """Return the rows and replicas that a solution chooses; nothing for unserved servers."""
+    table, form = session.table, session.form
+    served = np.zeros(len(table.servers), dtype=np.bool_)
+    marks = (form.serves >= 0) & (x > 0.5)
+    served[form.serves[marks]] = True
+    whole = np.rint(x).astype(np.int64)
+    chosen = np.flatnonzero((form.table_row != NO_ROW) & (whole > 0) & served[form.server])
+    row = form.table_row[chosen]
+    # A column that marks its server as served stands for its whole row.
+    replicas = np.where(form.serves[chosen] >= 0, table.replicas[row], whole[chosen])
+    placed = np.isin(np.arange(len(table.servers)), table.server[row])
+    empty = np.flatnonzero(
+        table.accepted & (table.card_type < 0) & (served & ~placed)[table.server]
+    )
+    rows = np.concatenate([row, empty])
+    counts = np.concatenate([replicas, np.zeros(empty.size, dtype=np.int64)])
+    order = np.argsort(rows, kind="stable")
+    return Placement(row=rows[order], replicas=counts[order], served=served)
+
+
+def out_of_time(session: Session) -> Outcome:
+    """Return the outcome of a solve that found nothing within its time."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return Outcome(
+        placement=Placement(nothing, nothing, np.zeros(len(session.table.servers), dtype=np.bool_)),
+        status=PlanStatus.TIME_LIMIT,
+        objective=0.0,
+        bound=None,
+        gap=None,
+        services=tuple(ClassService(g.priority, g.size, 0, None) for g in session.groups),
+        method=EXACT_METHOD if len(session.groups) == 0 else "milp",
+        notes=("the time limit passed before the solver found a plan",),
+    )
