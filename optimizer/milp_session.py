@@ -14,8 +14,8 @@ from optimizer.solver import solve
 from optimizer.table import BoolArray, CandidateTable, FloatArray, IntArray
 from stoker.domain.plan import ClassService, PlanStatus
 
-EXACT_METHOD = EXACT_METHOD
-WEIGHTED_METHOD = WEIGHTED_METHOD
+EXACT_METHOD = "milp-exact"
+WEIGHTED_METHOD = "milp-weighted"
 TIE_NODES = 1000
 """Nodes spent on the tie-break by cards; within it nearly all ties are settled for good."""
 
@@ -29,7 +29,13 @@ _VALUE_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Servers of one priority."""
+    """Servers of one priority.
+
+    Attributes:
+        priority: Priority of the group, 1 the highest.
+        members: Which servers belong to it, shape (servers,).
+        columns: Columns that mark one of them as served.
+    """
 
     priority: int
     members: BoolArray
@@ -37,12 +43,23 @@ class Group:
 
     @property
     def size(self) -> int:
+        """Number of servers in the group."""
         return int(self.members.sum())
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One planning run: the model, the solver and its deadline."""
+    """One planning run: the model, the solver and its deadline.
+
+    Attributes:
+        table: Candidates.
+        form: The model without objective.
+        groups: Priority groups, highest first.
+        backend: PuLP's name of the solver.
+        gap: Relative gap of value at which a plan counts as optimal.
+        deadline: Reading of the clock at which to stop; None for never.
+        clock: Seconds.
+    """
 
     table: CandidateTable
     form: Formulation
