@@ -1,0 +1,93 @@
+"""Whole plans of the large fleet scaled from 27 to 5000 servers, on one thread.
+
+`python -m benchmarks.bench_plan` prints, for each fleet size and queue limit, the time of the
+candidate table (all pairs of servers and accelerators, Stoker's objects included), and of whole
+plans by the greedy method and by the MILP, each with its ratio to the greedy plan of the same
+run. The gap is the one that was proven.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+# One thread: set before numpy loads its linear algebra.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.fleets import scaled_large
+from optimizer.candidates import build_candidates
+from optimizer.planner import plan_fleet
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import Plan
+from stoker.domain.settings import OptimizerSettings, SolverKind
+
+SERVERS = (27, 100, 1000, 5000)
+QUEUE_LIMITS = (0, 200)
+MILP_GAP = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTime:
+    """Times of one fleet, in seconds."""
+
+    pairs: int
+    candidates_s: float
+    greedy_s: float
+    milp_s: float
+    plan: Plan
+
+
+def timed_plan(fleet: Fleet, settings: OptimizerSettings) -> tuple[float, Plan]:
+    """Return the seconds that a whole plan takes, and the plan."""
+    start = time.perf_counter()
+    plan = plan_fleet(fleet, settings)
+    return time.perf_counter() - start, plan
+
+
+def measure(servers: int, queue_limit: int) -> PlanTime:
+    """Time candidates, a greedy plan and a MILP plan of the scaled fleet."""
+    fleet = scaled_large(servers, queue_limit)
+    start = time.perf_counter()
+    table = build_candidates(fleet)
+    candidates_s = time.perf_counter() - start
+    greedy_s, _ = timed_plan(fleet, OptimizerSettings(solver=SolverKind.GREEDY))
+    milp = OptimizerSettings(solver=SolverKind.MILP, relative_gap=MILP_GAP)
+    milp_s, plan = timed_plan(fleet, milp)
+    return PlanTime(table.server.size, candidates_s, greedy_s, milp_s, plan)
+
+
+def main() -> None:
+    """Print one row for each fleet size and queue limit."""
+    table = Table(title=f"Whole plans, one thread; MILP to a gap of {MILP_GAP:.1%}")
+    headers = ["servers", "queue", "pairs", "candidates s", "µs/pair", "greedy s", "MILP s"]
+    for header in [*headers, "MILP/greedy", "status", "gap proven", "served"]:
+        table.add_column(header, justify="right", no_wrap=True)
+    measure(27, 0)  # Imports and first calls are not what is measured.
+    for servers in SERVERS:
+        for queue_limit in QUEUE_LIMITS:
+            row = measure(servers, queue_limit)
+            served = sum(group.served for group in row.plan.services)
+            gap = "unknown" if row.plan.gap is None else f"{row.plan.gap:.1e}"
+            table.add_row(
+                f"{servers}",
+                f"{queue_limit}",
+                f"{row.pairs}",
+                f"{row.candidates_s:.3f}",
+                f"{row.candidates_s / row.pairs * 1e6:.1f}",
+                f"{row.greedy_s:.2f}",
+                f"{row.milp_s:.2f}",
+                f"{row.milp_s / row.greedy_s:.1f}",
+                row.plan.status.value,
+                gap,
+                f"{served}/{servers}",
+            )
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    main()
