@@ -7,14 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.estimates import table_from_estimates
-from optimizer.fleet_arrays import (
-    MOST_CARDS,
-    UNKNOWN,
-    FleetArrays,
-    fleet_arrays,
-    pick,
-    total_rate_rps,
-)
+from optimizer.fleet_arrays import fleet_arrays
+from optimizer.fleet_columns import MOST_CARDS, UNKNOWN, FleetArrays, pick, total_rate_rps
 from optimizer.pairs import Pairs, fleet_pairs
 from optimizer.replicas import (
     ReplicaFigures,

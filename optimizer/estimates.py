@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.fleet_arrays import (
+from optimizer.fleet_arrays import fleet_arrays
+from optimizer.fleet_columns import (
     MOST_CARDS,
     UNKNOWN,
     FleetArrays,
-    fleet_arrays,
     pick,
     profile_of,
     total_rate_rps,

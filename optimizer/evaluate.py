@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimizer.fleet_arrays import fleet_arrays, profile_of
+from optimizer.fleet_arrays import fleet_arrays
+from optimizer.fleet_columns import profile_of
 from optimizer.replicas import ReplicaFigures, Replicas, analyze_replicas
 from optimizer.table import CandidateTable, FloatArray, IntArray
 from stoker.domain.fleet import Fleet

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from optimizer.table import EMPTY, BoolArray, FloatArray, IntArray, Transitions
+from optimizer.fleet_columns import (
+    UNKNOWN,
+    AcceleratorArrays,
+    FleetArrays,
+    ProfileArrays,
+    ServerArrays,
+)
+from optimizer.table import EMPTY, FloatArray, IntArray, Transitions
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Fleet
 from stoker.domain.profile import (
@@ -22,121 +26,7 @@ from stoker.domain.profile import (
 from stoker.domain.server import Server
 from stoker.domain.slo import LOWEST_PRIORITY, ServiceClass, SloTarget
 
-_Scalar = TypeVar("_Scalar", np.int64, np.float64, np.bool_)
-
-UNKNOWN = -1
-"""Index of something that the fleet does not have; count that nobody has set."""
-
-MOST_CARDS = float(2**53)
-"""Cards of a candidate that are still counted exactly; more of them is nonsense."""
-
 _ESTIMATE_KINDS = list(EstimateKind)
-
-
-@dataclass(frozen=True, slots=True)
-class AcceleratorArrays:
-    """Accelerator configurations; arrays of shape (accelerators,).
-
-    Attributes:
-        names: Names.
-        card_types: Names of card types, sorted.
-        card_type: Index of the card type.
-        cards: Cards in one unit.
-        cost_per_hour: Cost of one unit.
-        memory_gb: Memory of one unit; NaN where unknown.
-    """
-
-    names: tuple[str, ...]
-    card_types: tuple[str, ...]
-    card_type: IntArray
-    cards: IntArray
-    cost_per_hour: FloatArray
-    memory_gb: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileArrays:
-    """Model profiles; arrays of shape (profiles,) unless said otherwise.
-
-    Attributes:
-        of_pair: Index of the profile of a model on an accelerator, or `UNKNOWN`, shape
-            (models, accelerators).
-        units: Units of the accelerator that one replica takes.
-        batch_tokens: Largest batch times the output tokens it was measured at.
-        max_batch: Largest batch.
-        linear: Whether the parameters are of the `linear` generation, else `token-work`.
-        parameters_ms: Alpha, beta, gamma, delta, shape (profiles, 4); delta is 0 in `token-work`.
-        all_zero: Whether every parameter is zero.
-        required_memory_gb: Memory that a replica needs at least; NaN where unknown.
-        estimate: Index of the kind of estimate.
-    """
-
-    of_pair: IntArray
-    units: IntArray
-    batch_tokens: FloatArray
-    max_batch: IntArray
-    linear: BoolArray
-    parameters_ms: FloatArray
-    all_zero: BoolArray
-    required_memory_gb: FloatArray
-    estimate: IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class ServerArrays:
-    """Servers; arrays of shape (servers,).
-
-    Attributes:
-        names: Names.
-        model: Index of the model in the rows of `ProfileArrays.of_pair`.
-        priority: Priority of the service class, the lowest where the class is unknown.
-        has_target: Whether the class has a target for the model.
-        ttft_ms: Target of TTFT; infinite where there is none.
-        itl_ms: Target of ITL; infinite where there is none.
-        tps: Target of output tokens per second; 0 where there is none.
-        load_known: Whether the load is known.
-        zero_load: Whether the load is known to be nothing.
-        rate_rps: Arrival rate; NaN where unknown.
-        input_tokens: Mean input tokens; NaN where unknown.
-        output_tokens: Mean output tokens; NaN where unknown.
-        pinned: Index of the accelerator it must stay on; `EMPTY` where free; a number beyond the
-            accelerators where it must stay on one that the fleet does not have.
-        min_replicas: Smallest number of replicas.
-        max_replicas: Its own largest number of replicas; `UNKNOWN` where it has none.
-        max_batch: Its own batch limit; `UNKNOWN` where it has none.
-        max_queue: Its own queue limit; `UNKNOWN` where it has none.
-        current_replicas: Replicas that run now.
-        transitions: What runs now, and what changing it costs.
-    """
-
-    names: tuple[str, ...]
-    model: IntArray
-    priority: IntArray
-    has_target: BoolArray
-    ttft_ms: FloatArray
-    itl_ms: FloatArray
-    tps: FloatArray
-    load_known: BoolArray
-    zero_load: BoolArray
-    rate_rps: FloatArray
-    input_tokens: FloatArray
-    output_tokens: FloatArray
-    pinned: IntArray
-    min_replicas: IntArray
-    max_replicas: IntArray
-    max_batch: IntArray
-    max_queue: IntArray
-    current_replicas: IntArray
-    transitions: Transitions
-
-
-@dataclass(frozen=True, slots=True)
-class FleetArrays:
-    """All of a fleet that candidates are computed from."""
-
-    accelerators: AcceleratorArrays
-    profiles: ProfileArrays
-    servers: ServerArrays
 
 
 def fleet_arrays(fleet: Fleet) -> FleetArrays:
@@ -149,40 +39,6 @@ def fleet_arrays(fleet: Fleet) -> FleetArrays:
         profiles=_profiles(fleet.profiles, model_index, accelerator_index),
         servers=_servers(fleet, model_index, accelerator_index),
     )
-
-
-def pick(
-    values: npt.NDArray[_Scalar], index: IntArray, missing: _Scalar | float
-) -> npt.NDArray[_Scalar]:
-    """Return the values at the indices, and `missing` where an index is negative."""
-    if not len(values):
-        return np.full(len(index), missing, dtype=values.dtype)
-    return np.where(index < 0, np.asarray(missing, dtype=values.dtype), values[index])
-
-
-def profile_of(arrays: FleetArrays, server: IntArray, accelerator: IntArray) -> IntArray:
-    """Return the index of the profile of each pair; `UNKNOWN` without one or for `EMPTY`."""
-    of_pair = arrays.profiles.of_pair
-    if not of_pair.size:
-        return np.full(len(server), UNKNOWN, dtype=np.int64)
-    profile = of_pair[arrays.servers.model[server], accelerator]
-    return np.where(accelerator == EMPTY, UNKNOWN, profile)
-
-
-def total_rate_rps(servers: ServerArrays, tps_replaces_rate: bool) -> FloatArray:
-    """Return the rate that each server must carry, shape (servers,); NaN where unknown.
-
-    A TPS target asks for TPS / K requests per second of K output tokens. It replaces the arrival
-    rate in the reference's rules; in Stoker's own the larger of the two counts.
-    """
-    tokens = np.where(servers.output_tokens > 0, servers.output_tokens, 1.0)
-    promised = np.where(servers.output_tokens > 0, servers.tps / tokens, 0.0)
-    if tps_replaces_rate:
-        rate = np.where(servers.tps > 0, promised, servers.rate_rps)
-    else:
-        rate = np.fmax(promised, servers.rate_rps)
-    total = np.where(servers.zero_load, 0.0, rate)
-    return np.where(servers.load_known, total, np.nan)
 
 
 def _accelerators(items: Sequence[Accelerator]) -> AcceleratorArrays:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.fleet_arrays import UNKNOWN, FleetArrays, pick, profile_of
+from optimizer.fleet_columns import UNKNOWN, FleetArrays, pick, profile_of
 from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
 from queueing.chain import MAX_BATCH_LIMIT
 from stoker.domain.plan import Rejection

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.fleet_arrays import FleetArrays
+from optimizer.fleet_columns import FleetArrays
 from optimizer.table import BoolArray, FloatArray, IntArray
 from queueing.replica import ReplicaCases, analyze
 from queueing.service import LinearService, ServiceTimeModel, TokenWorkService
