@@ -20,6 +20,7 @@ import typer
 from stoker.cli.options import FormatOption, examples
 from stoker.cli.output import (
     TextFormat,
+    announce,
     check_output_directory,
     json_text,
     show,
@@ -104,6 +105,7 @@ def demo(
     chosen = _choose(demos, name)
     directory = output or Path(_DEFAULT_OUTPUT) / chosen.name
     check_output_directory(directory, "--output")
+    announce(f"Running {chosen.name} ...")
     importlib.import_module(chosen.module).main(directory, output_format.value)
 
 

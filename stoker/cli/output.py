@@ -95,7 +95,10 @@ def _say(label: str, style: str, messages: Iterable[str]) -> None:
 
 @contextmanager
 def progress(message: str) -> Iterator[None]:
-    """Show a spinner on standard error while the body runs, where that is a terminal."""
+    """Show a spinner on standard error while the body runs, where that is a terminal.
+
+    The body must not print: the spinner takes hold of standard output as well.
+    """
     if not sys.stderr.isatty():
         yield
         return
@@ -103,6 +106,16 @@ def progress(message: str) -> Iterator[None]:
 
     with Console(stderr=True).status(message):
         yield
+
+
+def announce(message: str) -> None:
+    """Say on standard error what begins and may take a while, where that is a terminal."""
+    if not sys.stderr.isatty():
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(message, style="dim"))
 
 
 def _is_plain_file(path: Path) -> bool:

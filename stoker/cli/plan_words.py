@@ -6,10 +6,10 @@ from stoker.cli.figures import count_of, elapsed, money
 from stoker.domain.plan import ClassService, Plan, PlanStatus
 
 _METHODS = {
-    "unlimited": "cheapest candidate of each server, capacity ignored",
-    "greedy": "greedy by priority",
-    "milp-exact": "MILP, priority by priority",
-    "milp-weighted": "MILP, priorities as weights",
+    "unlimited": "unlimited: the cheapest candidate of each server, capacity ignored",
+    "greedy": "greedy, priority by priority",
+    "milp-exact": "MILP, priority by priority (milp-exact)",
+    "milp-weighted": "MILP, priorities as weights (milp-weighted)",
 }
 
 
@@ -38,8 +38,7 @@ def _gap_words(plan: Plan) -> str:
 
 def method_words(plan: Plan) -> str:
     """Return how the plan was made: method, solver library, analysis."""
-    method = _METHODS.get(plan.method)
-    parts = [f"{plan.method} ({method})" if method else plan.method]
+    parts = [_METHODS.get(plan.method, plan.method)]
     if plan.backend:
         parts.append(f"solver {plan.backend}")
     parts.append(f"analysis {plan.analysis.value}")

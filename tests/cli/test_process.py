@@ -63,3 +63,16 @@ def test_errors_go_to_standard_error_without_a_traceback() -> None:
 def test_no_arguments_show_the_help() -> None:
     result = stoker_process()
     assert "Usage: stoker" in result.stdout + result.stderr
+
+
+def test_progress_is_shown_on_a_terminal_only_and_never_in_the_output() -> None:
+    """Both streams on a terminal, then standard output alone elsewhere."""
+    python = f"{sys.executable} -m stoker.cli.main"
+    for command, shown in (
+        (f"{python} solve small --format csv", True),
+        (f"{python} solve small --format csv 2> /dev/null", False),
+    ):
+        session = piped(f"script --quiet --command '{command}' /dev/null", TERM="xterm")
+        assert ("Planning 15 servers" in session.stdout) is shown
+        assert "Premium-llama_13b" in session.stdout
+    assert "Planning" not in stoker_process("solve", "small").stderr

@@ -16,20 +16,20 @@ from tests.support.cli import ROOT, stoker
 def service(request: pytest.FixtureRequest) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start the service on a free port; yield its address and process."""
     command = [sys.executable, "-m", "stoker.cli.main", "serve", "--port", "0"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, *getattr(request, "param", [])],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    assert line.startswith("note: serving on http://127.0.0.1:"), line
-    yield line.split()[3], process
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+    ) as process:
+        assert process.stderr is not None
+        try:
+            line = process.stderr.readline()
+            assert line.startswith("note: serving on http://127.0.0.1:"), line
+            yield line.split()[3], process
+        finally:
+            process.kill()
 
 
 def fetch(address: str, body: object = None) -> tuple[int, bytes]:
