@@ -71,6 +71,24 @@ def test_every_plan_passes_its_check_and_repeats(
             assert math.isfinite(allocation.ttft_ms)
 
 
+@given(
+    fleets(most_servers=4),
+    st.sampled_from(list(SaturationPolicy)),
+    st.booleans(),
+    st.sampled_from([1, 100]),
+)
+@settings(max_examples=25)
+def test_every_milp_plan_passes_its_check(
+    fleet: Fleet, policy: SaturationPolicy, heterogeneous: bool, exact_servers: int
+) -> None:
+    chosen = OptimizerSettings(
+        heterogeneous=heterogeneous, saturation_policy=policy, exact_servers=exact_servers
+    )
+    plan = plan_fleet(fleet, chosen)
+    assert plan.status in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE, PlanStatus.INFEASIBLE)
+    assert len(plan.unplaced) + sum(a.fully_served for a in plan.allocations) == len(fleet.servers)
+
+
 def test_unlimited_ignores_capacity_and_is_optimal() -> None:
     fleet = make_fleet(cards={})
     plan = plan_fleet(fleet, UNLIMITED)
