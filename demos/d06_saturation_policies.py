@@ -58,11 +58,11 @@ def main(output: Path, format: str = "table") -> dict[str, object]:
         findings=_findings(plans, early, carried),
         figures={
             "carried.png": carried_figure(
-                "Requests carried by class: the policies differ where cards are short",
+                "Requests carried by class, under four policies",
                 [Carried(name, tuple(shares.items())) for name, shares in carried.items()],
             ),
             "comparison.png": comparison_figure(
-                "The same servers are served in full; best effort costs what it uses",
+                _headline(plans),
                 list(plans.items()),
             ),
         },
@@ -107,6 +107,15 @@ def _server_table(plans: Mapping[str, Plan]) -> Table:
         for server in servers
     ]
     return numbers_table(("not served in full", *plans), rows)
+
+
+def _headline(plans: Mapping[str, Plan]) -> str:
+    costs = [plan.cost_per_hour for plan in plans.values()]
+    same = len({served_vector(plan) for plan in plans.values()}) == 1
+    return (
+        f"{'As many' if same else 'Not as many'} servers are served in full under each policy; "
+        f"best effort costs up to {money(max(costs) - min(costs))} more per hour"
+    )
 
 
 def _findings(

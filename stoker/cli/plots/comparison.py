@@ -174,7 +174,8 @@ def carried_figure(title: str, carried: Sequence[Carried]) -> Figure:
     axes.set_xticks([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1.0))
     dress(axes, xlabel="requests carried, share of those offered", grid="x")
-    figure.legend(
-        loc="outside lower center", ncols=len(classes) or 1, fontsize=SMALL, frameon=False
-    )
+    if classes:
+        figure.legend(
+            loc="outside lower center", ncols=min(len(classes), 6), fontsize=SMALL, frameon=False
+        )
     return figure

@@ -7,6 +7,7 @@ common kind of colour blindness; those used side by side also differ in lightnes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -32,20 +33,23 @@ LOG_FROM = 12.0
 
 _DENSE_BELOW = 300.0
 _TITLE = 11.0
+_LETTERS = 10.0
+"""Letters of a title that fit in an inch."""
 _TEXT = 9.0
 
 
 def blank_figure(width: float, height: float, title: str) -> Figure:
     """Return a figure of that size in inches, with a title over all its axes."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    figure.suptitle(title, fontsize=_TITLE, fontweight="bold", color=INK)
+    lines = [line for part in title.split("\n") for line in wrap(part, int(_LETTERS * width))]
+    figure.suptitle("\n".join(lines), fontsize=_TITLE, fontweight="bold", color=INK)
     return figure
 
 
 def message_figure(title: str, message: str) -> Figure:
     """Return a figure that says in words why there is nothing to draw."""
     figure = blank_figure(6.0, 1.6, title)
-    figure.text(0.5, 0.4, message, ha="center", va="center", fontsize=_TEXT, color=INK)
+    figure.text(0.5, 0.35, message, ha="center", va="center", fontsize=_TEXT, color=INK)
     return figure
 
 
@@ -88,7 +92,8 @@ def label(text: str, longest: int = 34) -> str:
     if len(clean) > longest:
         head = (longest - 1) // 2
         clean = f"{clean[:head]}…{clean[len(clean) - (longest - 1 - head) :]}"
-    return clean.replace("$", r"\$")
+    # A legend leaves out what starts with an underscore.
+    return (" " + clean if clean.startswith("_") else clean).replace("$", r"\$")
 
 
 def number(value: float) -> str:
