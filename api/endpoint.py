@@ -132,6 +132,6 @@ class Endpoint:
 
     @property
     def operation_id(self) -> str:
-        """A name of its own for each endpoint, e.g. ``get_server``, ``v1_plan``."""
-        words = [word for word in self.path.split("/") if word and not word.startswith("{")]
+        """A name of its own for each endpoint, e.g. ``get_server_name``, ``v1_plan``."""
+        words = re.findall(r"\w+", self.path)
         return "_".join(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word).lower() for word in words)

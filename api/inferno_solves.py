@@ -10,6 +10,7 @@ from api import example_answers, examples
 from api.bodies import decode_object
 from api.endpoint import Call, Content, Endpoint, Parameter, Place, Reply
 from api.problems import ProblemType, RequestRefusedError, refused_input
+from api.schema_building import any_of, bare, object_of
 from api.schemas import INFERNO_PLAN, inferno_schema
 from api.services import Services
 from api.system_state import SystemState, from_system, to_system, with_desired
@@ -140,6 +141,8 @@ _REPLY = Content(
     {"plan": example_answers.INFERNO_PLAN},
 )
 
+_FLAGS = inferno_schema(InfernoOptimizer)
+
 _ABSENT_FLAGS = (
     "The flags decide how: `milpSolver` absent or false is greedy, `useCplex` needs CPLEX "
     "installed, `unlimited` ignores the capacity. "
@@ -180,7 +183,7 @@ OPTIMIZE_ENDPOINT = Endpoint(
     parameters=(_STRICT,),
     body=Content(
         "The optimizer's flags, bare or under `optimizer`; keys in any case.",
-        inferno_schema(InfernoOptimizer),
+        any_of(_FLAGS, object_of({"optimizer": bare(_FLAGS)})),
         {"bare": examples.FLAGS, "wrapped": {"optimizer": examples.FLAGS}},
     ),
     reply=_REPLY,

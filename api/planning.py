@@ -45,7 +45,8 @@ class Planning:
         """Return the plan of a fleet.
 
         Raises:
-            RequestRefusedError: 504 when the time limit passed before there was any plan.
+            RequestRefusedError: When the time limit passed before there was any plan: 422 where
+                the request set the limit, 504 where the service did.
             StokerError: What was asked for is not available.
         """
         asked = settings.time_limit_s
@@ -54,8 +55,10 @@ class Planning:
         plan = self.planner(fleet, replace(settings, time_limit_s=limit_s))
         self.metrics.planned(plan, self.clock() - start)
         if plan.status is PlanStatus.TIME_LIMIT:
+            own_limit = limit_s < self.time_limit_s
+            status = HTTPStatus.UNPROCESSABLE_ENTITY if own_limit else HTTPStatus.GATEWAY_TIMEOUT
             raise RequestRefusedError(
-                HTTPStatus.GATEWAY_TIMEOUT,
+                status,
                 ProblemType.TIME_LIMIT,
                 f"no plan was found within {limit_s:g} s; allow more time, or choose the greedy "
                 "solver",

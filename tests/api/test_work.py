@@ -94,6 +94,9 @@ def test_no_plan_within_the_time_limit_is_told() -> None:
             assert answer.status_code == 504
             assert "9 s" in answer.json()["message"]
         assert "desiredAlloc" not in client.get("/getServers").json()["servers"][0]
+        hurried = client.post("/v1/plan", json=examples.FLEET, params={"time_limit_s": "0.5"})
+        assert hurried.status_code == 422
+        assert "0.5 s" in hurried.json()["message"]
 
 
 def test_a_computation_that_takes_too_long_keeps_its_place() -> None:
