@@ -19,6 +19,9 @@ from stoker.domain.units import cents_from_units
 
 Json = dict[str, object]
 
+_MONEY_DIGITS = 12
+"""Significant digits of money: more than any price has, fewer than binary noise needs."""
+
 _CSV_COLUMNS = (
     "server",
     "service_class",
@@ -49,10 +52,10 @@ def plan_to_document(plan: Plan) -> Json:
     """Return a plan as JSON with units in its names; the order of keys is fixed."""
     return {
         "status": plan.status.value,
-        "objective": _known(plan.objective),
-        "bound": _known(plan.bound),
+        "objective": _money(plan.objective),
+        "bound": _money(plan.bound),
         "gap": _known(plan.gap),
-        "cost_per_hour": _known(plan.cost_per_hour),
+        "cost_per_hour": _money(plan.cost_per_hour),
         "currency": plan.currency,
         "analysis": plan.analysis.value,
         "method": plan.method,
@@ -63,7 +66,7 @@ def plan_to_document(plan: Plan) -> Json:
             item.card_type: {
                 "used": item.used,
                 "available": item.available,
-                "cost_per_hour": _known(item.cost_per_hour),
+                "cost_per_hour": _money(item.cost_per_hour),
             }
             for item in plan.usage
         },
@@ -86,14 +89,20 @@ def _known(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def _money(amount: float | None) -> float | None:
+    """Return an amount without the noise of binary fractions (0.6900000000000001)."""
+    known = _known(amount)
+    return None if known is None else float(f"{known:.{_MONEY_DIGITS}g}")
+
+
 def _allocation(item: PlannedAllocation) -> Json:
     document: Json = {
         "accelerator": item.accelerator,
         "replicas": item.replicas,
         "max_batch": item.max_batch,
         "max_queue": item.max_queue,
-        "cost_per_hour": _known(item.cost_per_hour),
-        "value": _known(item.value),
+        "cost_per_hour": _money(item.cost_per_hour),
+        "value": _money(item.value),
         "ttft_ms": _known(item.ttft_ms),
         "itl_ms": _known(item.itl_ms),
         "utilization": _known(item.utilization),
@@ -122,7 +131,7 @@ def _part(part: MixPart) -> Json:
         "accelerator": part.accelerator,
         "replicas": part.replicas,
         "max_batch": part.max_batch,
-        "cost_per_hour": _known(part.cost_per_hour),
+        "cost_per_hour": _money(part.cost_per_hour),
         "cards": part.cards,
         "card_type": part.card_type,
         "arrival_rate_rps": _known(part.arrival_rate_rps),
@@ -173,7 +182,7 @@ def plan_to_inferno(plan: Plan, fleet: Fleet) -> Json:
                     accelerator=item.accelerator or "",
                     num_replicas=item.replicas,
                     max_batch=item.max_batch,
-                    cost=cents_from_units(item.cost_per_hour),
+                    cost=cents_from_units(_money(item.cost_per_hour) or 0.0),
                     itl_average=_known(item.itl_ms) or 0.0,
                     ttft_average=_known(item.ttft_ms) or 0.0,
                     load=load_to_inferno(load) if (load := loads.get(item.server)) else None,
@@ -218,7 +227,7 @@ def _rows(plan: Plan) -> Iterator[Json]:
                 "max_batch": figures.max_batch,
                 "cards": figures.cards,
                 "card_type": figures.card_type,
-                "cost_per_hour": _known(figures.cost_per_hour),
+                "cost_per_hour": _money(figures.cost_per_hour),
                 "arrival_rate_rps": _known(figures.arrival_rate_rps),
                 "max_rate_rps": _known(figures.max_rate_rps),
                 "ttft_ms": _known(figures.ttft_ms),

@@ -135,6 +135,8 @@ def finish(
     notes: tuple[str, ...] = ()
     if x is None or value is None:
         return out_of_time(session)
+    x = _without_waste(session.form, x)
+    value = float(session.form.value @ x)
     if rows is not None and result.status is SolveStatus.OPTIMAL and method == EXACT_METHOD:
         x, notes = _fewest_cards(session, x, value, rows)
         value = float(session.form.value @ x)
@@ -156,6 +158,18 @@ def finish(
         method=method,
         notes=notes,
     )
+
+
+def _without_waste(form: Formulation, x: FloatArray) -> FloatArray:
+    """Return a solution without replicas of servers that it does not serve.
+
+    Serving is said by a mark in the mixed model, so that a solver stopped early may leave replicas
+    on a server that is not marked.
+    """
+    served = np.zeros(int(form.server.max(initial=-1)) + 1, dtype=np.bool_)
+    marks = form.serves >= 0
+    served[form.serves[marks & (x > 0.5)]] = True
+    return np.where(served[form.server], x, 0.0)
 
 
 def _fewest_cards(

@@ -7,7 +7,6 @@ must never plan and never keep a system between calls.
 from data.inferno.from_fleet import (
     fleet_to_system,
     load_to_inferno,
-    losses,
     server_to_inferno,
     system_of,
 )
@@ -64,7 +63,6 @@ __all__ = [
     "InfernoTarget",
     "fleet_to_system",
     "load_to_inferno",
-    "losses",
     "parse_one",
     "parse_system",
     "read_system",

@@ -1,8 +1,6 @@
-"""From fleets to Inferno systems, and what is lost on the way."""
+"""From fleets to Inferno systems."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 from data.inferno.schema import (
     InfernoAccelerator,
@@ -28,12 +26,12 @@ from data.inferno.schema import (
     InfernoTarget,
     to_json,
 )
-from data.inferno.to_fleet import CPLEX, IMPLICIT_CLASS, INFERNO_CURRENCY
+from data.inferno.to_fleet import CPLEX, IMPLICIT_CLASS
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Fleet
-from stoker.domain.profile import LinearParameters, ModelProfile, Provenance
+from stoker.domain.profile import LinearParameters, ModelProfile
 from stoker.domain.server import Allocation, Server
-from stoker.domain.settings import INFERNO_RULES, OptimizerSettings, SolverKind
+from stoker.domain.settings import OptimizerSettings, SolverKind
 from stoker.domain.slo import ServiceClass
 from stoker.domain.units import cents_from_units, rpm_from_rps
 from stoker.domain.workload import Load
@@ -42,7 +40,7 @@ from stoker.domain.workload import Load
 def fleet_to_system(fleet: Fleet) -> dict[str, object]:
     """Return a fleet as a document ``{"system": {...}}``.
 
-    What Inferno has no key for is left out; `losses` tells what that is.
+    What Inferno has no key for is left out.
     """
     return to_json(InfernoDocument(system=system_of(fleet)))
 
@@ -68,46 +66,8 @@ def system_of(fleet: Fleet) -> InfernoSystem:
     )
 
 
-def losses(fleet: Fleet) -> tuple[str, ...]:
-    """Return what a fleet holds that Inferno's format has no key for, one sentence each."""
-    found: Counter[str] = Counter()
-    found["the currency, for Inferno counts in cents of none"] = fleet.currency != INFERNO_CURRENCY
-    found["the name of the fleet"] = bool(fleet.name)
-    found["the source of the fleet"] = bool(fleet.source)
-    found["rules that differ from the reference's"] = fleet.rules != INFERNO_RULES
-    found["settings of the solver"] = _has_own_settings(fleet.settings)
-    for profile in fleet.profiles:
-        found["where a profile comes from"] += profile.provenance != Provenance()
-        found["the memory a profile requires"] += profile.required_memory_gb is not None
-    for server in fleet.servers:
-        found["the largest number of replicas of a server"] += server.max_replicas is not None
-        found["a queue limit of 0, which means the default there"] += server.max_queue == 0
-        current = server.current
-        found["the load that a current allocation was decided for"] += bool(
-            current and current.load
-        )
-    return tuple(
-        f"{what} ({count} times)" if count > 1 else what for what, count in found.items() if count
-    )
-
-
 def _is_used(fleet: Fleet, class_name: str) -> bool:
     return any(server.service_class == class_name for server in fleet.servers)
-
-
-def _has_own_settings(settings: OptimizerSettings) -> bool:
-    """Return whether there are settings that the reference's flags cannot tell."""
-    default = OptimizerSettings()
-    return settings.backend not in (default.backend, CPLEX) or any(
-        getattr(settings, name) != getattr(default, name)
-        for name in (
-            "time_limit_s",
-            "relative_gap",
-            "exact_servers",
-            "class_weight_ratio",
-            "analysis",
-        )
-    )
 
 
 def _accelerator(item: Accelerator) -> InfernoAccelerator:

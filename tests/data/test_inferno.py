@@ -17,7 +17,6 @@ from data.inferno import (
     InfernoServiceClass,
     InfernoSystem,
     fleet_to_system,
-    losses,
     parse_one,
     parse_system,
     system_to_fleet,
@@ -30,7 +29,7 @@ from stoker.domain.server import Allocation
 from stoker.domain.settings import INFERNO_RULES, SaturationPolicy, SolverKind
 from stoker.domain.slo import ServiceClass, SloTarget
 from stoker.domain.workload import Load
-from tests.support.fleets import own_fleets, shared_fleets
+from tests.support.fleets import shared_fleets
 
 Json = dict[str, Any]
 
@@ -364,21 +363,13 @@ class TestWriting:
                     server[key]["load"].setdefault("throughput", 0)
             fleet = read_fleet(path)
             assert fleet_to_system(fleet) == document, path.name
-            assert losses(fleet) == ()
 
     @given(shared_fleets())
     @settings(max_examples=60)
     def test_every_fleet_returns(self, fleet: Fleet) -> None:
         document = json.loads(json.dumps(fleet_to_system(fleet)))
-        assert losses(fleet) == ()
         assert parse_fleet(document) == fleet
         assert fleet_to_system(parse_fleet(document)) == document
-
-    @given(own_fleets())
-    @settings(max_examples=20)
-    def test_losses_are_told(self, fleet: Fleet) -> None:
-        assert parse_fleet(fleet_to_system(fleet)) != fleet
-        assert "the currency, for Inferno counts in cents of none" in losses(fleet)
 
     def test_whole_numbers_have_no_decimal_point(self) -> None:
         text = json.dumps(fleet_to_system(parse_fleet(SYSTEM)))
