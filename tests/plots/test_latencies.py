@@ -59,6 +59,13 @@ def test_unknown_figures_are_said_to_be_unknown() -> None:
     assert "unknown" not in words_of(ttft)
 
 
+def test_target_of_an_unknown_latency_does_not_count_as_kept() -> None:
+    fleet = replace(mixed_fleet(), servers=(server("one"), server("two")))
+    items = (allocation("one", itl_ms=None), allocation("two"))
+    figure = latencies_figure(fleet, mixed_plan(allocations=items, unplaced=()))
+    assert title_of(figure) == "1 of 2 servers predicted to keep targets, 1 unknown"
+
+
 def test_no_targets() -> None:
     fleet = replace(mixed_fleet(), servers=(server("one"), server("two")))
     items = tuple(

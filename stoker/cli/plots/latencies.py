@@ -68,6 +68,17 @@ class _Row:
         return item.itl_target_ms if itl else item.ttft_target_ms
 
     @property
+    def verdict(self) -> str:
+        """How it stands to all its targets: kept, broken, unknown, or none."""
+        pairs = [(self.latency_ms(itl), self.target_ms(itl)) for itl in (False, True)]
+        verdicts = [keeps(latency, target) for latency, target in pairs if target is not None]
+        if not verdicts:
+            return "none"
+        if False in verdicts:
+            return "broken"
+        return "unknown" if None in verdicts else "kept"
+
+    @property
     def tightness(self) -> float:
         """Largest latency over target; servers without one come last."""
         pairs = [(self.latency_ms(itl), self.target_ms(itl)) for itl in (False, True)]
@@ -110,15 +121,14 @@ def _rows(fleet: Fleet, plan: Plan) -> list[_Row]:
 
 def _title(rows: Sequence[_Row], shown: int) -> str:
     loaded = [row for row in rows if row.allocation is None or row.allocation.replicas]
-    kept = broken = 0
-    for row in loaded:
-        verdicts = [keeps(row.latency_ms(itl), row.target_ms(itl)) for itl in (False, True)]
-        broken += False in verdicts
-        kept += False not in verdicts and True in verdicts
+    verdicts = [row.verdict for row in loaded if row.allocation is not None]
+    kept, broken, unknown = (verdicts.count(word) for word in ("kept", "broken", "unknown"))
     missing = sum(row.allocation is None for row in rows)
     parts = [f"{kept} of {count_of(len(loaded), 'server')} predicted to keep targets"]
     if broken:
         parts.append(f"{broken} to break one")
+    if unknown:
+        parts.append(f"{unknown} unknown")
     if missing:
         parts.append(f"{missing} not placed")
     title = ", ".join(parts)
@@ -185,7 +195,7 @@ def _shade_classes(axes: Axes, rows: Sequence[_Row], *, named: bool) -> None:
             axes.text(
                 1.015,
                 first + (count - 1) / 2,
-                label(name, max(4, 2 * count)),
+                label(name, max(7, 3 * count)),
                 transform=axes.get_yaxis_transform(),
                 rotation=270,
                 ha="left",

@@ -43,11 +43,9 @@ def matrix_figure(fleet: Fleet, plan: Plan) -> Figure:
     models, classes = all_models[:MOST_MODELS], all_classes[:MOST_CLASSES]
     cut = (len(models), len(classes)) != (len(all_models), len(all_classes))
     edges = _row_edges(models, classes, cells)
-    figure = blank_figure(
-        max(6.5, 2.0 + _CELL_INCHES * len(classes)),
-        1.9 + _LINE_INCHES * edges[-1],
-        _title(fleet, plan, cut=cut),
-    )
+    height = 1.9 + _LINE_INCHES * edges[-1]
+    width = max(6.5, 2.0 + _CELL_INCHES * len(classes))
+    figure = blank_figure(width, height, _title(fleet, plan, cut=cut))
     axes = figure.subplots()
     dress(axes)
     highest = max(cell.cost_per_hour for cell in cells.values())
@@ -59,7 +57,12 @@ def matrix_figure(fleet: Fleet, plan: Plan) -> Figure:
     _name_axes(axes, fleet, plan, models, classes, edges)
     if highest:
         bar = figure.colorbar(
-            ScalarMappable(costs, _COSTS), ax=axes, location="bottom", shrink=0.5, aspect=40
+            ScalarMappable(costs, _COSTS),
+            ax=axes,
+            location="bottom",
+            shrink=0.5,
+            aspect=40,
+            pad=0.1 / height,
         )
         bar.set_label(f"cost of the cell [{label(plan.currency)}/h]", fontsize=SMALL, color=INK)
         bar.ax.tick_params(labelsize=SMALL, color=RULE)

@@ -19,8 +19,8 @@ _LONGEST_LINE = 28
 class CellState(StrEnum):
     """How the servers of a cell fare; the last one that applies to any of them."""
 
-    SERVED = "served in full"
     IDLE = "nothing to serve"
+    SERVED = "served in full"
     BEST_EFFORT = "best effort only"
     UNPLACED = "not placed"
 

@@ -1,0 +1,111 @@
+"""What each demonstration claims holds in its data."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Runner = Callable[[str], tuple[dict[str, Any], Path]]
+
+
+def test_rising_load_raises_latency_and_never_completes_more_than_offered(
+    demo_data: Runner,
+) -> None:
+    data, _ = demo_data("01")
+    points = data["points"]
+    for lighter, heavier in pairwise(points):
+        assert heavier["ttft_ms"] > lighter["ttft_ms"]
+        assert heavier["itl_ms"] >= lighter["itl_ms"]
+        assert heavier["throughput_rps"] >= lighter["throughput_rps"] * (1 - 1e-9)
+        assert heavier["blocking"] >= lighter["blocking"]
+    for point in points:
+        completed = point["arrival_rate_rps"] * (1 - point["blocking"])
+        assert point["throughput_rps"] == pytest.approx(completed)
+        inside = point["arrival_rate_rps"] <= data["largest_rate_rps"] * (1 + 1e-9)
+        kept = point["ttft_ms"] <= data["ttft_target_ms"] * (1 + 1e-6) and point["itl_ms"] <= data[
+            "itl_target_ms"
+        ] * (1 + 1e-6)
+        assert kept == inside
+    assert "TTFT reaches its target" in data["findings"][0]
+
+
+def test_unlimited_plan_is_the_floor_and_places_everybody(demo_data: Runner) -> None:
+    data, _ = demo_data("02")
+    allocations = data["allocations"].values()
+    assert len(allocations) == data["servers"]
+    assert sum(item["cost_per_hour"] for item in allocations) == pytest.approx(
+        data["cost_per_hour"]
+    )
+    assert data["cost_per_hour"] < data["dearest_cost_per_hour"]
+    assert data["servers"] <= data["candidates"] <= data["pairs"]
+
+
+def test_fewer_cards_cost_money_then_service_lowest_priority_first(demo_data: Runner) -> None:
+    data, _ = demo_data("03")
+    plans = data["plans"]
+    assert all(a["capacity_scale"] > b["capacity_scale"] for a, b in pairwise(plans))
+    assert all(a["served"] >= b["served"] for a, b in pairwise(plans))
+    complete = [plan for plan in plans if not plan["unplaced"]]
+    costs = [data["unlimited_cost_per_hour"], *(plan["cost_per_hour"] for plan in complete)]
+    assert len(complete) >= 2
+    assert costs == sorted(costs)
+    last = plans[-1]
+    assert last["unplaced"]
+    assert all(server.startswith("Free-") for server in last["unplaced"])
+
+
+def test_staying_put_costs_a_little_and_moves_less(demo_data: Runner) -> None:
+    data, _ = demo_data("04")
+    assert 0 < len(data["moved"]) < len(data["moved_anew"])
+    assert data["cost_after_per_hour"] >= data["cost_after_anew_per_hour"]
+    difference = sum(item["cost_difference_per_hour"] for item in data["changes"])
+    assert difference == pytest.approx(data["cost_after_per_hour"] - data["cost_before_per_hour"])
+    changed = {item["server"] for item in data["changes"]}
+    assert set(data["moved"]) <= changed
+    assert data["objective"] >= difference - 1e-9
+    loads = data["factors"]
+    for item in data["changes"]:
+        factor = loads[item["server"].partition("-")[0]]
+        if item["server"] not in data["moved"]:
+            assert (item["cost_difference_per_hour"] > 0) == (factor > 1)
+
+
+def test_more_load_never_costs_less(demo_data: Runner) -> None:
+    data, _ = demo_data("05")
+    points = data["points"]
+    assert len(data["accelerators"]) > 1
+    for lighter, heavier in pairwise(points):
+        assert heavier["arrival_rate_rps"] > lighter["arrival_rate_rps"]
+        assert heavier["cost_per_hour"] >= lighter["cost_per_hour"] - 1e-9
+    per_request = [point["cost_per_hour"] / point["arrival_rate_rps"] for point in points]
+    assert per_request[-1] < per_request[0]
+
+
+def test_policies_keep_to_the_cards_and_to_the_servers_that_fit(demo_data: Runner) -> None:
+    data, _ = demo_data("06")
+    assert len(data["served"]) == 4
+    for usage in data["usage"].values():
+        assert all(used <= available for used, available in usage.values())
+    assert len({tuple(served) for served in data["served"].values()}) == 1
+    assert not data["best_effort"]["None"]
+    assert any(data["best_effort"].values())
+    for policy, shares in data["carried"].items():
+        for name, share in shares.items():
+            assert data["carried"]["None"][name] <= share + 1e-12 <= 1 + 1e-9
+        assert data["cost_per_hour"][policy] >= data["cost_per_hour"]["None"] - 1e-9
+    assert len({str(given) for given in data["best_effort"].values()}) == 4
+
+
+def test_milp_is_never_worse_than_greedy_and_is_proven(demo_data: Runner) -> None:
+    data, _ = demo_data("07")
+    for match in data["matches"]:
+        greedy, milp = match["greedy"], match["milp"]
+        assert milp["served"] >= greedy["served"]
+        if milp["served"] == greedy["served"]:
+            assert milp["objective"] <= greedy["objective"] * (1 + 1e-6)
+        assert milp["status"] == "optimal"
+        assert milp["gap"] <= 1e-6
+        assert greedy["gap"] is None
+    assert any(match["milp"]["served"] > match["greedy"]["served"] for match in data["matches"])
