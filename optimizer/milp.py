@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.formulation import ExtraRow, mixed_model, single_model
+from optimizer.formulation import ExtraRow, single_model
 from optimizer.linear_model import SolveResult, SolveStatus
 from optimizer.milp_session import (
     COUNT_TOLERANCE,
@@ -31,6 +31,7 @@ from optimizer.milp_session import (
     whole_bound,
 )
 from optimizer.milp_weighted import place_weighted
+from optimizer.mixed_formulation import mixed_model
 from optimizer.placement import Outcome
 from optimizer.solver import default_backend
 from optimizer.table import CandidateTable, IntArray
