@@ -118,8 +118,8 @@ def _headline(matches: Sequence[_Match]) -> str:
     more = sum(any(match.gained) for match in matches)
     cheaper = len(matches) - more
     return (
-        f"The MILP serves more, or higher priorities, in {more} of {len(matches)} cases, "
-        f"and as many for no more money in {cheaper}"
+        f"MILP serves more, or higher priorities, in {more} of {len(matches)} cases; "
+        f"as many for no more in {cheaper}"
     )
 
 
