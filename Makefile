@@ -49,7 +49,7 @@ wheel: $(VENV)/.dev ## Build the wheel and try it in an empty environment outsid
 	$(BIN)/python tools/check_wheel.py dist/*.whl requirements/run.lock
 
 docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from the program
-	mkdir -p docs/images docs/schema
+	mkdir -p docs/schema
 	$(BIN)/python -m typer stoker.cli.main utils docs --name stoker --title "Command line" --output docs/cli.md
 	$(BIN)/stoker schema --output docs/schema/fleet.schema.json
 	$(BIN)/stoker solve large --plots docs/images
