@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from data.fleets import builtin_names, read_fleet
-from optimizer.solver import LinearModel, SolveLimits, SolveStatus, default_backend, solve
+from optimizer.linear_model import LinearModel, SolveLimits, SolveStatus
+from optimizer.solver import default_backend, solve
 from stoker.domain.errors import StokerError
 
 

@@ -18,7 +18,7 @@ SERVICE_CLASS = {
 }
 SERVER = {**examples.SERVER, "maxBatchSize": 0, "maxQueueSize": 0}
 
-COLLECTIONS = [
+COLLECTIONS: list[tuple[str, object]] = [
     ("/setAccelerators", {"accelerators": [ACCELERATOR, OTHER_ACCELERATOR]}),
     ("/setCapacities", {"count": [{"type": "A100", "count": 64}, {"type": "G2", "count": 8}]}),
     ("/setModels", {"models": [examples.PERFORMANCE]}),
@@ -26,7 +26,7 @@ COLLECTIONS = [
     ("/setServers", {"servers": [SERVER]}),
 ]
 
-OBJECTS = [
+OBJECTS: list[tuple[str, object]] = [
     ("/addAccelerator", ACCELERATOR),
     ("/setCapacity", {"type": "A100", "count": 3}),
     ("/addModelAcceleratorPerf", examples.PERFORMANCE),

@@ -41,7 +41,8 @@ def assert_round_trip(client: Client, document: Json, case: str) -> None:
     document["system"]["optimizerData"] = {"optimizer": flags}
     fleet = parse_fleet(document)
     plan = plan_fleet(fleet, replace(settings, time_limit_s=60.0))
-    expected = plan_to_inferno(plan, fleet)["allocations"]
+    answer: Json = plan_to_inferno(plan, fleet)
+    expected = answer["allocations"]
     assert expected
 
     one = client.post("/optimizeOne", json=document)
