@@ -68,7 +68,7 @@ def resolve_backend(name: str) -> str:
             f"solver {name!r} is not known (allowed: {', '.join(sorted(_ALIASES))}, "
             f"or one of {', '.join(pulp.listSolvers())})"
         )
-    if not _quietly(lambda: pulp.getSolver(wanted, msg=False).available()):
+    if not _available(wanted):
         usable = ", ".join(available_backends())
         raise SolverUnavailableError(f"solver {wanted!r} is not installed here (usable: {usable})")
     return wanted
@@ -77,6 +77,20 @@ def resolve_backend(name: str) -> str:
 def available_backends() -> tuple[str, ...]:
     """Return PuLP's names of the solvers that can be used here."""
     return tuple(_quietly(lambda: pulp.listSolvers(onlyAvailable=True)))
+
+
+def _available(backend: str) -> bool:
+    """Return whether a solver can be used here."""
+    if backend == HIGHS:
+        return bool(_Highs(msg=False).available())
+    if backend == CBC:
+        return bool(pulp.COIN_CMD(path=_bundled_cbc(), msg=False).available())
+    return bool(_quietly(lambda: pulp.getSolver(backend, msg=False).available()))
+
+
+def _bundled_cbc() -> str:
+    """Return the path of the CBC that comes with PuLP."""
+    return str(pulp.PULP_CBC_CMD.pulp_cbc_path)
 
 
 def default_backend(name: str) -> tuple[str, str]:
@@ -147,7 +161,7 @@ def _attempt(
     with tempfile.TemporaryDirectory(prefix="stoker-solver-") as folder:
         log = Path(folder) / "cbc.log"
         try:
-            _quietly(lambda: problem.solve(_solver(backend, limits, log, presolve)))
+            problem.solve(_solver(backend, limits, log, presolve))
         except (pulp.PulpError, OSError) as error:
             raise SolverUnavailableError(f"solver {backend!r} failed: {error}") from error
         log_text = log.read_text(errors="replace") if log.exists() else ""
@@ -214,7 +228,8 @@ def _solver(backend: str, limits: SolveLimits, log: Path, presolve: bool) -> Any
             **({} if limits.max_nodes is None else {"mip_max_nodes": limits.max_nodes}),
         )
     if backend == CBC:
-        return pulp.PULP_CBC_CMD(
+        return pulp.COIN_CMD(
+            path=_bundled_cbc(),
             msg=False,
             threads=1,
             gapRel=limits.relative_gap * _SILENT_GAP_SHARE,
@@ -230,7 +245,7 @@ def _solver(backend: str, limits: SolveLimits, log: Path, presolve: bool) -> Any
     }
     if limits.time_limit_s is not None:
         arguments["timeLimit"] = limits.time_limit_s
-    return pulp.getSolver(backend, **arguments)
+    return _quietly(lambda: pulp.getSolver(backend, **arguments))
 
 
 def _result(
@@ -288,7 +303,11 @@ def _bound(
 
 @contextlib.contextmanager
 def _without_deprecations() -> Iterator[None]:
-    """Hide PuLP's notices about its own next major version."""
+    """Hide PuLP's notices about its own next major version.
+
+    The filters of warnings belong to the whole process, so this stays off the path of the bundled
+    solvers, which may run in several threads at once.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
