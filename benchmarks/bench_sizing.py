@@ -20,10 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from benchmarks.fleets import scaled_large
 from queueing.cases import ReplicaCases
 from queueing.service import TokenWorkService
 from queueing.sizing import size
 from queueing.targets import LatencyTargets
+from stoker.domain.profile import TokenWorkParameters
 from tests.support import naive_queue
 
 SERVERS = (27, 100, 1000, 5000)
@@ -112,65 +114,37 @@ def _naive_rate(cases: ReplicaCases, targets: LatencyTargets, row: int) -> float
     )
 
 
-# Synthetic fleet: the shape of the built-in large one (9 models, 21 accelerator configurations,
-# 3 classes) from scaling rules. Time of an iteration relative to one A100, and memory in GB.
-_CARDS = {
-    "AIU2": (10.0, 128),
-    "L4": (6.7, 24),
-    "L40S": (2.3, 48),
-    "MI210": (1.22, 64),
-    "A100": (1.0, 80),
-    "G2": (0.83, 96),
-    "MI250": (0.63, 128),
-    "H100": (0.6, 80),
-    "MI300X": (0.38, 192),
-}
-_PAIRED = tuple(name for name in _CARDS if name not in ("L4", "L40S"))
-_CONFIGURATIONS = [
-    *((time_factor, memory, 1) for time_factor, memory in _CARDS.values()),
-    *((*_CARDS[name], 2) for name in _PAIRED),
-    *((*_CARDS[name], 4) for name in _PAIRED if name not in ("H100", "MI300X")),
-]
-# Model: α and β on one A100 in ms, sequences of 512 tokens for each 80 GB.
-_MODELS = [
-    (11.0, 0.06, 50),
-    (20.0, 0.09, 32),
-    (13.0, 0.06, 32),
-    (27.0, 0.71, 10),
-    (12.0, 0.04, 128),
-    (21.0, 0.04, 64),
-    (30.0, 0.05, 24),
-    (26.0, 0.25, 16),
-    (30.0, 0.60, 16),
-]
-_CLASSES = [(1000.0, 60.0), (2000.0, 120.0), (4000.0, 240.0)]  # TTFT and ITL targets, ms
-
-
-def synthetic_pairs(servers: int, queue_limit: int) -> Pairs:
-    """Return all pairs of a synthetic fleet; lengths vary by half around 128 in and 1024 out."""
-    draw = np.random.default_rng(servers)
-    input_tokens = np.repeat(np.round(128 * draw.uniform(0.5, 1.5, servers)), len(_CONFIGURATIONS))
-    output_tokens = np.repeat(
-        np.round(1024 * draw.uniform(0.5, 1.5, servers)), len(_CONFIGURATIONS)
-    )
-    alpha, beta, sequences = (
-        np.repeat(np.resize(values, servers), len(_CONFIGURATIONS))
-        for values in np.array(_MODELS).T
-    )
-    ttft, itl = (
-        np.repeat(np.resize(np.repeat(values, len(_MODELS)), servers), len(_CONFIGURATIONS))
-        for values in np.array(_CLASSES).T
-    )
-    time_factor, memory, cards = (
-        np.tile(values, servers) for values in np.array(_CONFIGURATIONS).T
-    )
-    factor = time_factor / np.sqrt(cards)
+def large_fleet_pairs(servers: int, queue_limit: int) -> Pairs:
+    """Return all pairs of the built-in large fleet, scaled to that many servers."""
+    fleet = scaled_large(servers, queue_limit)
+    profiles = {(item.model, item.accelerator): item for item in fleet.profiles}
+    targets = {
+        (group.name, target.model): target
+        for group in fleet.service_classes
+        for target in group.targets
+    }
+    rows = []
+    for server in fleet.servers:
+        load, target = server.load, targets[server.service_class, server.model]
+        if load is None:
+            continue
+        for accelerator in fleet.accelerators:
+            profile = profiles[server.model, accelerator.name]
+            parameters = profile.parameters
+            if not isinstance(parameters, TokenWorkParameters):
+                raise TypeError("the large fleet has token-work parameters")
+            rows.append(
+                (
+                    *(parameters.alpha_ms, parameters.beta_ms, parameters.gamma_ms),
+                    *(load.input_tokens, load.output_tokens),
+                    profile.batch_limit(load.output_tokens),
+                    math.nan if target.ttft_ms is None else target.ttft_ms,
+                    math.nan if target.itl_ms is None else target.itl_ms,
+                )
+            )
+    alpha, beta, gamma, inputs, outputs, batch, ttft, itl = np.array(rows).T
     cases = ReplicaCases.of(
-        TokenWorkService.of(alpha * factor, beta * factor, beta * factor / 32),
-        input_tokens,
-        output_tokens,
-        np.maximum(1.0, np.floor(sequences * memory / 80 * 512 / output_tokens)),
-        queue_limit,
+        TokenWorkService.of(alpha, beta, gamma), inputs, outputs, batch, queue_limit
     )
     return cases, LatencyTargets.of(len(cases), ttft_ms=ttft, itl_ms=itl)
 
@@ -178,7 +152,7 @@ def synthetic_pairs(servers: int, queue_limit: int) -> Pairs:
 def main() -> None:
     """Measure and print every fleet size and queue limit."""
     for line in table(
-        measure(synthetic_pairs, servers, queue) for servers in SERVERS for queue in QUEUE_LIMITS
+        measure(large_fleet_pairs, servers, queue) for servers in SERVERS for queue in QUEUE_LIMITS
     ):
         print(line)
 

@@ -66,7 +66,7 @@ def resolve_backend(name: str) -> str:
     if not wanted:
         raise SolverUnavailableError(
             f"solver {name!r} is not known (allowed: {', '.join(sorted(_ALIASES))}, "
-            f"or one of {', '.join(pulp.listSolvers())})"
+            f"or one of {', '.join(sorted(set(pulp.listSolvers())))})"
         )
     if not _available(wanted):
         usable = ", ".join(available_backends())
