@@ -34,6 +34,7 @@ from api.problems import (
 )
 from api.services import Services
 from api.store import SystemStore
+from api.unread import dropping_unread_bodies
 from api.work import WorkGate
 from data.catalogue import load_catalogue
 from optimizer.planner import plan_fleet
@@ -102,7 +103,7 @@ def create_app(
             route = scope.get("path_template") or "unmatched"
             metrics.answered(route, scope["method"], message["status"])
 
-    return Litestar(
+    app = Litestar(
         handlers,
         openapi_config=None,
         logging_config=None,
@@ -116,6 +117,9 @@ def create_app(
             Exception: handle_bug,
         },
     )
+    # Around the routing, not in a middleware: a path that is not served has a body too.
+    app.asgi_handler = dropping_unread_bodies(app.asgi_handler)
+    return app
 
 
 def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
