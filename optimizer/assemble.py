@@ -10,19 +10,20 @@ import numpy as np
 
 from optimizer.entries import Entries, predict_entries
 from optimizer.explain import Explainer
+from optimizer.gap import bound_and_gap
 from optimizer.placement import Outcome
 from optimizer.table import EMPTY, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, MixPart, Plan, PlannedAllocation
+from stoker.domain.plan import CardUsage, MixPart, Plan, PlannedAllocation, PlanStatus
 from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
 
 _ESTIMATE_KINDS = tuple(EstimateKind)
 _NO_TARGET = SloTarget(model="")
-_LEAST_OBJECTIVE = 1e-9
-"""Smallest objective that a gap is counted relative to."""
+_GAP_ROUNDING = 1e-7
+"""By how much a gap may grow through adding the values up again."""
 
 
 def assemble_plan(
@@ -52,12 +53,13 @@ def assemble_plan(
     usage = _usage(fleet, table, entries, unlimited=unlimited)
     explainer = Explainer(fleet, table, entries, outcome, usage)
     objective = math.fsum(item.value for item in allocations if item.fully_served)
-    bound = None if outcome.bound is None else min(outcome.bound, objective)
+    scale = math.fsum(abs(item.value) + item.cost_per_hour for item in allocations)
+    bound, gap = bound_and_gap(objective, outcome.bound, scale)
     return Plan(
-        status=outcome.status,
+        status=_status(outcome, gap),
         objective=objective,
         bound=bound,
-        gap=None if bound is None else (objective - bound) / max(abs(objective), _LEAST_OBJECTIVE),
+        gap=gap,
         cost_per_hour=math.fsum(item.cost_per_hour for item in allocations),
         currency=fleet.currency,
         allocations=allocations,
@@ -70,6 +72,14 @@ def assemble_plan(
         notes=notes + outcome.notes,
         timings_ms=dict(timings_ms or {}),
     )
+
+
+def _status(outcome: Outcome, gap: float | None) -> PlanStatus:
+    """Return the status that the finished plan deserves: what was mended is no longer optimal."""
+    wider = gap is not None and gap > (outcome.gap or 0.0) + _GAP_ROUNDING
+    if outcome.status is PlanStatus.OPTIMAL and wider:
+        return PlanStatus.FEASIBLE
+    return outcome.status
 
 
 class _Allocations:

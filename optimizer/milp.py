@@ -39,9 +39,11 @@ from stoker.domain.settings import OptimizerSettings
 
 EXACT_GAP = 1e-6
 WEIGHTED_GAP = 1e-3
-WEIGHTED_TIME_LIMIT_S = 60.0
-"""Time limit of the weighted method where none is asked for: a scarce large fleet may take hours
-to prove the last thousandth, and the plan comes with its gap."""
+DEFAULT_TIME_LIMIT_S = 120.0
+"""Time limit where none is asked for: the last thousandth of a scarce or mixed fleet may take
+hours to prove, and the plan comes with its gap."""
+SERVE_ALL_SHARE = 0.5
+"""Share of the time for the attempt to serve everybody; the rest is for those who cannot be."""
 
 
 def place_milp(
@@ -69,16 +71,14 @@ def place_milp(
     form = build(table, capacity)
     exact = len(table.servers) <= settings.exact_servers
     gap = settings.relative_gap
-    limit = settings.time_limit_s
-    if limit is None and not exact:
-        limit = WEIGHTED_TIME_LIMIT_S
+    limit = DEFAULT_TIME_LIMIT_S if settings.time_limit_s is None else settings.time_limit_s
     session = Session(
         table=table,
         form=form,
         groups=priority_groups(table, form),
         backend=backend,
         gap=(EXACT_GAP if exact else WEIGHTED_GAP) if gap is None else gap,
-        deadline=None if limit is None else start + limit,
+        deadline=start + limit,
         clock=clock,
     )
     built = clock()
@@ -102,7 +102,7 @@ def _serve_all(session: Session) -> Outcome | None:
     if relaxation.objective is None or -relaxation.objective < goal - COUNT_TOLERANCE:
         return None
     session = replace(session, form=form.serving_all())
-    result = session.run(form.value, (), gap=session.gap)
+    result = session.within(SERVE_ALL_SHARE).run(form.value, (), gap=session.gap)
     if result.x is None:
         return None
     counts = tuple(session.served(group, result.x) for group in session.groups)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.formulation import NO_ROW, ExtraRow, Formulation
+from optimizer.gap import bound_and_gap
 from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
 from optimizer.placement import Outcome, Placement
 from optimizer.solver import solve
@@ -57,7 +58,7 @@ class Session:
         groups: Priority groups, highest first.
         backend: PuLP's name of the solver.
         gap: Relative gap of value at which a plan counts as optimal.
-        deadline: Reading of the clock at which to stop; None for never.
+        deadline: Reading of the clock at which to stop.
         clock: Seconds.
     """
 
@@ -66,13 +67,11 @@ class Session:
     groups: tuple[Group, ...]
     backend: str
     gap: float
-    deadline: float | None
+    deadline: float
     clock: Callable[[], float]
 
     def within(self, share: float) -> Session:
         """Return the session with only a share of the time that is left."""
-        if self.deadline is None:
-            return self
         now = self.clock()
         return replace(self, deadline=now + share * (self.deadline - now))
 
@@ -86,8 +85,8 @@ class Session:
         max_nodes: int | None = None,
     ) -> SolveResult:
         """Solve with the time that is left, in a scale that the solver's tolerances suit."""
-        left = None if self.deadline is None else self.deadline - self.clock()
-        if left is not None and left <= 0:
+        left = self.deadline - self.clock()
+        if left <= 0:
             return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
         largest = float(np.max(np.abs(cost), initial=0.0))
         scale = 1e3 / largest if largest > 0 else 1.0
@@ -140,11 +139,10 @@ def finish(
     if rows is not None and result.status is SolveStatus.OPTIMAL and method == EXACT_METHOD:
         x, notes = _fewest_cards(session, x, value, rows)
         value = float(session.form.value @ x)
-    bound = None if result.bound is None else min(result.bound, value)
-    gap = None if bound is None else (value - bound) / max(abs(value), _VALUE_TOLERANCE)
+    bound, gap = bound_and_gap(value, result.bound, float(np.abs(session.form.value) @ x))
     proven = gap is not None and gap <= session.gap * (1 + 1e-9)
     counted = all(bound == count for bound, count in zip(bounds, counts, strict=True))
-    optimal = proven and (counted or method == WEIGHTED_METHOD)
+    optimal = proven and counted
     return Outcome(
         placement=_placement(session, x),
         status=PlanStatus.OPTIMAL if optimal else PlanStatus.FEASIBLE,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from optimizer.formulation import NO_ROW, NO_SERVER, Formulation, cards_available
 from optimizer.linear_model import FEASIBILITY_TOLERANCE
 from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray
+
+_ROUNDING = 1e-12
+"""So that a price of exactly k times another counts as k times."""
 
 
 def mixed_model(table: CandidateTable, capacity: IntArray) -> Formulation:
@@ -29,10 +33,57 @@ def mixed_model(table: CandidateTable, capacity: IntArray) -> Formulation:
         & (table.cards_per_replica[accepted] <= room[accepted])
         & (table.replicas[accepted] > 0)
     ]
+    parts = useful_parts(table, parts)
     empties = accepted[table.accelerator[accepted] == EMPTY]
     served = np.unique(np.concatenate([table.server[parts], table.server[empties]]))
     builder = _MixedBuilder(table, capacity, parts, served, empties)
     return builder.build(room)
+
+
+def useful_parts(table: CandidateTable, parts: IntArray) -> IntArray:
+    """Return the parts that some best mix may need.
+
+    A replica that k replicas of another part of the same server and card type replace (no more
+    cards, no more cost, no less rate) is needed in no best mix, unless it stays on the current
+    accelerator or the server's maximum of replicas could stand in the way. A mix that wastes
+    nothing has at most one replica more than its slowest part would need alone, and one more to
+    stay on the current accelerator.
+    """
+    now = np.full(len(table.servers), EMPTY)
+    if table.transitions is not None:
+        now = table.transitions.accelerator
+    keep = np.ones(parts.size, dtype=np.bool_)
+    key = table.server[parts] * len(table.card_types) + table.card_type[parts]
+    order = np.argsort(key, kind="stable")
+    edges = np.flatnonzero(np.diff(key[order], prepend=-1, append=-1))
+    for first, last in pairwise(edges.tolist()):
+        group = order[first:last]
+        rows = parts[group]
+        if rows.size == 1:
+            continue
+        server = int(table.server[rows[0]])
+        if table.max_replicas[rows].min() < table.replicas[rows].max() + 2:
+            continue
+        keep[group] = ~_replaceable(
+            table.cards_per_replica[rows].astype(np.float64),
+            table.unit_cost_per_hour[rows],
+            table.max_rate_rps[rows],
+        ) | (table.accelerator[rows] == now[server])
+    return parts[keep]
+
+
+def _replaceable(cards: FloatArray, cost: FloatArray, rate: FloatArray) -> BoolArray:
+    """Return which parts k replicas of another one replace; of equal parts the first stays."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_cost = np.where(cost[None, :] > 0, cost[:, None] / cost[None, :], np.inf)
+        times = np.floor(np.minimum(cards[:, None] / cards[None, :], by_cost) + _ROUNDING)
+    better = (times >= 1) & (times * rate[None, :] >= rate[:, None])
+    # Two parts that replace each other are alike: the earlier one stays.
+    either = better & better.T
+    index = np.arange(cards.size)
+    better &= ~(either & (index[None, :] >= index[:, None]))
+    np.fill_diagonal(better, False)
+    return np.asarray(better.any(axis=1), dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from optimizer.milp import place_milp
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
 from optimizer.table import CandidateTable, IntArray
+from optimizer.transition import for_mixing
 from optimizer.unlimited import place_unlimited
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import AnalysisUnavailableError
@@ -59,6 +60,8 @@ def plan_fleet(
         if estimates is None
         else table_from_estimates(fleet, estimates)
     )
+    if chosen.heterogeneous and not chosen.unlimited and chosen.solver is SolverKind.MILP:
+        table = for_mixing(table, _current_replicas(fleet))
     predicted = clock()
     outcome = _place(fleet, table, chosen, clock)
     placed = clock()
@@ -125,6 +128,14 @@ def _capacity(fleet: Fleet, table: CandidateTable) -> IntArray:
     """Return the cards available by card type of the table; a type without a count has none."""
     counts = card_counts(fleet)
     return np.array([counts.get(name, 0) for name in table.card_types], dtype=np.int64)
+
+
+def _current_replicas(fleet: Fleet) -> IntArray:
+    """Return the replicas of each server that run now, 0 where none do."""
+    return np.array(
+        [server.current.replicas if server.current else 0 for server in fleet.servers],
+        dtype=np.int64,
+    )
 
 
 def _notes(settings: OptimizerSettings) -> tuple[str, ...]:

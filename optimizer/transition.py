@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from optimizer.table import EMPTY, FloatArray, IntArray, Transitions
+from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray, Transitions
 
 
 def candidate_values(
@@ -69,3 +70,39 @@ def mix_value(
     )
     torn_down = 0.0 if now != EMPTY and now in accelerators else cost_now
     return total - cost_now + transitions.penalty * (moved + torn_down)
+
+
+def for_mixing(table: CandidateTable, current_replicas: IntArray) -> CandidateTable:
+    """Return the table with values that add up over the parts of a mix.
+
+    What runs now is priced as the fleet prices it today, wherever it can be: with a cost stated at
+    other prices, "unchanged is worth 0" and "a change is worth its difference of costs" contradict
+    each other, and no sum over parts could say both.
+
+    Args:
+        table: Candidates, with values seen from the costs stated.
+        current_replicas: Replicas that run now, shape (servers,).
+    """
+    transitions = table.transitions
+    if transitions is None:
+        return table
+    now = np.flatnonzero(
+        (table.accelerator != EMPTY)
+        & (table.accelerator == transitions.accelerator[table.server])
+        & np.isfinite(table.unit_cost_per_hour)
+        & (table.unit_cost_per_hour > 0)
+    )
+    cost_now = transitions.cost_per_hour.copy()
+    servers = table.server[now]
+    cost_now[servers] = table.unit_cost_per_hour[now] * current_replicas[servers]
+    repriced = replace(transitions, cost_per_hour=cost_now)
+    value = candidate_values(
+        repriced,
+        current_replicas,
+        table.server,
+        table.accelerator,
+        table.replicas,
+        table.cost_per_hour,
+    )
+    known = table.accepted
+    return replace(table, transitions=repriced, value=np.where(known, value, table.value))

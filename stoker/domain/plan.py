@@ -186,7 +186,8 @@ class Plan:
         status: How far it is proven.
         objective: Total value of the servers served in full; the quantity that is minimized.
         bound: Proven lower bound on the objective for the served servers' counts; None if none.
-        gap: (objective - bound) / max(|objective|, 1e-9); None where there is no bound.
+        gap: (objective - bound) / max(|objective|, 1e-9), 0 where they differ by rounding alone;
+            None where there is no bound.
         cost_per_hour: Cost of all allocations, best effort included.
         currency: Currency of all money in the plan.
         allocations: One a server that gets something, or needs nothing; in the fleet's order.

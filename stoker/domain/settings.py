@@ -89,7 +89,7 @@ class OptimizerSettings:
         saturation_policy: Best effort for servers not served in full.
         delayed_best_effort: Give best effort after all priority groups, not after each.
         backend: MILP solver by its PuLP name; ``highs`` and ``cbc`` are bundled.
-        time_limit_s: Wall-clock limit of the solve in seconds; None for no limit.
+        time_limit_s: Wall-clock limit of the solve in seconds; None for the method's own.
         relative_gap: Relative gap at which a plan counts as optimal; None for 1e-6 in exact
             stages and 1e-3 in the weighted method.
         exact_servers: Largest number of servers whose served vector is compared

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer import milp_session
+from optimizer import milp_session, mixed_formulation
 from optimizer.formulation import fitting_rows, undominated_rows
 from optimizer.milp import place_milp
 from optimizer.placement import Outcome
@@ -234,3 +234,30 @@ def test_gap_is_stated_when_it_is_not_closed(monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(milp_session, "TIE_NODES", 0)
     assert place_milp(table, capacity, EXACT).objective == tight.objective
+
+
+def test_weights_never_call_an_unproven_vector_optimal() -> None:
+    # One server of high demand outweighs two small ones of its class, which count for more.
+    big = Option(accelerator=0, card_type=0, cards=1, unit_cost=1.0, rate=1.0)
+    servers = ((1, 4.0, 0, (big,)), (1, 1.0, 0, (big,)), (1, 1.0, 0, (big,)))
+    table, capacity = make_table(Case(servers, (4,), NOTHING_RUNS * 3))
+    weighted = place_milp(table, capacity, replace(EXACT, exact_servers=0))
+    exact = place_milp(table, capacity, EXACT)
+    assert served_vector(exact) == (2,)
+    for outcome in (weighted, exact):
+        reached = all(s.bound == s.served for s in outcome.services)
+        assert (outcome.status is PlanStatus.OPTIMAL) == reached
+    assert served_vector(weighted) == (1,)
+    assert weighted.status is PlanStatus.FEASIBLE
+
+
+@given(case=cases(servers=4, options=4))
+@settings(max_examples=60)
+def test_dropping_replaceable_parts_never_changes_a_mix(case: Case) -> None:
+    table, capacity = make_table(case)
+    pruned = place_milp(table, capacity, MIXED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixed_formulation, "useful_parts", lambda _, parts: parts)
+        whole = place_milp(table, capacity, MIXED)
+    assert served_vector(pruned) == served_vector(whole)
+    assert pruned.objective == pytest.approx(whole.objective, rel=1e-9, abs=1e-9)
