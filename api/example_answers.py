@@ -58,6 +58,42 @@ INFERNO_PLAN: dict[str, object] = {
     }
 }
 
+_MIXED_LOAD = {"throughput": 0, "avgInTokens": 128, "avgOutTokens": 512}
+
+INFERNO_MIX: dict[str, object] = {
+    "allocations": {
+        "Premium-granite_13b": {
+            "accelerator": "A100",
+            "numReplicas": 3,
+            "maxBatch": 64,
+            "cost": 105.0,
+            "itlAverage": 34.1,
+            "ttftAverage": 74.2,
+            "load": {"arrivalRate": 240, **_MIXED_LOAD},
+            "mix": [
+                {
+                    "accelerator": "A100",
+                    "numReplicas": 2,
+                    "maxBatch": 64,
+                    "cost": 80.0,
+                    "itlAverage": 34.1,
+                    "ttftAverage": 74.2,
+                    "load": {"arrivalRate": 186, **_MIXED_LOAD},
+                },
+                {
+                    "accelerator": "L40S",
+                    "numReplicas": 1,
+                    "maxBatch": 32,
+                    "cost": 25.0,
+                    "itlAverage": 33.9,
+                    "ttftAverage": 73.5,
+                    "load": {"arrivalRate": 54, **_MIXED_LOAD},
+                },
+            ],
+        }
+    }
+}
+
 VALIDITY: dict[str, object] = {"valid": True, "problems": []}
 
 PROBLEMS: dict[str, object] = {

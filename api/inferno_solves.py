@@ -135,10 +135,12 @@ _STRICT = Parameter(
 )
 
 _REPLY = Content(
-    "An allocation a server (cost in cents per hour, latencies in ms, rates per minute). "
+    "An allocation a server (cost in cents per hour, latencies in ms, rates per minute). With "
+    "`heterogeneous`, one that mixes accelerators has the accelerator of its largest part with "
+    "the replicas and cost of all, and `mix` is added: the parts, as allocations of their own. "
     "`unplaced` is added where servers are not served in full, with the reasons.",
     INFERNO_PLAN,
-    {"plan": example_answers.INFERNO_PLAN},
+    {"plan": example_answers.INFERNO_PLAN, "mix": example_answers.INFERNO_MIX},
 )
 
 _FLAGS = inferno_schema(InfernoOptimizer)

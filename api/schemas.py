@@ -151,16 +151,31 @@ PROBLEMS = named(
     ),
 )
 
+_INFERNO_ALLOCATIONS = definitions(inferno_schema(InfernoAllocation))
+
+
+def _with_mix(allocation: object) -> JsonSchema:
+    """Return the schema of an allocation that may list the parts of a mix."""
+    assert isinstance(allocation, dict)
+    parts = {
+        "description": "Parts of a mix of accelerators.",
+        "type": "array",
+        "minItems": 2,
+        "items": {"$ref": "#/$defs/InfernoAllocation"},
+    }
+    return {**allocation, "properties": {**allocation["properties"], "mix": parts}}
+
+
 INFERNO_PLAN = named(
     "InfernoPlan",
     {
         "type": "object",
         "required": ["allocations"],
         "properties": {
-            "allocations": map_of({"$ref": "#/$defs/InfernoAllocation"}),
+            "allocations": map_of(_with_mix(_INFERNO_ALLOCATIONS["InfernoAllocation"])),
             "unplaced": map_of(_UNPLACED),
         },
-        "$defs": definitions(inferno_schema(InfernoAllocation)),
+        "$defs": _INFERNO_ALLOCATIONS,
     },
 )
 

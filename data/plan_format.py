@@ -9,13 +9,14 @@ import csv
 import io
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from data.inferno import InfernoAllocation, load_to_inferno, to_json
 from data.wording import shown
-from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import MixPart, Plan, PlannedAllocation, Unplaced
 from stoker.domain.units import cents_from_units
+from stoker.domain.workload import Load
 
 Json = dict[str, object]
 
@@ -156,41 +157,50 @@ def plan_to_inferno(plan: Plan, fleet: Fleet) -> Json:
     """Return a plan as the reference answers: ``{"allocations": {server: allocation}}``.
 
     Costs are in cents per hour and rates per minute; an empty allocation has the accelerator
-    "". A latency that is unknown is 0, the reference's way to say so.
+    "". A latency that is unknown is 0, the reference's way to say so. The reference knows no
+    mixes: one has the accelerator of its largest part with the replicas, the cost and the load
+    of all parts, and lists them as allocations of their own under ``mix``.
 
     Args:
         plan: The plan.
         fleet: The fleet it was made for, which tells the loads.
-
-    Raises:
-        InvalidInputError: The plan mixes accelerators for a server, which this form cannot say.
     """
-    mixed = [item.server for item in plan.allocations if len(item.mix) > 1]
-    if mixed:
-        message = "an allocation of several accelerators cannot be written in Inferno's form"
-        raise InvalidInputError(
-            [
-                Problem(f"allocations.{server}", message, "the json or csv form of the plan")
-                for server in mixed
-            ]
-        )
     loads = {server.name: server.load for server in fleet.servers}
     return {
         "allocations": {
-            item.server: to_json(
-                InfernoAllocation(
-                    accelerator=item.accelerator or "",
-                    num_replicas=item.replicas,
-                    max_batch=item.max_batch,
-                    cost=cents_from_units(_money(item.cost_per_hour) or 0.0),
-                    itl_average=_known(item.itl_ms) or 0.0,
-                    ttft_average=_known(item.ttft_ms) or 0.0,
-                    load=load_to_inferno(load) if (load := loads.get(item.server)) else None,
-                )
-            )
+            item.server: _inferno_allocation(item, loads.get(item.server))
             for item in plan.allocations
         }
     }
+
+
+def _inferno_allocation(item: PlannedAllocation, load: Load | None) -> Json:
+    document = _inferno_figures(item, load)
+    if len(item.mix) > 1:
+        document["mix"] = [_inferno_figures(part, _share(part, load)) for part in item.mix]
+    return document
+
+
+def _inferno_figures(item: PlannedAllocation | MixPart, load: Load | None) -> Json:
+    return to_json(
+        InfernoAllocation(
+            accelerator=item.accelerator or "",
+            num_replicas=item.replicas,
+            max_batch=item.max_batch,
+            cost=cents_from_units(_money(item.cost_per_hour) or 0.0),
+            itl_average=_known(item.itl_ms) or 0.0,
+            ttft_average=_known(item.ttft_ms) or 0.0,
+            load=load_to_inferno(load) if load else None,
+        )
+    )
+
+
+def _share(part: MixPart, load: Load | None) -> Load | None:
+    """Return the load that all replicas of a part take together."""
+    if load is None:
+        return None
+    rate_rps = part.replicas * part.arrival_rate_rps
+    return replace(load, arrival_rate_rps=rate_rps, throughput_rps=None)
 
 
 def plan_to_csv(plan: Plan) -> str:

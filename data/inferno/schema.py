@@ -134,7 +134,7 @@ class InfernoLoad(InfernoModel):
 class InfernoAllocation(InfernoModel):
     """An allocation; its cost in cents per hour. No accelerator: an empty one."""
 
-    informative = frozenset({"waitAverage", "rho", "value", "maxRPM", "saturated"})
+    informative = frozenset({"waitAverage", "rho", "value", "maxRPM", "saturated", "mix"})
 
     accelerator: str = ""
     num_replicas: Count = Field(0, alias="numReplicas")

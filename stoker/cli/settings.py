@@ -44,6 +44,12 @@ def chosen_settings(flags: SolveFlags, own: OptimizerSettings) -> OptimizerSetti
     )
 
 
+def may_mix(settings: OptimizerSettings) -> bool:
+    """Whether a plan may give a server several accelerators."""
+    greedy = settings.solver is SolverKind.GREEDY
+    return settings.heterogeneous and not settings.unlimited and not greedy
+
+
 def idle_flags(flags: SolveFlags, settings: OptimizerSettings) -> Iterator[str]:
     """Yield a remark on each flag that was given and changes nothing."""
     if settings.unlimited:

@@ -22,7 +22,8 @@ from stoker.cli.output import (
     terminal,
     write_text,
 )
-from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags
+from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, may_mix
+from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def solve(
         relative_gap=gap,
         analysis=analysis,
     )
-    planned, plan = _plan(fleet, flags, capacity_scale, candidates)
+    planned, plan = _plan(fleet, flags, capacity_scale, candidates, output_format)
     _write(planned, plan, output_format, output)
     if plots is not None:
         _draw(planned, plan, plots)
@@ -225,7 +226,11 @@ def solve(
 
 
 def _plan(
-    source: str, flags: SolveFlags, capacity_scale: float | None, candidates: Path | None
+    source: str,
+    flags: SolveFlags,
+    capacity_scale: float | None,
+    candidates: Path | None,
+    output_format: PlanFormat,
 ) -> tuple[Fleet, Plan]:
     from data.candidates_file import read_candidates
     from data.fleets import read_fleet
@@ -235,6 +240,10 @@ def _plan(
     if not fleet.name:
         fleet = replace(fleet, name=Path(source).stem or source)
     settings = chosen_settings(flags, fleet.settings)
+    if output_format is PlanFormat.INFERNO and may_mix(settings):
+        message = "inferno holds one accelerator a server, and --heterogeneous may mix several"
+        allowed = "json, csv or table; or --no-heterogeneous"
+        raise InvalidInputError([Problem("--format", message, allowed)])
     show_notes(idle_flags(flags, settings))
     if capacity_scale is not None:
         if settings.unlimited:

@@ -286,18 +286,35 @@ def test_desired_allocations_go_to_servers_that_still_exist() -> None:
     assert set(shown) == {"other", "kept", "new"}
 
 
-def test_a_mix_of_accelerators_is_refused_in_words(stateful: Client) -> None:
+def test_a_mix_of_accelerators_is_answered_with_its_parts() -> None:
     def mixed(fleet: Fleet, settings: OptimizerSettings, /) -> Plan:
         plan = plan_fleet(fleet, settings)
         allocation = plan.allocations[0]
-        part = MixPart("A100", 1, 64, 0.4, 1, "A100", 1.0, 100.0, 30.0, 0.3, 0.0, 1.5)
-        return replace(plan, allocations=(replace(allocation, mix=(part, part)),))
+        large = MixPart("A100", 2, 64, 0.8, 2, "A100", 1.5, 100.0, 30.0, 0.3, 0.0, 1.5)
+        small = replace(large, accelerator="L4", replicas=1, cost_per_hour=0.2, cards=1)
+        whole = replace(allocation, replicas=3, cost_per_hour=1.0, mix=(large, small))
+        return replace(plan, allocations=(whole,))
 
     with rest_client(stateful=True, planner=mixed) as client:
         answer = client.post("/optimizeOne", json=system(milpSolver=True, heterogeneous=True))
-        assert answer.status_code == 422
-        assert NAME in answer.json()["message"]
-        assert "desiredAlloc" not in client.get(f"/getServer/{NAME}").json()
+        again = client.post("/optimize", json={"milpSolver": True, "heterogeneous": True})
+        desired = client.get(f"/getServer/{NAME}").json()["desiredAlloc"]
+        server = {**examples.SERVER, "currentAlloc": answer.json()["allocations"][NAME]}
+        assert client.post("/addServer", json=server).status_code == 200
+    assert answer.status_code == again.status_code == 200
+    assert again.json() == answer.json()
+    allocation = answer.json()["allocations"][NAME]
+    parts = allocation.pop("mix")
+    assert allocation == desired
+    assert (allocation["accelerator"], allocation["numReplicas"], allocation["cost"]) == (
+        "A100",
+        3,
+        100,
+    )
+    assert [(part["accelerator"], part["numReplicas"], part["cost"]) for part in parts] == [
+        ("A100", 2, 80),
+        ("L4", 1, 20),
+    ]
 
 
 def test_the_example_is_a_system_of_the_format() -> None:

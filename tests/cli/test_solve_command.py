@@ -93,6 +93,24 @@ def test_the_inferno_form() -> None:
     )
 
 
+def test_mixes_in_the_inferno_form_are_refused_before_anything_is_solved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def plan_fleet(*_: object, **__: object) -> None:
+        raise AssertionError("solved")
+
+    monkeypatch.setattr("optimizer.planner.plan_fleet", plan_fleet)
+    result = stoker("solve", "small", "--heterogeneous", "--format", "inferno")
+    assert result.exit_code == 2
+    assert "one accelerator a server" in result.stderr
+    assert "--no-heterogeneous" in result.stderr
+
+
+def test_the_inferno_form_takes_flags_that_mix_nothing() -> None:
+    flags = ["--heterogeneous", "--solver", "greedy", "--format", "inferno"]
+    assert stoker("solve", "small", *flags).exit_code == 0
+
+
 def test_the_csv_form() -> None:
     result = stoker("solve", "small", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))

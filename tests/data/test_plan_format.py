@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from data.plan_format import plan_to_csv, plan_to_document, plan_to_inferno
-from stoker.domain.errors import InvalidInputError
 from stoker.domain.plan import Plan
 from tests.support.plans import LONG_NAME, allocation, mixed_fleet, mixed_plan
 
@@ -120,15 +119,26 @@ class TestInferno:
         entry = result["allocations"]["Premium-idle"]  # type: ignore[index]
         assert (entry["accelerator"], entry["numReplicas"], entry["cost"]) == ("", 0, 0)
 
-    def test_a_mix_is_refused(self) -> None:
-        with pytest.raises(InvalidInputError, match=r"allocations\.Premium-mix: .*several"):
-            plan_to_inferno(mixed_plan(), mixed_fleet())
+    def test_a_mix_stands_as_its_largest_part_and_lists_all(self) -> None:
+        fleet, plan = mixed_fleet(), mixed_plan()
+        mixed = plan.allocations[1]
+        entry: Any = plan_to_inferno(plan, fleet)["allocations"]
+        entry = entry["Premium-mix"]
+        assert (entry["accelerator"], entry["numReplicas"]) == (
+            mixed.accelerator,
+            mixed.replicas,
+        )
+        assert entry["cost"] == pytest.approx(100 * mixed.cost_per_hour)
+        told = [(part["accelerator"], part["numReplicas"], part["cost"]) for part in entry["mix"]]
+        assert told == [("A100", 2, 120), ("L4", 1, 120)]
+        assert [part["load"]["arrivalRate"] for part in entry["mix"]] == [48, 24]
+        assert {part["load"]["avgOutTokens"] for part in entry["mix"]} == {1024}
 
     def test_a_mix_of_one_accelerator_is_told(self) -> None:
         mixed = mixed_plan().allocations[1]
         single = replace(mixed, mix=mixed.mix[:1])
         result = plan_to_inferno(mixed_plan(allocations=(single,)), mixed_fleet())
-        assert "Premium-mix" in result["allocations"]  # type: ignore[operator]
+        assert "mix" not in result["allocations"]["Premium-mix"]  # type: ignore[index]
 
 
 class TestCsv:
