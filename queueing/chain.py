@@ -13,6 +13,7 @@ same bits alone and in a large array.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ MAX_BATCH_LIMIT = 1 << 16
 
 _IMPOSSIBLE = 1e300  # log of a product of rates: such a state has no weight
 _LOG_TINY = -700.0
+_LOG_NEGLIGIBLE = 60.0
 _TINY = 1e-280
 
 
@@ -51,6 +53,7 @@ class ChainBlock:
         "_columns",
         "_log_products",
         "_states",
+        "_top",
         "log_first_rate",
         "log_top_rate",
         "max_batch",
@@ -62,6 +65,7 @@ class ChainBlock:
         self._log_products = log_products
         self._states = np.arange(len(log_products), dtype=np.float64)[:, None]
         self._columns = np.arange(log_products.shape[1])
+        self._top = max_batch  # rows of the states N
         self.max_batch = max_batch
         self.max_queue = max_queue
         self.log_first_rate: FloatArray = log_products[1]
@@ -81,7 +85,36 @@ class ChainBlock:
 
     def take(self, rows: RowSelector) -> ChainBlock:
         """Return the block of the selected cases."""
-        return ChainBlock(self._log_products[:, rows], self.max_batch[rows], self.max_queue[rows])
+        taken = copy(self)
+        taken._log_products = self._log_products[:, rows]
+        taken._top = self._top[rows]
+        taken.max_batch, taken.max_queue = self.max_batch[rows], self.max_queue[rows]
+        taken.log_first_rate = self.log_first_rate[rows]
+        taken.log_top_rate = self.log_top_rate[rows]
+        taken._columns = np.arange(len(taken.max_batch))
+        return taken
+
+    def between(self, log_from: float, log_to: float) -> ChainBlock:
+        """Return the chain of a lone case with the states that count at rates between these.
+
+        Between two states n < m the log of their weights differs by (m - n)·log λ and a constant.
+        So what lies below the heaviest state at the lower rate, and weighs e^-60 of it, weighs
+        less still at higher rates; and what lies above the heaviest at the higher rate likewise at
+        lower ones. Such states are left out: together they change a mean by less than rounding.
+        The empty and the full state always stay. The result is for `at` alone.
+        """
+        lower = self.log_weights(np.array([log_from]))[:, 0]
+        upper = self.log_weights(np.array([log_to]))[:, 0]
+        first = int(np.argmax(lower >= lower.max() - _LOG_NEGLIGIBLE))
+        last = len(upper) - 1 - int(np.argmax(upper[::-1] >= upper.max() - _LOG_NEGLIGIBLE))
+        end = len(upper) - 1
+        inner = np.arange(max(first, 1), min(last, end - 1) + 1)
+        kept = np.concatenate([[0], inner, [end]])
+        narrowed = copy(self)
+        narrowed._log_products = self._log_products[kept]
+        narrowed._states = self._states[kept]
+        narrowed._top = np.array([len(kept) - 1])
+        return narrowed
 
     def log_weights(self, log_rate: FloatArray) -> FloatArray:
         """Return log(λⁿ/(μ(1)···μ(n))), (states, cases); above a case's N nothing."""
@@ -92,7 +125,7 @@ class ChainBlock:
     def at(self, log_rate: FloatArray) -> ChainMeans:
         """Solve at log λ (λ per ms), an array (cases,)."""
         weights = self.log_weights(log_rate)
-        top = self.max_batch, self._columns
+        top = self._top, self._columns
         log_full = weights[top]
         log_ratio = log_rate - self.log_top_rate
         climb = self.max_queue * log_ratio

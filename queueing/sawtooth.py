@@ -6,6 +6,9 @@ short beside the chunks, nothing is proven either. So ITL is sampled at points t
 sides of every jump, and the topmost interval is refined to its upper end. Where a prompt has very
 many jumps, some are sampled first, and then those between the topmost sample that keeps the target
 and the next one.
+
+A case of many states is searched alone: there nearly all of them have no weight at any of the rates
+between two samples, and the chain is cut down to the others.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ _JUMPS_AT_ONCE = 32
 _ROUNDS = 4  # enough for 32⁴ jumps, more than there are batch limits
 _BESIDE_JUMP = 1e-10
 _BETWEEN = 1e-7
+_ALONE_ABOVE = 2048  # batch limits; below, evaluations cost more in calls than in states
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +53,7 @@ class _Search:
         self.above_excess = ceilings.itl_excess(at_bound)
         self.best_itl_ms = at_bound.latencies.itl_ms.copy()
         self.reachable = np.zeros(len(block), dtype=np.bool_)
+        self._seen = [(log_bound, at_bound.means.mean_in_service)]
 
     def sample(self, points: FloatArray) -> None:
         """Evaluate points (points, cases), ascending; NaN is no point."""
@@ -58,6 +63,9 @@ class _Search:
             excess = self._ceilings.itl_excess(point)
             self.best_itl_ms = np.fmin(self.best_itl_ms, point.latencies.itl_ms)
             self.reachable |= excess <= 0.0
+            self._seen.append(
+                (np.where(np.isnan(log_rate), self._bound, log_rate), point.means.mean_in_service)
+            )
             # Points that are NaN, or outside what is still open, compare false.
             inside = still & (log_rate < self.above) & ~(log_rate <= self.good)
             found = inside & (excess <= 0.0)
@@ -65,6 +73,18 @@ class _Search:
             still &= ~found
             lowered = inside & ~found
             self.above[lowered], self.above_excess[lowered] = log_rate[lowered], excess[lowered]
+
+    def seen(self) -> tuple[FloatArray, FloatArray]:
+        """Return the log rates of a lone case's samples, ascending, and the means in service."""
+        rates, means = np.array(self._seen)[:, :, 0].T
+        order = np.argsort(rates, kind="stable")
+        return rates[order], np.maximum.accumulate(means[order])
+
+    def cut_down(self) -> ReplicaBlock:
+        """Use, and return, the states that count between the two samples still of interest."""
+        if np.isfinite(self.good[0]):
+            self._block = self._block.between(self.good[0], self.above[0])
+        return self._block
 
     def refine(self) -> FloatArray:
         """Return the upper ends of the topmost good intervals."""
@@ -101,11 +121,31 @@ def largest_rate_below(
     ITL is above its target at log_bound. Whether any rate up to log_high keeps it, and the lowest
     ITL seen, are told as well.
     """
+    if len(block) > 1 and block.cases.max_batch.max() > _ALONE_ABOVE:
+        alone = [
+            largest_rate_below(
+                block.take(row), ceilings.take(row), log_low[row], log_bound[row], log_high[row]
+            )
+            for row in np.arange(len(block))[:, None]
+        ]
+        return SawtoothAnswer(
+            log_rate=np.concatenate([answer.log_rate for answer in alone]),
+            best_itl_ms=np.concatenate([answer.best_itl_ms for answer in alone]),
+            reachable=np.concatenate([answer.reachable for answer in alone]),
+        )
+    large = bool(block.cases.max_batch.max() > _ALONE_ABOVE)
     jumps = _Jumps(block)
     search = _Search(block, ceilings, log_bound)
-    search.sample(_ascending(*_even(log_low, log_high), *jumps.beside(log_low, log_high)))
+    if large:
+        search.sample(_ascending(*_even(log_low, log_high)))
+        search.sample(_ascending(*jumps.beside(log_low, log_high, search.seen())))
+    else:
+        search.sample(_ascending(*_even(log_low, log_high), *jumps.beside(log_low, log_high)))
     for _ in range(_ROUNDS - 1):
-        missed = jumps.beside(np.fmax(search.good, log_low), search.above)
+        if large:
+            jumps.use(search.cut_down())
+        seen = search.seen() if large else None
+        missed = jumps.beside(np.fmax(search.good, log_low), search.above, seen)
         if not len(missed):
             break
         search.sample(_ascending(*missed))
@@ -124,6 +164,8 @@ def _even(log_low: FloatArray, log_high: FloatArray) -> FloatArray:
 
 
 def _ascending(*points: FloatArray) -> FloatArray:
+    if not points:
+        return np.empty((0, 0))
     ascending: FloatArray = np.sort(np.stack(points), axis=0)  # NaN last
     return ascending
 
@@ -143,11 +185,20 @@ class _Jumps:
         self._edges = batches[1:] - 0.5
         self._jumping = (np.diff(chunks, axis=0) > 0.0) & (self._edges < cases.max_batch)
 
-    def beside(self, log_from: FloatArray, log_to: FloatArray) -> FloatArray:
+    def use(self, block: ReplicaBlock) -> None:
+        """Use this block of the same cases from now on."""
+        self._block = block
+
+    def beside(
+        self,
+        log_from: FloatArray,
+        log_to: FloatArray,
+        seen: tuple[FloatArray, FloatArray] | None = None,
+    ) -> FloatArray:
         """Return points on both sides of jumps between two log rates: (points, cases).
 
         All jumps of a case where they are few, else some, evenly spread among them; NaN where a
-        case has fewer than others.
+        case has fewer than others. A lone case's samples narrow the search for each jump.
         """
         start = self._block.at(log_from).means.mean_in_service
         end = self._block.at(log_to).means.mean_in_service
@@ -162,35 +213,57 @@ class _Jumps:
             rows = np.flatnonzero(slot < slots)
             rank = 1 + (slot * (count[rows] - 1)) // np.maximum(slots[rows] - 1, 1)
             edge = self._edges[np.argmax(order[:, rows] >= rank, axis=0), 0]
-            at = self._rate_where(rows, edge, (log_from, log_to), (start, end))
+            if seen is None:
+                at = _rate_where(
+                    self._block.take(rows),
+                    edge,
+                    (log_from[rows], log_to[rows]),
+                    (start[rows], end[rows]),
+                )
+            else:
+                at = _rate_among(self._block, seen, edge)
             points[2 * slot, rows], points[2 * slot + 1, rows] = (
                 at - _BESIDE_JUMP,
                 at + _BESIDE_JUMP,
             )
         return points
 
-    def _rate_where(
-        self,
-        rows: IntArray,
-        mean_in_service: FloatArray,
-        log_ends: tuple[FloatArray, FloatArray],
-        means: tuple[FloatArray, FloatArray],
-    ) -> FloatArray:
-        """Return the log rates at which the mean number in service is this, between the ends."""
-        block = self._block.take(rows)
 
-        def surplus(active: IntArray, nearness: FloatArray) -> FloatArray:
-            part = block.take(active)
-            mean = part.at(part.log_rate_at(nearness)).means.mean_in_service
-            return mean - mean_in_service[active]
+def _rate_among(
+    block: ReplicaBlock, seen: tuple[FloatArray, FloatArray], mean_in_service: FloatArray
+) -> FloatArray:
+    """Return the log rate at which a lone case has this mean, which is between two samples'."""
+    rates, means = seen
+    above = int(np.searchsorted(means, mean_in_service[0], side="right"))
+    low, high = slice(above - 1, above), slice(above, above + 1)
+    return _rate_where(
+        block.between(rates[low].item(), rates[high].item()),
+        mean_in_service,
+        (rates[low], rates[high]),
+        (means[low], means[high]),
+    )
 
-        return block.log_rate_at(
-            last_not_positive(
-                surplus,
-                block.nearness(log_ends[0][rows]),
-                block.nearness(log_ends[1][rows]),
-                means[0][rows] - mean_in_service,
-                means[1][rows] - mean_in_service,
-                close_enough=1e-12,
-            )
+
+def _rate_where(
+    block: ReplicaBlock,
+    mean_in_service: FloatArray,
+    log_ends: tuple[FloatArray, FloatArray],
+    means: tuple[FloatArray, FloatArray],
+) -> FloatArray:
+    """Return the log rates at which the mean number in service is this, between the ends."""
+
+    def surplus(active: IntArray, nearness: FloatArray) -> FloatArray:
+        part = block.take(active)
+        mean = part.at(part.log_rate_at(nearness)).means.mean_in_service
+        return mean - mean_in_service[active]
+
+    return block.log_rate_at(
+        last_not_positive(
+            surplus,
+            block.nearness(log_ends[0]),
+            block.nearness(log_ends[1]),
+            means[0] - mean_in_service,
+            means[1] - mean_in_service,
+            close_enough=1e-12,
         )
+    )
