@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -33,6 +33,7 @@ def assemble_plan(
     *,
     analysis: Analysis,
     unlimited: bool,
+    kept: Sequence[PlannedAllocation] = (),
     notes: tuple[str, ...] = (),
     timings_ms: Mapping[str, float] | None = None,
 ) -> Plan:
@@ -44,14 +45,15 @@ def assemble_plan(
         outcome: What was decided, and what is proven about it.
         analysis: Performance model behind the table.
         unlimited: Whether capacity was ignored.
+        kept: What stays as it runs, of servers that the outcome gives nothing.
         notes: Sentences to put before those of the outcome.
         timings_ms: Milliseconds by phase.
     """
     entries = predict_entries(fleet, table, outcome.placement)
     served = outcome.placement.served
-    allocations = _Allocations(fleet, table, entries, outcome).all()
-    usage = _usage(fleet, table, entries, unlimited=unlimited)
-    explainer = Explainer(fleet, table, entries, outcome, usage)
+    allocations = _Allocations(fleet, table, entries, outcome).with_kept(kept)
+    usage = _usage(fleet, table, entries, kept, unlimited=unlimited)
+    explainer = Explainer(fleet, table, entries, outcome, usage, kept)
     objective = math.fsum(item.value for item in allocations if item.fully_served)
     scale = math.fsum(abs(item.value) + item.cost_per_hour for item in allocations)
     bound, gap = bound_and_gap(objective, outcome.bound, scale)
@@ -99,13 +101,16 @@ class _Allocations:
             for target in item.targets
         }
 
-    def all(self) -> tuple[PlannedAllocation, ...]:
-        """Return the allocations of the servers that have an entry, in the fleet's order."""
-        return tuple(
-            self._allocation(server)
-            for server in range(len(self._fleet.servers))
-            if self._start[server] < self._start[server + 1]
+    def with_kept(self, kept: Sequence[PlannedAllocation]) -> tuple[PlannedAllocation, ...]:
+        """Return the allocations of the servers with an entry, and the kept ones, in order."""
+        by_name = {item.server: item for item in kept}
+        found = (
+            self._allocation(index)
+            if self._start[index] < self._start[index + 1]
+            else by_name.get(server.name)
+            for index, server in enumerate(self._fleet.servers)
         )
+        return tuple(item for item in found if item is not None)
 
     def _allocation(self, index: int) -> PlannedAllocation:
         table, entries, server = self._table, self._entries, self._fleet.servers[index]
@@ -197,7 +202,12 @@ class _Allocations:
 
 
 def _usage(
-    fleet: Fleet, table: CandidateTable, entries: Entries, *, unlimited: bool
+    fleet: Fleet,
+    table: CandidateTable,
+    entries: Entries,
+    kept: Sequence[PlannedAllocation],
+    *,
+    unlimited: bool,
 ) -> tuple[CardUsage, ...]:
     """Return the cards used and available, by name of the type."""
     used: dict[str, int] = defaultdict(int)
@@ -212,6 +222,10 @@ def _usage(
             whole = count == table.replicas[row]
             unit = float(table.unit_cost_per_hour[row]) * count
             costs[name].append(float(table.cost_per_hour[row]) if whole else unit)
+    for item in kept:
+        if item.card_type is not None:
+            used[item.card_type] += item.cards
+            costs[item.card_type].append(item.cost_per_hour)
     available = card_counts(fleet)
     return tuple(
         CardUsage(

@@ -25,7 +25,8 @@ _RATE_TOLERANCE = 1e-9
 def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bool) -> None:
     """Check a plan against the fleet that it was made for.
 
-    Cards by type within capacity, replicas within minimum and maximum, accelerators as
+    Cards by type within capacity (or no more than what runs for servers of unknown load, which is
+    kept as it is), replicas within minimum and maximum, accelerators as
     `keep_accelerator` demands, latencies within targets and rates covered for servers served in
     full, every server accounted for once, and cards, costs and counts that add up.
 
@@ -42,6 +43,7 @@ def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bo
     faults = [
         *_accounting(fleet, plan),
         *_cards(fleet, plan, unlimited=unlimited),
+        *_kept(fleet, plan),
         *_money(plan),
         *_counts(fleet, plan),
     ]
@@ -52,7 +54,8 @@ def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bo
         server = servers.get(allocation.server)
         if server is None:
             continue
-        faults += _placement(server, allocation)
+        if server.load is not None:
+            faults += _placement(server, allocation)
         if own_predictions:
             faults += _promises(server, allocation)
             faults += _prices(allocation, unit_costs, units)
@@ -86,13 +89,16 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     capacity: Counter[str] = Counter()
     for item in fleet.capacity:
         capacity[item.card_type] += item.count
+    unknown = {server.name for server in fleet.servers if server.load is None}
     used: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
     for allocation in plan.allocations:
         total = 0
         for accelerator, replicas in parts_of(allocation):
             card_type, each = cards[accelerator]
-            taken = replicas * each * units[allocation.model, accelerator]
+            taken = replicas * each * units.get((allocation.model, accelerator), 1)
             used[card_type] += taken
+            kept[card_type] += taken if allocation.server in unknown else 0
             total += taken
         if total != allocation.cards:
             yield f"{allocation.server} claims {allocation.cards} cards and uses {total}"
@@ -103,8 +109,24 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
             yield f"usage of {card_type} does not add up to {used[card_type]} cards"
         elif usage.available != (None if unlimited else capacity[card_type]):
             yield f"usage of {card_type} claims {usage.available} cards available"
-        if not unlimited and used[card_type] > capacity[card_type]:
+        if not unlimited and used[card_type] > max(capacity[card_type], kept[card_type]):
             yield f"{used[card_type]} cards of {card_type} used of {capacity[card_type]}"
+
+
+def _kept(fleet: Fleet, plan: Plan) -> Iterator[str]:
+    """What runs for a server of unknown load is neither changed nor left out."""
+    accelerators = {item.name for item in fleet.accelerators}
+    planned = {
+        item.server: (item.accelerator, item.replicas, item.fully_served)
+        for item in plan.allocations
+    }
+    for server in fleet.servers:
+        if server.load is None:
+            now = server.current
+            runs = now is not None and now.replicas > 0 and now.accelerator in accelerators
+            expected = (now.accelerator, now.replicas, False) if runs and now else None
+            if planned.get(server.name) != expected:
+                yield f"{server.name} is not kept as it is, though its load is unknown"
 
 
 def _money(plan: Plan) -> Iterator[str]:
@@ -206,7 +228,7 @@ def _prices(
 ) -> Iterator[str]:
     """The cost is that of the accelerators."""
     cost = math.fsum(
-        unit_costs[accelerator] * units[allocation.model, accelerator] * replicas
+        unit_costs[accelerator] * units.get((allocation.model, accelerator), 1) * replicas
         for accelerator, replicas in parts_of(allocation)
     )
     if not _same_money(cost, allocation.cost_per_hour):

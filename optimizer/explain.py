@@ -8,11 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizer.entries import Entries
+from optimizer.fleet_columns import MOST_CARDS
 from optimizer.placement import Outcome
 from optimizer.remedies import RejectionRemedies, count_of
 from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable, IntArray
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, PlanStatus, Rejection, Unplaced, UnplacedReason
+from stoker.domain.plan import (
+    CardUsage,
+    PlannedAllocation,
+    PlanStatus,
+    Rejection,
+    Unplaced,
+    UnplacedReason,
+)
 
 _WORDS = {
     Rejection.NO_PROFILE: "the model has no profile on {}",
@@ -30,6 +38,7 @@ _WORDS = {
     Rejection.NUMERIC: "the figures are beyond what can be computed on {}",
 }
 _NAMES_SHOWN = 3
+_MOST_MISSING = int(MOST_CARDS)
 
 
 class Explainer:
@@ -42,18 +51,24 @@ class Explainer:
         entries: Entries,
         outcome: Outcome,
         usage: Sequence[CardUsage],
+        kept: Sequence[PlannedAllocation] = (),
     ) -> None:
-        """Take what was planned for, with what, the decision, and the cards that it uses."""
+        """Take what was planned for, with what, the decision, its cards, and what was kept."""
         self._fleet = fleet
         self._table = table
         self._entries = entries
         self._status = outcome.status
         self._accepted = table.accepted
         self._cards = table.cards
+        self._kept = {item.server: item for item in kept}
         by_type = {item.card_type: item for item in usage}
         self._available = [by_type[name].available for name in table.card_types]
+        # Less than nothing is left where what is kept exceeds the capacity.
         self._left: IntArray = np.array(
-            [(by_type[name].available or 0) - by_type[name].used for name in table.card_types],
+            [
+                max((by_type[name].available or 0) - by_type[name].used, -_MOST_MISSING)
+                for name in table.card_types
+            ],
             dtype=np.int64,
         )
         self._remedies = RejectionRemedies(fleet, table)
@@ -64,7 +79,7 @@ class Explainer:
         codes = set(rejections.values())
         if self._fleet.servers[server].load is None:
             reason = UnplacedReason.LOAD_UNKNOWN
-            detail = "its load is unknown, so nothing was decided for it"
+            detail = self._undecided(server)
             remedy = "state its arrival rate and its input and output tokens (0 for no load)"
         elif not bool(np.any(self._accepted[self._rows(server)])):
             reason = UnplacedReason.NO_CANDIDATE
@@ -96,6 +111,13 @@ class Explainer:
             elif self._available[int(table.card_type[row])] == 0:
                 found[table.accelerators[accelerator]] = Rejection.NO_CARDS
         return found
+
+    def _undecided(self, server: int) -> str:
+        kept = self._kept.get(self._fleet.servers[server].name)
+        if kept is None:
+            return "its load is unknown, so nothing was decided for it"
+        running = f"{count_of(kept.replicas, 'replica')} on {kept.accelerator}"
+        return f"kept as it is, with {running}: its load is unknown"
 
     def _no_candidate(self, rejections: dict[str, Rejection]) -> str:
         if not rejections:
@@ -137,7 +159,7 @@ class Explainer:
         else:
             opening = "the cards left are too few for any of its candidates"
         cards = int(self._cards[row])
-        left = cards - short
+        left = max(0, cards - short)
         detail = (
             f"{opening}; nearest: {need} take {count_of(cards, 'card')} of {card_type}, "
             f"of which {left} {'is' if left == 1 else 'are'} free for it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from optimizer.candidates import build_candidates, table_from_estimates
 from optimizer.check import check_plan
 from optimizer.complete import completed, with_best_effort
 from optimizer.greedy import place_greedy
+from optimizer.kept import kept_allocations, kept_cards, kept_notes
 from optimizer.milp import place_milp
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
@@ -36,6 +37,8 @@ def plan_fleet(
     clock: Clock = time.perf_counter,
 ) -> Plan:
     """Plan a fleet: candidates, placement, best effort, and a last check.
+
+    What runs for a server of unknown load is kept as it is, and its cards are nobody else's.
 
     The same input gives the same plan, bit for bit, timings apart (and short of a time limit that
     strikes at another moment).
@@ -63,7 +66,8 @@ def plan_fleet(
     if chosen.heterogeneous and not chosen.unlimited and chosen.solver is SolverKind.MILP:
         table = for_mixing(table, _current_replicas(fleet))
     predicted = clock()
-    outcome = _place(fleet, table, chosen, clock)
+    kept = kept_allocations(fleet)
+    outcome = _place(fleet, table, chosen, kept_cards(kept), clock)
     placed = clock()
     plan = assemble_plan(
         fleet,
@@ -71,7 +75,11 @@ def plan_fleet(
         outcome,
         analysis=analysis,
         unlimited=chosen.unlimited,
-        notes=_notes(chosen),
+        kept=kept,
+        notes=(
+            *_notes(chosen),
+            *kept_notes(fleet, kept, None if chosen.unlimited else card_counts(fleet)),
+        ),
     )
     check_plan(fleet, plan, unlimited=chosen.unlimited, own_predictions=estimates is None)
     end = clock()
@@ -110,12 +118,16 @@ def available_analysis(settings: OptimizerSettings) -> Analysis:
 
 
 def _place(
-    fleet: Fleet, table: CandidateTable, settings: OptimizerSettings, clock: Clock
+    fleet: Fleet,
+    table: CandidateTable,
+    settings: OptimizerSettings,
+    taken: Mapping[str, int],
+    clock: Clock,
 ) -> Outcome:
     """Decide by the method that the settings name."""
     if settings.unlimited:
         return completed(table, place_unlimited(table))
-    capacity = _capacity(fleet, table)
+    capacity = _capacity(fleet, table, taken)
     if settings.solver is SolverKind.GREEDY:
         return completed(table, place_greedy(table, capacity, settings))
     outcome = place_milp(table, capacity, settings, clock=clock)
@@ -124,10 +136,14 @@ def _place(
     return completed(table, with_best_effort(table, outcome, capacity, settings.saturation_policy))
 
 
-def _capacity(fleet: Fleet, table: CandidateTable) -> IntArray:
-    """Return the cards available by card type of the table; a type without a count has none."""
+def _capacity(fleet: Fleet, table: CandidateTable, taken: Mapping[str, int]) -> IntArray:
+    """Return the cards left to place by card type of the table, those taken beforehand off.
+
+    A type without a count has none.
+    """
     counts = card_counts(fleet)
-    return np.array([counts.get(name, 0) for name in table.card_types], dtype=np.int64)
+    left = [max(0, counts.get(name, 0) - taken.get(name, 0)) for name in table.card_types]
+    return np.array(left, dtype=np.int64)
 
 
 def _current_replicas(fleet: Fleet) -> IntArray:
