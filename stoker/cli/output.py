@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 WIDE = 160
 """Columns of a text that is not written to a terminal; wider where a table needs it."""
 
+NARROWEST = 40
+"""Fewest columns that a table is laid out for."""
+
 
 class TextFormat(StrEnum):
     """Formats of commands that print a table or its data."""
@@ -38,6 +41,13 @@ def json_text(document: object) -> str:
         ValueError: If a number is not finite, which JSON cannot say.
     """
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def asked_width() -> int | None:
+    """Return the columns that the environment asks for with COLUMNS; None where it does not."""
+    text = os.environ.get("COLUMNS", "")
+    asked = int(text) if text.isascii() and text.isdecimal() and len(text) <= 4 else 0
+    return max(NARROWEST, asked) if asked else None
 
 
 def plain_text(renderable: RenderableType, width: int = WIDE) -> str:
@@ -65,11 +75,22 @@ def terminal() -> Console | None:
     return console if console.is_terminal else None
 
 
+def output_width() -> int:
+    """Return the columns of a line of standard output, be it a terminal or not."""
+    console = terminal()
+    return (asked_width() or WIDE) if console is None else console.width
+
+
 def show(renderable: RenderableType, width: int = WIDE) -> None:
-    """Print a renderable: in colour on a terminal, else as plain text of that width."""
+    """Print a renderable: in colour on a terminal, else as plain text.
+
+    Args:
+        renderable: What to print.
+        width: Columns of a line where neither a terminal nor `COLUMNS` says how many.
+    """
     console = terminal()
     if console is None:
-        write_text(plain_text(renderable, width))
+        write_text(plain_text(renderable, asked_width() or width))
     else:
         console.print(renderable)
 

@@ -13,6 +13,7 @@ from stoker.cli.capacity import scale_capacity
 from stoker.cli.exits import exit_code
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
+    asked_width,
     check_output_directory,
     check_output_file,
     json_text,
@@ -275,7 +276,8 @@ def _write_report(fleet: Fleet, plan: Plan, output: Path | None) -> None:
 
     console = terminal() if output is None else None
     if console is None:
-        write_text(plain_text(*plan_report(fleet, plan)), output)
+        width = asked_width() if output is None else None
+        write_text(plain_text(*plan_report(fleet, plan, width)), output)
     else:
         console.print(plan_report(fleet, plan, console.width).renderable)
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from stoker.cli.output import check_output_directory, check_output_file, json_text, write_text
+from stoker.cli.output import (
+    NARROWEST,
+    asked_width,
+    check_output_directory,
+    check_output_file,
+    json_text,
+    write_text,
+)
 from stoker.domain.errors import InvalidInputError
 
 
@@ -70,3 +77,16 @@ def test_output_paths_are_refused_with_a_reason(tmp_path: Path) -> None:
     check_output_file(tmp_path / "plan.txt")
     check_output_file(None)
     check_output_directory(tmp_path / "a" / "b", "--plots")
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("", None), ("80", 80), ("0", None), ("-5", None), ("wide", None), ("3", NARROWEST)],
+)
+def test_columns_of_the_environment(
+    text: str, width: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", text)
+    assert asked_width() == width
+    monkeypatch.delenv("COLUMNS")
+    assert asked_width() is None

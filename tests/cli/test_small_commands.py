@@ -166,6 +166,18 @@ def test_the_catalogue_as_a_table() -> None:
     assert "accelerators" not in stoker("catalogue", "models").stdout.splitlines()[0]
 
 
+@pytest.mark.parametrize("columns", [80, 100, 160])
+def test_names_of_the_catalogue_are_whole_at_any_usual_width(columns: int) -> None:
+    document = json.loads(stoker("catalogue", "--format", "json").stdout)
+    lines = stoker("catalogue", columns=columns).stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    starts = {line.split("  ")[0] for line in lines}
+    assert {record["name"] for record in document["accelerators"] + document["models"]} <= starts
+    words = {word for line in lines for word in line.split()}
+    assert {card["vendor"].split()[0] for card in document["accelerators"]} <= words
+    assert {model["publisher"].split()[0] for model in document["models"]} <= words
+
+
 def test_version() -> None:
     assert (
         stoker("version").stdout == f"stoker {__version__} (Python {platform.python_version()})\n"

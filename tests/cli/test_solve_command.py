@@ -120,13 +120,23 @@ def test_the_csv_form() -> None:
 
 
 def test_the_table_of_a_pipe_is_wide_and_plain() -> None:
-    result = stoker("solve", "large")
+    result = stoker("solve", "large", columns=None)
     assert "\x1b" not in result.stdout
     assert "…" not in result.stdout
     for server in read_fleet("large").servers:
         (line,) = re.findall(rf"^ *{re.escape(server.name)} .*$", result.stdout, re.MULTILINE)
         assert line.endswith("full")
     assert "27 of 27 servers" in result.stdout
+
+
+def test_the_table_of_a_pipe_is_as_wide_as_columns_says(tmp_path: Path) -> None:
+    result = stoker("solve", "small", columns=80)
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for server in read_fleet("small").servers:
+        assert re.search(rf"^{re.escape(server.name)} ", result.stdout, re.MULTILINE)
+        assert f"· {server.model} " in result.stdout
+    stoker("solve", "small", "--output", tmp_path / "plan.txt", columns=80)
+    assert max(map(len, (tmp_path / "plan.txt").read_text().splitlines())) > 80
 
 
 def test_nothing_is_placed_without_cards() -> None:

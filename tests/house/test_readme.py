@@ -24,6 +24,7 @@ def run(command: str, folder: Path) -> str:
     """Run a shell line of the README with this checkout's `stoker`, and return its output."""
     line = re.sub(r"(^|\| )stoker ", rf"\1{STOKER} ", command)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("COLUMNS", None)
     done = subprocess.run(
         line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -11,10 +11,18 @@ from stoker.cli.main import app
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def stoker(*arguments: object) -> Result:
-    """Run a command in this process; anything but an exit is raised."""
+def stoker(*arguments: object, columns: int | None = 120) -> Result:
+    """Run a command in this process; anything but an exit is raised.
+
+    Args:
+        arguments: What stands behind `stoker`.
+        columns: Value of `COLUMNS`; None to leave it unset.
+    """
     result = CliRunner().invoke(
-        app, [str(argument) for argument in arguments], prog_name="stoker", env={"COLUMNS": "120"}
+        app,
+        [str(argument) for argument in arguments],
+        prog_name="stoker",
+        env={"COLUMNS": None if columns is None else str(columns)},
     )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
