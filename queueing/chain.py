@@ -51,6 +51,7 @@ class ChainBlock:
 
     __slots__ = (
         "_columns",
+        "_cut_down",
         "_log_products",
         "_states",
         "_top",
@@ -66,6 +67,7 @@ class ChainBlock:
         self._states = np.arange(len(log_products), dtype=np.float64)[:, None]
         self._columns = np.arange(log_products.shape[1])
         self._top = max_batch  # rows of the states N
+        self._cut_down = False
         self.max_batch = max_batch
         self.max_queue = max_queue
         self.log_first_rate: FloatArray = log_products[1]
@@ -114,6 +116,7 @@ class ChainBlock:
         narrowed._log_products = self._log_products[kept]
         narrowed._states = self._states[kept]
         narrowed._top = np.array([len(kept) - 1])
+        narrowed._cut_down = True
         return narrowed
 
     def log_weights(self, log_rate: FloatArray) -> FloatArray:
@@ -139,9 +142,11 @@ class ChainBlock:
         full = weights[top]
         weights[top] = 0.0
         empty = weights[0].copy()
-        below_full = _sum_states(weights)
+        # What is cut down is alone whatever it was asked with, so the quick sum is as repeatable.
+        add_up = _sum_quickly if self._cut_down else _sum_states
+        below_full = add_up(weights)
         weights *= self._states
-        below_full_in_service = _sum_states(weights)
+        below_full_in_service = add_up(weights)
 
         last = np.exp(log_last - peak)
         waiting_room, mean_waiting = _geometric(log_ratio, self.max_queue, full, last)
@@ -166,7 +171,12 @@ def _sum_states(weights: FloatArray) -> FloatArray:
     """Sum down the states, in their order."""
     if weights.shape[1] == 1:
         # numpy sums a lone column pairwise, which rounds differently than a column of a block.
-        return _sum_states(np.repeat(weights, 2, axis=1))[:1]
+        return np.cumsum(weights[:, 0])[-1:]
+    total: FloatArray = weights.sum(axis=0)
+    return total
+
+
+def _sum_quickly(weights: FloatArray) -> FloatArray:
     total: FloatArray = weights.sum(axis=0)
     return total
 

@@ -25,6 +25,8 @@ from queueing.targets import KEPT_WITHIN, Ceilings
 _GRID = 32
 _JUMPS_AT_ONCE = 32
 _ROUNDS = 4  # enough for 32⁴ jumps, more than there are batch limits
+_JUMPS_AT_ONCE_ALONE = 12
+_ROUNDS_ALONE = 5  # 12⁵ jumps
 _BESIDE_JUMP = 1e-10
 _BETWEEN = 1e-7
 _ALONE_ABOVE = 2048  # batch limits; below, evaluations cost more in calls than in states
@@ -80,10 +82,10 @@ class _Search:
         order = np.argsort(rates, kind="stable")
         return rates[order], np.maximum.accumulate(means[order])
 
-    def cut_down(self) -> ReplicaBlock:
+    def cut_down(self, log_low: FloatArray) -> ReplicaBlock:
         """Use, and return, the states that count between the two samples still of interest."""
-        if np.isfinite(self.good[0]):
-            self._block = self._block.between(self.good[0], self.above[0])
+        low = np.fmax(self.good, log_low)
+        self._block = self._block.between(low.item(), self.above.item())
         return self._block
 
     def refine(self) -> FloatArray:
@@ -134,16 +136,18 @@ def largest_rate_below(
             reachable=np.concatenate([answer.reachable for answer in alone]),
         )
     large = bool(block.cases.max_batch.max() > _ALONE_ABOVE)
-    jumps = _Jumps(block)
+    if large:
+        block = block.between(log_low.item(), log_high.item())
+    jumps = _Jumps(block, _JUMPS_AT_ONCE_ALONE if large else _JUMPS_AT_ONCE)
     search = _Search(block, ceilings, log_bound)
     if large:
         search.sample(_ascending(*_even(log_low, log_high)))
         search.sample(_ascending(*jumps.beside(log_low, log_high, search.seen())))
     else:
         search.sample(_ascending(*_even(log_low, log_high), *jumps.beside(log_low, log_high)))
-    for _ in range(_ROUNDS - 1):
+    for _ in range((_ROUNDS_ALONE if large else _ROUNDS) - 1):
         if large:
-            jumps.use(search.cut_down())
+            jumps.use(search.cut_down(log_low))
         seen = search.seen() if large else None
         missed = jumps.beside(np.fmax(search.good, log_low), search.above, seen)
         if not len(missed):
@@ -177,11 +181,12 @@ class _Jumps:
     B where the mean reaches B - 1/2; the mean rises with the rate.
     """
 
-    def __init__(self, block: ReplicaBlock) -> None:
+    def __init__(self, block: ReplicaBlock, at_once: int) -> None:
         cases = block.cases
         batches = np.arange(1.0, float(cases.max_batch.max()) + 1.0)[:, None]
         chunks = cases.service.prefill_chunks(batches, cases.input_tokens, cases.output_tokens)
         self._block = block
+        self._at_once = at_once
         self._edges = batches[1:] - 0.5
         self._jumping = (np.diff(chunks, axis=0) > 0.0) & (self._edges < cases.max_batch)
 
@@ -207,7 +212,7 @@ class _Jumps:
         inside &= self._edges < end * (1.0 - _BETWEEN)
         order = np.cumsum(inside, axis=0)
         count = order[-1] if len(order) else np.zeros(len(self._block), dtype=np.int64)
-        slots = np.minimum(count, _JUMPS_AT_ONCE)
+        slots = np.minimum(count, self._at_once)
         points = np.full((2 * int(slots.max()), len(self._block)), np.nan)
         for slot in range(int(slots.max())):
             rows = np.flatnonzero(slot < slots)
