@@ -23,7 +23,7 @@ from stoker.cli.plan_words import (
 )
 from stoker.cli.text_grid import total_width
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, Plan, PlanStatus, Rejection, Unplaced
+from stoker.domain.plan import CardUsage, Plan, PlanStatus, Rejection, Unplaced, UnplacedReason
 
 _BAR_CELLS = 20
 _STATUS_STYLE = {
@@ -82,19 +82,28 @@ def _heading(text: str) -> RenderableType:
 
 
 def _unplaced(plan: Plan) -> RenderableType:
-    return Group(*(_unplaced_text(unplaced) for unplaced in plan.unplaced))
+    """Return why servers are not served in full; what the clock is to blame for is said once."""
+    late = [item for item in plan.unplaced if item.reason is UnplacedReason.TIME_LIMIT]
+    others = [item for item in plan.unplaced if item.reason is not UnplacedReason.TIME_LIMIT]
+    parts = [_unplaced_text(item.server, item, _rejection_words(item)) for item in others]
+    if late:
+        names = late[0].server if len(late) == 1 else count_of(len(late), "server")
+        parts.append(_unplaced_text(names, late[0]))
+    return Group(*parts)
 
 
-def _unplaced_text(unplaced: Unplaced) -> RenderableType:
+def _unplaced_text(heading: str, unplaced: Unplaced, rejections: str = "") -> RenderableType:
     lines = [Text.assemble((f"{unplaced.reason.value}: ", "red"), unplaced.detail)]
     if unplaced.remedy:
         lines.append(Text.assemble(("remedy: ", "green"), unplaced.remedy))
-    if unplaced.rejections:
-        lines.append(Text(_rejection_words(unplaced), style="dim"))
-    return Group(Text(unplaced.server, style="bold"), Padding(Group(*lines), (0, 0, 0, 2)))
+    if rejections:
+        lines.append(Text(rejections, style="dim"))
+    return Group(Text(heading, style="bold"), Padding(Group(*lines), (0, 0, 0, 2)))
 
 
 def _rejection_words(unplaced: Unplaced) -> str:
+    if not unplaced.rejections:
+        return ""
     by_reason: dict[Rejection, list[str]] = {}
     for accelerator, rejection in unplaced.rejections.items():
         by_reason.setdefault(rejection, []).append(accelerator)

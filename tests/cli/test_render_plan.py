@@ -8,7 +8,15 @@ from stoker.cli.allocation_rows import allocation_rows
 from stoker.cli.output import WIDE, plain_text
 from stoker.cli.render_plan import plan_report
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, ClassService, Plan, PlanStatus
+from stoker.domain.plan import (
+    CardUsage,
+    ClassService,
+    Plan,
+    PlanStatus,
+    Rejection,
+    Unplaced,
+    UnplacedReason,
+)
 from tests.support.plans import LONG_NAME, allocation, mixed_fleet, mixed_plan, server
 
 
@@ -67,6 +75,29 @@ def test_unplaced_servers_come_with_reason_detail_remedy_and_rejections() -> Non
         "rejected: itl_unreachable: A100; no_profile: L4",
     ):
         assert words in report
+
+
+def test_what_the_time_limit_cost_is_said_once() -> None:
+    late = Unplaced(
+        "Premium-mix",
+        UnplacedReason.TIME_LIMIT,
+        "the solver ran out of time before it found any plan",
+        "allow more time, or choose the greedy solver",
+        {"L4": Rejection.NO_PROFILE},
+    )
+    never = next(item for item in mixed_plan().unplaced if item.server == "Bronze-never")
+    names = ("Premium-mix", "Premium-idle", "Bronze-best", "Bronze-out")
+    unplaced = (*(replace(late, server=name) for name in names), never)
+    plan = mixed_plan(status=PlanStatus.TIME_LIMIT, allocations=(), unplaced=unplaced)
+    lines = [line.strip() for line in text(plan).splitlines()]
+    start = lines.index("4 servers")
+    assert lines[start + 1] == f"time_limit: {late.detail}"
+    assert lines[start + 2] == f"remedy: {late.remedy}"
+    assert sum(late.detail in line for line in lines) == 1
+    assert sum(line.startswith("rejected:") for line in lines) == 1
+    assert "Bronze-never" in lines
+    alone = text(mixed_plan(unplaced=(late,)))
+    assert f"Premium-mix\n  time_limit: {late.detail}\n" in alone
 
 
 def test_totals_say_cost_status_served_and_notes() -> None:
