@@ -76,7 +76,6 @@ class Explainer:
     def unplaced(self, server: int) -> Unplaced:
         """Return the explanation for a server that is not served in full."""
         rejections = self._rejections(server)
-        codes = set(rejections.values())
         if self._fleet.servers[server].load is None:
             reason = UnplacedReason.LOAD_UNKNOWN
             detail = self._undecided(server)
@@ -91,7 +90,7 @@ class Explainer:
             remedy = "allow more time, or choose the greedy solver"
         else:
             reason = UnplacedReason.CAPACITY
-            detail, remedy = self._capacity(server, all_without=codes == {Rejection.NO_CARDS})
+            detail, remedy = self._capacity(server)
         return Unplaced(self._fleet.servers[server].name, reason, detail, remedy, rejections)
 
     def _rows(self, server: int) -> slice:
@@ -129,7 +128,7 @@ class Explainer:
         ]
         return "no accelerator can serve it: " + "; ".join(parts)
 
-    def _capacity(self, server: int, *, all_without: bool) -> tuple[str, str]:
+    def _capacity(self, server: int) -> tuple[str, str]:
         """Return detail and remedy where cards are what is missing.
 
         Free for a server are the cards that nobody uses and those of its own best effort.
@@ -148,20 +147,23 @@ class Explainer:
         row, short = int(accepted[nearest]), int(missing[nearest])
         card_type = table.card_types[int(table.card_type[row])]
         accelerator = table.accelerators[int(table.accelerator[row])]
-        need = f"{count_of(int(table.replicas[row]), 'replica')} on {accelerator}"
+        replicas = int(table.replicas[row])
+        need = f"{count_of(replicas, 'replica')} on {accelerator}"
         if short <= 0:
             return (
                 f"the plan found does not serve it, though {need} would fit in the cards left",
                 "allow the solver more time or a smaller gap",
             )
-        if all_without:
+        types = set(table.card_type[accepted].tolist())
+        if all(self._available[card_type] == 0 for card_type in types):
             opening = "the fleet has no cards of any type that it could run on"
         else:
             opening = "the cards left are too few for any of its candidates"
         cards = int(self._cards[row])
         left = max(0, cards - short)
+        take = "takes" if replicas == 1 else "take"
         detail = (
-            f"{opening}; nearest: {need} take {count_of(cards, 'card')} of {card_type}, "
+            f"{opening}; nearest: {need} {take} {count_of(cards, 'card')} of {card_type}, "
             f"of which {left} {'is' if left == 1 else 'are'} free for it"
         )
         remedy = f"add at least {count_of(short, 'card')} of {card_type}"

@@ -213,6 +213,28 @@ def test_missing_cards_are_counted() -> None:
         assert len(plan_fleet(fleet, GREEDY).unplaced) == left
 
 
+HEAVY = Load(300.0, 128, 256)
+IN_TURNS = dataclasses.replace(GREEDY, saturation_policy=SaturationPolicy.ROUND_ROBIN)
+
+
+@pytest.mark.parametrize("cards", [{"B": 0, "C": 2}, {"B": 2, "C": 0}])
+def test_too_few_cards_of_one_type_and_none_of_another_are_too_few(cards: dict[str, int]) -> None:
+    fleet = make_fleet(make_server(load=HEAVY), cards=cards)
+    (item,) = plan_fleet(fleet, IN_TURNS).unplaced
+    assert set(item.rejections.values()) == {Rejection.NO_CARDS}
+    assert "the cards left are too few for any of its candidates" in item.detail
+    assert "best effort gave it" in item.detail
+
+
+@pytest.mark.parametrize("cards", [{}, {"B": 0, "C": 20}])
+def test_no_cards_at_all_are_none_beside_another_rejection(cards: dict[str, int]) -> None:
+    picky = (ServiceClass("gold", 1, (SloTarget("m", itl_ms=15.0, ttft_ms=5000.0),)),)
+    (item,) = plan_fleet(make_fleet(cards=cards, classes=picky), IN_TURNS).unplaced
+    assert set(item.rejections.values()) == {Rejection.NO_CARDS, Rejection.ITL_UNREACHABLE}
+    assert "the fleet has no cards of any type that it could run on" in item.detail
+    assert "of which 0 are free for it" in item.detail
+
+
 def remedy(fleet: Fleet) -> tuple[str, str]:
     (item,) = plan_fleet(fleet, GREEDY).unplaced
     assert item.reason is UnplacedReason.NO_CANDIDATE
