@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -13,6 +16,7 @@ from stoker.domain.errors import InvalidInputError, Problem
 
 _BYTES_PER_MB = 1_000_000
 _BACKLOG = 2048
+_MOST_SOLVES = 1024
 
 EPILOG = examples(
     "stoker serve",
@@ -45,11 +49,21 @@ def serve(
         float,
         typer.Option(metavar="SECONDS", help="Longest solve of a request.", callback=positive),
     ] = 60.0,
+    max_concurrent_solves: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Most solves at a time; eight times as many may wait, and more get a 503.",
+            min=1,
+            max=_MOST_SOLVES,
+        ),
+    ] = 2,
 ) -> None:
     """Serve plans over HTTP.
 
     Stoker's own endpoints under `/v1`, and the Inferno verbs at the root; all are described at
-    `/openapi.json`. Runs until it is interrupted.
+    `/openapi.json`. Runs until it is interrupted or terminated (SIGINT, SIGTERM), and then answers
+    open requests and ends with exit code 0.
     """
     import uvicorn
 
@@ -59,15 +73,27 @@ def serve(
         stateful=stateful,
         max_body_bytes=round(max_body_mb * _BYTES_PER_MB),
         time_limit_s=time_limit,
+        max_concurrent_solves=max_concurrent_solves,
     )
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
-    show_notes([f"serving on http://{shown}:{listener.getsockname()[1]} (Ctrl-C to stop)"])
     server = uvicorn.Server(uvicorn.Config(app, log_level="info", ws="none"))
-    try:
+    with suppress(KeyboardInterrupt), _termination_as_interrupt():
+        show_notes([f"serving on http://{shown}:{listener.getsockname()[1]} (Ctrl-C to stop)"])
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        return  # the usual way to stop it, after open requests were answered
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, the usual way to stop a service, raise KeyboardInterrupt as Ctrl-C does.
+
+    The server heeds both by itself, and hands them on when open requests are answered.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listen(host: str, port: int) -> socket.socket:
