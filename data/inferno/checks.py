@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from data.document import Document, entries, mapping_at, text_at
+from data.document import Document, entries, mapping_at, number_at, text_at
 from data.inferno.schema import DEFAULT_CLASS
 from data.name_checks import repeated, unresolved
 from data.problems import Finding
@@ -20,6 +20,9 @@ _NAMED = (
     ("count", "type"),
     ("serviceClasses", "name"),
     ("servers", "name"),
+)
+_BATCH_LIMIT = (
+    "a whole number, at least 1; 0 only where every server of the model has its own maxBatchSize"
 )
 
 
@@ -67,6 +70,30 @@ def check_parameters(loc: Loc, entry: Mapping[str, object]) -> Iterator[Finding]
         yield Finding((*loc, missing), "is missing", allowed)
 
 
+def check_batch_limits(value: object) -> Iterator[Finding]:
+    """Yield a finding for each batch limit that a server would need and the profile does not tell.
+
+    The batch limit of a replica is worked out from `maxBatchSize` and `atTokens` of the profile,
+    unless the server has a limit of its own. Zero, which is also what the reference reads where
+    the key is left out, would silently make it 1.
+
+    Args:
+        value: A decoded document ``{"system": {...}}``.
+    """
+    own: dict[str, bool] = {}
+    for _, server in entries(value, "system", "serverData", "servers"):
+        if (model := text_at(server, "model")) is not None:
+            own[model] = own.get(model, True) and bool(number_at(server, "maxBatchSize"))
+    for loc, entry in entries(value, "system", "modelData", "models"):
+        if own.get(text_at(entry, "name") or "", False):
+            continue
+        for key in ("maxBatchSize", "atTokens"):
+            given = entry.get(key)
+            if given is None or number_at(entry, key) == 0:
+                message = "is missing" if given is None else "0 tells no batch limit"
+                yield Finding((*loc, key), message, _BATCH_LIMIT)
+
+
 def check_targets(document: Document, loc: Loc, entry: Mapping[str, object]) -> Iterator[Finding]:
     """Yield a finding for each model that a service class has two targets for."""
     targets = [
@@ -85,6 +112,7 @@ def check_system(document: Document) -> Iterator[Finding]:
     for section in system:
         yield from check_collection(document, "system", section)
     value = document.value
+    yield from check_batch_limits(value)
     classes = _names(value, "serviceClassData", "serviceClasses")
     models = _names(value, "modelData", "models")
     promised = _promised_models(value)

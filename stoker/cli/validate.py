@@ -25,9 +25,11 @@ def validate(fleet: FleetArgument, output_format: FormatOption = TextFormat.TABL
     """Check a fleet.
 
     Tells all problems at once, each with its file, its place and what is allowed, and ends with
-    exit code 2 where there is any.
+    exit code 2 where there is any. A valid fleet may have loose ends that keep a server off some
+    hardware, or off all of it; those are told as notes.
     """
     from data.fleets import read_fleet
+    from data.loose_ends import loose_ends
 
     try:
         checked = read_fleet(fleet)
@@ -36,10 +38,13 @@ def validate(fleet: FleetArgument, output_format: FormatOption = TextFormat.TABL
             write_text(json_text(_problems_document(error)))
             raise typer.Exit(ExitCode.BAD_INPUT) from error
         raise
+    notes = loose_ends(checked)
     if output_format is TextFormat.JSON:
-        write_text(json_text({"valid": True, "counts": _counts(checked), "problems": []}))
+        document = {"valid": True, "counts": _counts(checked), "problems": [], "notes": notes}
+        write_text(json_text(document))
     else:
-        write_text(f"{fleet}: valid: {_count_words(checked)}\n")
+        lines = [f"{fleet}: valid: {_count_words(checked)}", *(f"note: {note}" for note in notes)]
+        write_text("".join(f"{line}\n" for line in lines))
 
 
 def _problems_document(error: InvalidInputError) -> dict[str, object]:
@@ -52,7 +57,7 @@ def _problems_document(error: InvalidInputError) -> dict[str, object]:
         }
         for problem in error.problems
     ]
-    return {"valid": False, "counts": None, "problems": problems}
+    return {"valid": False, "counts": None, "problems": problems, "notes": []}
 
 
 def _counts(fleet: Fleet) -> dict[str, int]:

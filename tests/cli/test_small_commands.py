@@ -26,9 +26,25 @@ def test_validate_as_json() -> None:
     document = json.loads(stoker("validate", "small", "--format", "json").stdout)
     fleet = read_fleet("small")
     assert document["valid"] is True
-    assert document["problems"] == []
+    assert (document["problems"], document["notes"]) == ([], [])
     assert document["counts"]["servers"] == len(fleet.servers)
     assert document["counts"]["cards"] == sum(capacity.count for capacity in fleet.capacity)
+
+
+def test_validate_notes_what_is_legal_but_loose(tmp_path: Path) -> None:
+    document = yaml.safe_load(stoker("convert", "small", "--to", "stoker").stdout)
+    card_type = next(iter(document["capacity"]))
+    document["capacity"][card_type] = 0
+    path = tmp_path / "loose.yaml"
+    path.write_text(yaml.safe_dump(document))
+    result = stoker("validate", path)
+    assert result.exit_code == 0
+    first, note = result.stdout.splitlines()
+    assert first.startswith(f"{path}: valid: ")
+    assert note.startswith(f'note: card type "{card_type}" has a count of 0 in the capacity')
+    as_json = json.loads(stoker("validate", path, "--format", "json").stdout)
+    assert as_json["valid"] is True
+    assert as_json["notes"] == [note.removeprefix("note: ")]
 
 
 @pytest.fixture

@@ -269,6 +269,10 @@ TARGETS = ("serviceClassData", "serviceClasses", 0, "modelTargets")
         (at(*MODEL, "perfParms", to={"alpha": 1, "beta": 1}), "perfParms.gamma", "is missing"),
         (at(*MODEL, "decodeParms", to={"alpha": 1, "beta": 1}), "models[0]", "two service models"),
         (at("modelData", "models", 1, "prefillParms", to=None), "prefillParms", "is missing"),
+        (at(*MODEL, "maxBatchSize", to=0), "models[0].maxBatchSize", "0 tells no batch limit"),
+        (at(*MODEL, "maxBatchSize", to=None), "models[0].maxBatchSize", "is missing"),
+        (at(*MODEL, "atTokens", to=0), "models[0].atTokens", "0 tells no batch limit"),
+        (at(*MODEL, "atTokens", to=None), "models[0].atTokens", "is missing"),
         (at(*MODEL, "name", to="n"), "models[1]", 'the data of "n" on "2xA" is used twice'),
         (at(*TARGETS, 1, "model", to="m"), "modelTargets[1].model", "used twice"),
         (
@@ -296,6 +300,24 @@ def test_a_mistake_names_its_place(spoil: Callable[[Json], None], path: str, mes
     matching = [item for item in found if item.path.endswith(path) and message in item.message]
     assert matching, found
     assert {item.file for item in found} == {"s.json"}
+
+
+@pytest.mark.parametrize("key", ["maxBatchSize", "atTokens"])
+@pytest.mark.parametrize("missing", [0, None])
+def test_a_batch_limit_may_be_missing_where_each_server_has_its_own(
+    key: str, missing: int | None
+) -> None:
+    document = system()
+    at("modelData", "models", 1, key, to=missing)(document)
+    # Server "two" has a limit of its own, and "three" has none.
+    (problem,) = problems_of(document)
+    assert problem.path == f"system.modelData.models[1].{key}"
+    assert "every server of the model has its own maxBatchSize" in problem.allowed
+    at("serverData", "servers", 2, "maxBatchSize", to=4)(document)
+    assert parse_fleet(document).servers[2].max_batch == 4
+    # A model that no server uses is held to the rule too.
+    document["system"]["serverData"]["servers"] = []
+    assert [item.path for item in problems_of(document)] == [problem.path]
 
 
 @pytest.mark.parametrize("document", [{"system": None}, {"system": {}}, {"System": [1]}])
