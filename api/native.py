@@ -28,8 +28,8 @@ _ENVELOPE = ("fleet", "options")
 def plan(services: Services, call: Call) -> Reply:
     """Plan the fleet of the body with the options of body and query."""
     document, options = _fleet_and_options(decode_object(call.body), call.query)
-    fleet = _fleet(document)
-    return Reply(plan_to_document(services.planning.plan(fleet, options.apply(fleet.settings))))
+    fleet = options.apply(_fleet(document))
+    return Reply(plan_to_document(services.planning.plan(fleet, fleet.settings)))
 
 
 def validate(_: Services, call: Call) -> Reply:
@@ -106,6 +106,7 @@ _OPTION_EXAMPLES: Mapping[str, object] = {
     "saturation_policy": "PriorityExhaustive",
     "delayed_best_effort": False,
     "time_limit_s": 20.0,
+    "capacity_scale": 0.5,
     "analysis": "reference",
     "backend": "highs",
 }

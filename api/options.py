@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.problems import problems_from_validation
 from stoker.domain.errors import InvalidInputError
-from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
+from stoker.domain.fleet import Fleet
+from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
+from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
 
 class PlanOptions(BaseModel):
@@ -48,6 +50,15 @@ class PlanOptions(BaseModel):
         Analysis | None,
         Field(strict=False, description="The performance model that predicts latencies."),
     ] = None
+    capacity_scale: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=LARGEST_SCALE,
+            allow_inf_nan=False,
+            description="Multiply all card counts; the results are rounded down.",
+        ),
+    ] = None
     backend: Annotated[
         str | None,
         Field(
@@ -57,9 +68,11 @@ class PlanOptions(BaseModel):
         ),
     ] = None
 
-    def apply(self, settings: OptimizerSettings) -> OptimizerSettings:
-        """Return settings with these options in their places."""
-        return replace(settings, **self.model_dump(exclude_none=True))
+    def apply(self, fleet: Fleet) -> Fleet:
+        """Return the fleet with these options in place of its own settings."""
+        given = self.model_dump(exclude_none=True, exclude={"capacity_scale"})
+        chosen = replace(fleet, settings=replace(fleet.settings, **given))
+        return chosen if (scale := self.capacity_scale) is None else scale_capacity(chosen, scale)
 
 
 def parse_options(body: object = None, query: Mapping[str, str] | None = None) -> PlanOptions:

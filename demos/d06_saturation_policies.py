@@ -22,11 +22,11 @@ from demos.measures import (
 )
 from demos.report import Report, numbers_table, publish, run
 from optimizer.planner import plan_fleet
-from stoker.cli.capacity import scale_capacity
 from stoker.cli.figures import money
 from stoker.cli.plots import Carried, carried_figure, comparison_figure
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan
+from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy, SolverKind
 
 SCALE = 0.25

@@ -17,10 +17,10 @@ from data.fleets import read_fleet
 from demos.measures import served_vector, served_words
 from demos.report import Report, numbers_table, publish, run
 from optimizer.planner import plan_fleet
-from stoker.cli.capacity import scale_capacity
 from stoker.cli.figures import money
 from stoker.cli.plots import comparison_figure
 from stoker.domain.plan import Plan
+from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy, SolverKind
 
 SCALES = (1.0, 0.75, 0.5, 0.35)

@@ -22,8 +22,8 @@ from demos import (
     d07_milp_against_greedy,
 )
 from optimizer.planner import plan_fleet
-from stoker.cli.capacity import scale_capacity
 from stoker.cli.plots import write_plan_plots
+from stoker.domain.scaling import scale_capacity
 
 SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
     "01-rising-load": (d01_rising_load.main, "load.png"),

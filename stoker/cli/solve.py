@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stoker.cli.capacity import scale_capacity
 from stoker.cli.exits import exit_code
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
@@ -25,6 +24,7 @@ from stoker.cli.output import (
 )
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, may_mix
 from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ def solve(
         typer.Option(
             metavar="F",
             help="Multiply all card counts; the results are rounded down.",
+            max=LARGEST_SCALE,
             callback=not_negative,
             show_default=False,
             rich_help_panel=_INPUT,

@@ -55,6 +55,18 @@ def test_the_query_wins_over_the_body_and_both_over_the_fleet(client: Client) ->
     assert planned(client, body, unlimited=True)["method"] == "unlimited"
 
 
+def test_card_counts_can_be_scaled(client: Client) -> None:
+    fleet = {**examples.FLEET, "capacity": {"A100": 7}}
+    assert planned(client, fleet)["usage"]["A100"]["available"] == 7
+    for body, query in (
+        (fleet, {"capacity_scale": 0.5}),
+        ({"fleet": fleet, "options": {"capacity_scale": 0.5}}, {}),
+    ):
+        plan = planned(client, body, **query)
+        assert plan["usage"]["A100"] == {"used": 3, "available": 3, "cost_per_hour": 1.2}
+    assert planned(client, fleet, capacity_scale=0)["unplaced"]
+
+
 def test_money_of_an_inferno_system_is_in_currency_units(client: Client) -> None:
     plan = planned(client, examples.SYSTEM)
     assert plan["cost_per_hour"] == pytest.approx(1.2)
@@ -158,7 +170,7 @@ def test_metrics_count_requests_and_plans() -> None:
         client.get("/getServer/nobody")
         client.get("/somewhere/else")
         answer = client.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.text.splitlines()
     for line in (
         'stoker_http_requests_total{method="POST",route="/v1/plan",status="200"} 1.0',

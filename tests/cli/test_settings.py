@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker.cli.capacity import scale_capacity
 from stoker.cli.exits import ExitCode, exit_code
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import PlanStatus
+from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
 from tests.support.plans import mixed_plan
 

@@ -4,9 +4,9 @@ import pytest
 
 from data.fleets import read_fleet
 from optimizer.planner import plan_fleet
-from stoker.cli.capacity import scale_capacity
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan
+from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy
 
 

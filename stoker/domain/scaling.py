@@ -8,6 +8,9 @@ from fractions import Fraction
 
 from stoker.domain.fleet import Fleet
 
+LARGEST_SCALE = 1e6
+"""Largest factor; a fleet of it still counts its cards exactly."""
+
 
 def scale_capacity(fleet: Fleet, factor: float) -> Fleet:
     """Return the fleet with all card counts multiplied and rounded down.
@@ -18,7 +21,7 @@ def scale_capacity(fleet: Fleet, factor: float) -> Fleet:
 
     Args:
         fleet: The fleet.
-        factor: What to multiply with, 0 or more.
+        factor: What to multiply with, from 0 to `LARGEST_SCALE`.
     """
     exact = Fraction(repr(float(factor)))
     return replace(
