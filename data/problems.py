@@ -88,19 +88,27 @@ def _finding(details: ErrorDetails, place: Place) -> Finding:
         return Finding(place.loc, "is empty", "text of at least one character")
     if kind == "string_pattern_mismatch":
         return Finding(place.loc, f"{shown(value)} has another form", place.allowed)
-    if kind == "bool_type":
+    if kind == "string_too_long":
+        allowed = f"text of at most {context['max_length']} characters"
+        return Finding(place.loc, "is too long", allowed)
+    if kind in ("bool_type", "bool_parsing"):
         return Finding(place.loc, f"{shown(value)} is neither true nor false", "true or false")
     if kind in _MAPPING_TYPES:
         wanted = "list" if kind == "list_type" else "mapping"
         return Finding(place.loc, f"{shown(value)} is not a {wanted}", place.allowed)
-    if kind == "literal_error":
-        allowed = place.allowed or str(context.get("expected", ""))
+    if kind in ("literal_error", "enum"):
+        allowed = place.allowed or _listed(str(context.get("expected", "")))
         suggestion = did_you_mean(value, allowed.split(", ")) if isinstance(value, str) else ""
         return Finding(place.loc, f"{shown(value)} is not one of the choices{suggestion}", allowed)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(kind, context, place)
     message = details["msg"].removeprefix("Value error, ")
     return Finding(place.loc, message, place.allowed if kind != "value_error" else "")
+
+
+def _listed(expected: str) -> str:
+    """Return choices as this module lists them, from `'a', 'b' or 'c'`."""
+    return expected.replace("'", "").replace(" or ", ", ")
 
 
 def _not_a_number(kind: str, value: object) -> str:

@@ -120,6 +120,36 @@ def test_all_problems_are_told_at_once(client: Client) -> None:
     assert paths == ["accelerators[0].cost", "accelerators[1].type"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message", "allowed"),
+    [
+        ("solver", "zz", '"zz" is not one of the choices', "milp, greedy"),
+        (
+            "solver",
+            "gredy",
+            '"gredy" is not one of the choices; did you mean "greedy"?',
+            "milp, greedy",
+        ),
+        ("analysis", "none", '"none" is not one of the choices', "reference, full"),
+        ("unlimited", "maybe", '"maybe" is neither true nor false', "true or false"),
+        ("time_limit_s", "nan", '"nan" is not a finite number', "a number, above 0"),
+        ("backend", "x" * 41, "is too long", "text of at most 40 characters"),
+        (
+            "capacity_scale",
+            "-1",
+            '"-1" is out of bounds',
+            "a number, at least 0 and at most 1e+06",
+        ),
+    ],
+)
+def test_a_wrong_option_is_told_in_our_own_words(
+    client: Client, name: str, value: str, message: str, allowed: str
+) -> None:
+    answer = client.post("/v1/plan", params={name: value}, json=examples.FLEET)
+    (error,) = assert_problem(answer, 422)["errors"]
+    assert error == {"path": f"query.{name}", "message": message, "allowed": allowed}
+
+
 def test_a_native_document_that_is_wrong(client: Client) -> None:
     problem = assert_problem(client.post("/v1/plan", json=examples.BROKEN_FLEET), 422)
     assert [error["path"] for error in problem["errors"]] == ["currency", "capacity.A100"]
