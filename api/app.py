@@ -175,4 +175,5 @@ def _route(
 
 def _response(reply: Reply) -> Response[object]:
     content = reply.content if isinstance(reply.content, bytes) else encode_json(reply.content)
-    return Response(content, status_code=reply.status, media_type=reply.media_type)
+    # As a header, to which no second charset is added.
+    return Response(content, status_code=reply.status, headers={"content-type": reply.media_type})
