@@ -134,6 +134,7 @@ class _Allocations:
             float(table.max_batch[part]) * count for part, count in zip(rows, counts, strict=True)
         ]
         figures = entries.figures
+        rate = _mean([float(table.max_rate_rps[part]) for part in rows], counts)
         return PlannedAllocation(
             server=server.name,
             service_class=server.service_class,
@@ -149,7 +150,7 @@ class _Allocations:
             itl_ms=_mean([float(figures.itl_ms[entry]) for entry in span], weights),
             utilization=_mean([float(figures.utilization[entry]) for entry in span], seats),
             blocking=_mean([float(figures.blocking[entry]) for entry in span], weights),
-            max_rate_rps=_mean([float(table.max_rate_rps[part]) for part in rows], counts) or 0.0,
+            max_rate_rps=math.nan if rate is None else rate,
             ttft_target_ms=target.ttft_ms,
             itl_target_ms=target.itl_ms,
             tps_target=target.tps,

@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.entries import Entries
 from optimizer.fleet_columns import MOST_CARDS
 from optimizer.placement import Outcome
-from optimizer.remedies import RejectionRemedies, count_of
+from optimizer.remedies import RejectionRemedies, count_of, some_names
 from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable, IntArray
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import (
@@ -37,7 +37,6 @@ _WORDS = {
     Rejection.NO_CARDS: "the fleet has no cards for {}",
     Rejection.NUMERIC: "the figures are beyond what can be computed on {}",
 }
-_NAMES_SHOWN = 3
 _MOST_MISSING = int(MOST_CARDS)
 
 
@@ -123,7 +122,7 @@ class Explainer:
             return "no candidate was given for it"
         counts = Counter(rejections.values())
         parts = [
-            _WORDS[reason].format(_some(accelerators_of(rejections, reason)))
+            _WORDS[reason].format(some_names(accelerators_of(rejections, reason)))
             for reason, _ in counts.most_common()
         ]
         return "no accelerator can serve it: " + "; ".join(parts)
@@ -188,10 +187,3 @@ class Explainer:
 def accelerators_of(rejections: dict[str, Rejection], reason: Rejection) -> list[str]:
     """Return the accelerators rejected for a reason, in the fleet's order."""
     return [name for name, found in rejections.items() if found is reason]
-
-
-def _some(names: list[str]) -> str:
-    """Return a few names, and how many more there are."""
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    more = len(names) - _NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown

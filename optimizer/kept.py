@@ -11,13 +11,12 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from optimizer.remedies import count_of
+from optimizer.remedies import count_of, some_names
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import PlannedAllocation
 from stoker.domain.slo import SloTarget
 
 _NO_TARGET = SloTarget(model="")
-_NAMES_SHOWN = 3
 
 
 def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
@@ -97,13 +96,6 @@ def kept_notes(
         available: Cards available by type; None where capacity is ignored.
     """
     return tuple(_sentences(fleet, kept, available))
-
-
-def some_names(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    more = len(names) - _NAMES_SHOWN
-    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _sentences(

@@ -15,6 +15,7 @@ from optimizer.complete import completed, with_best_effort
 from optimizer.greedy import place_greedy
 from optimizer.kept import kept_allocations, kept_cards, kept_notes
 from optimizer.milp import place_milp
+from optimizer.misses import missed_notes
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
 from optimizer.table import CandidateTable, IntArray
@@ -81,6 +82,8 @@ def plan_fleet(
             *kept_notes(fleet, kept, None if chosen.unlimited else card_counts(fleet)),
         ),
     )
+    if estimates is not None:
+        plan = replace(plan, notes=plan.notes + missed_notes(fleet, plan))
     check_plan(fleet, plan, unlimited=chosen.unlimited, own_predictions=estimates is None)
     end = clock()
     timings = {

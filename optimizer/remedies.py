@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from optimizer.table import REJECTIONS, CandidateTable
 from stoker.domain.fleet import Fleet
@@ -16,11 +16,19 @@ _OUT_OF_REACH = (
     Rejection.ITL_UNREACHABLE,
     Rejection.TARGETS_CONFLICT,
 )
+_NAMES_SHOWN = 3
 
 
 def count_of(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 card``, ``1,200 cards``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 class RejectionRemedies:

@@ -64,6 +64,47 @@ def test_targets_are_not_held_against_them() -> None:
     assert plan.unplaced == ()
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"ttft_ms": 1e6}, "would miss a target"),
+        ({"itl_ms": 1e6}, "would miss a target"),
+        ({"itl_ms": math.nan, "ttft_ms": math.nan}, None),
+        ({"max_rate_rps": 0.999}, "would carry less than the load"),
+        ({"max_rate_rps": 1.0}, None),
+        ({"max_rate_rps": math.nan}, None),
+    ],
+)
+@pytest.mark.parametrize("chosen", [GREEDY, OptimizerSettings()])
+def test_what_they_miss_is_noted(
+    changes: dict[str, float], words: str | None, chosen: OptimizerSettings
+) -> None:
+    plan = plan_fleet(make_fleet(), chosen, estimates=[estimate("s", "Big", **changes)])
+    assert plan.allocations[0].fully_served
+    told = [note for note in plan.notes if "by the predictions given" in note]
+    if words is None:
+        assert told == []
+    else:
+        (note,) = told
+        assert f"1 server served in full {words} (s)" in note
+
+
+def test_the_first_of_many_that_miss_are_named() -> None:
+    names = [f"s{k}" for k in range(5)]
+    fleet = make_fleet(*(make_server(name) for name in names), cards={"B": 100})
+    given = [estimate(name, "Big", itl_ms=1e6, max_rate_rps=0.1) for name in names]
+    notes = plan_fleet(fleet, GREEDY, estimates=given).notes
+    assert len(notes) == 2
+    assert all("5 servers served in full would" in note for note in notes)
+    assert all("(s0, s1, s2 and 2 more)" in note for note in notes)
+    # Without load nothing is late, and a best-effort allocation says itself that it falls short.
+    idle = make_server("s0", load=Load(0.0, 1, 1), min_replicas=1)
+    assert plan_fleet(make_fleet(idle), GREEDY, estimates=given[:1]).notes == ()
+    scarce = make_fleet(make_server("s0"), cards={"B": 2})
+    assert plan_fleet(scarce, GREEDY, estimates=given[:1]).notes == ()
+
+
 def test_several_empty_candidates_are_one() -> None:
     fleet = make_fleet(make_server(load=Load(0.0, 1, 1)))
     empty = estimate("s", None, replicas=0, cost_per_hour=0.0, value=-1.0)
