@@ -19,8 +19,8 @@ ends. The same holds if no limit up to N, beyond the largest batch whose closed-
 the targets, is feasible. Elsewhere, with prompts of a varying number of chunks or with very short
 outputs, ITL falls at some rates and may be kept again with more requests in service. There nothing
 is proven: every limit up to `EXACT_UP_TO` is sized, and then only those twice as large as the last.
-(With outputs of a few tokens f can jump from limit to limit; above `EXACT_UP_TO` the plateau is then
-the best of the limits sized.) Tests compare all this with every limit sized.
+(With outputs of a few tokens f can jump from limit to limit; above `EXACT_UP_TO` the plateau is
+then the best of the limits sized.) Tests compare all this with every limit sized.
 """
 
 from __future__ import annotations

@@ -130,9 +130,10 @@ def _near_peak(
     answer, plateau = np.full((2, len(cases)), np.nan)
     caps = [_caps_rps(cases, targets, row) for row in range(len(cases))]
     least_above = [np.minimum.accumulate(cap[::-1])[::-1] for cap in caps]
-    rises = cases.service.itl_rises_with_load(
-        cases.max_batch, cases.input_tokens, cases.output_tokens
-    )
+    with np.errstate(all="ignore"):
+        rises = cases.service.itl_rises_with_load(
+            cases.max_batch, cases.input_tokens, cases.output_tokens
+        )
     rises |= np.isnan(targets.itl_ms)
     searches = {
         row: search_limits(

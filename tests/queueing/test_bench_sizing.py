@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.bench_sizing import measure, large_fleet_pairs, table
+from benchmarks.bench_sizing import large_fleet_pairs, measure, table
 
 
 @pytest.mark.parametrize("queue", [0, 5])
