@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.best_effort import share_cards
+from optimizer.gap import bound_and_gap
 from optimizer.ordering import candidates_by_value
 from optimizer.outcome import anything_for_the_loaded, cards_used, class_services
 from optimizer.placement import Outcome, Placement
@@ -21,25 +22,58 @@ def with_best_effort(
     """Return an outcome with best effort for the servers that it leaves unserved.
 
     They take their turns in the order of the greedy method (priority, delta, value), over all
-    priorities at once, from the cards that the placement leaves. Nothing is given where the
-    solver found no plan at all.
+    priorities at once, from the cards that the placement leaves. A server that has something
+    already, a mix that misses a target, is given no more. One that receives all replicas of a
+    candidate is served in full after all, which a plan stopped early may have overlooked. Nothing
+    is given where the solver found no plan at all.
     """
     placement = outcome.placement
     if policy is SaturationPolicy.NONE or outcome.status is PlanStatus.TIME_LIMIT:
         return outcome
     used = cards_used(table, placement, len(capacity))
     candidates = candidates_by_value(table)
-    waiting = candidates.in_order(np.flatnonzero(~placement.served).tolist())
+    without = ~placement.served
+    without[table.server[placement.row]] = False
+    waiting = candidates.in_order(np.flatnonzero(without).tolist())
     available: list[int] = (capacity - used).tolist()
     shares = share_cards(candidates, waiting, available, policy)
+    full = [
+        server for server, share in shares.items() if share.replicas == table.replicas[share.row]
+    ]
+    served = placement.served.copy()
+    served[full] = True
+    joined = _joined(
+        placement,
+        [share.row for share in shares.values()],
+        [share.replicas for share in shares.values()],
+        served,
+    )
+    if not full:
+        return replace(outcome, placement=joined)
+    return _promoted(table, outcome, joined, [shares[server].row for server in full])
+
+
+def _promoted(
+    table: CandidateTable, outcome: Outcome, placement: Placement, rows: list[int]
+) -> Outcome:
+    """Return the outcome with a placement that serves more servers, those of some full rows.
+
+    The bounds still hold, being those of plans that serve at least as many; but a plan that could
+    be bettered so was not the best.
+    """
+    objective = outcome.objective + float(np.sum(table.value[rows]))
+    amounts = float(np.sum(np.abs(table.value[placement.row])))
+    bound, gap = bound_and_gap(objective, outcome.bound, amounts)
+    counts = class_services(table, placement.served, proven=False)
+    most = {service.priority: service.bound for service in outcome.services}
     return replace(
         outcome,
-        placement=_joined(
-            placement,
-            [share.row for share in shares.values()],
-            [share.replicas for share in shares.values()],
-            placement.served,
-        ),
+        placement=placement,
+        status=PlanStatus.FEASIBLE,
+        objective=objective,
+        bound=bound,
+        gap=gap,
+        services=tuple(replace(item, bound=most.get(item.priority)) for item in counts),
     )
 
 
