@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from litestar import Litestar, Response, get, post
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.serialization import encode_json
 from litestar.types import Message, Scope
@@ -22,6 +22,7 @@ from api.metrics import Metrics
 from api.native import NATIVE_ENDPOINTS
 from api.openapi import openapi_document
 from api.operations import OPERATIONS_ENDPOINTS
+from api.paths import names_in, routed, template
 from api.planning import Planner, Planning
 from api.problems import (
     AnyRequest,
@@ -98,9 +99,12 @@ def create_app(
     if not stateful:
         handlers += [_stateless_handler(endpoint) for endpoint in CHANGE_ENDPOINTS]
 
+    shown_paths = {template(endpoint.path): endpoint.path for endpoint in endpoints}
+
     async def count_answer(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
             route = scope.get("path_template") or "unmatched"
+            route = shown_paths.get(route, route)
             metrics.answered(route, scope["method"], message["status"])
 
     app = Litestar(
@@ -136,8 +140,11 @@ def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
 
 def _handler(endpoint: Endpoint, services: Services, gate: WorkGate | None) -> HTTPRouteHandler:
     async def handle(request: AnyRequest) -> Response[object]:
+        names = names_in(endpoint.path, request.path_params)
+        if names is None:
+            raise NotFoundException
         call = Call(
-            path={name: _text(value) for name, value in request.path_params.items()},
+            path=names,
             query=dict(request.query_params),
             body=await request.body() if endpoint.body is not None else b"",
         )
@@ -146,10 +153,6 @@ def _handler(endpoint: Endpoint, services: Services, gate: WorkGate | None) -> H
         return await gate.run(lambda: _response(endpoint.answer(services, call)))
 
     return _route(endpoint, handle)
-
-
-def _text(path_parameter: object) -> str:
-    return str(path_parameter).removeprefix("/")
 
 
 def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
@@ -167,10 +170,10 @@ def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
 def _route(
     endpoint: Endpoint, handle: Callable[[AnyRequest], Awaitable[Response[object]]]
 ) -> HTTPRouteHandler:
-    # The last name of a path may hold slashes, as those of models do.
-    path = ":path}".join(endpoint.path.replace("}", ":str}").rsplit(":str}", maxsplit=1))
     decorate = get if endpoint.method == "GET" else post
-    return decorate(path, status_code=HTTPStatus.OK, name=endpoint.operation_id)(handle)
+    return decorate(routed(endpoint.path), status_code=HTTPStatus.OK, name=endpoint.operation_id)(
+        handle
+    )
 
 
 def _response(reply: Reply) -> Response[object]:

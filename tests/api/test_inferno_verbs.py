@@ -150,6 +150,32 @@ def test_removing_answers_what_is_gone(
     assert stateful.get(remove).status_code == 404
 
 
+def test_names_of_models_may_hold_slashes(stateful: Client) -> None:
+    fill(stateful)
+    name = "meta-llama/Llama-3.1-8B"
+    performance = {**examples.PERFORMANCE, "name": name}
+    targets = {**SERVICE_CLASS, "modelTargets": [{"model": name, "slo-itl": 20}]}
+    assert stateful.post("/addModelAcceleratorPerf", json=performance).status_code == 200
+    assert stateful.post("/addServiceClassModelTargets", json=targets).status_code == 200
+    for verb in ("get", "remove"):
+        pair = stateful.get(f"/{verb}ModelAcceleratorPerf/{name}/A100")
+        assert (pair.status_code, pair.json()) == (200, performance)
+        target = stateful.get(f"/{verb}ServiceClassModelTarget/Premium/{name}")
+        assert (target.status_code, target.json()["model"]) == (200, name)
+    assert stateful.get(f"/getModel/{name}").json() == {"models": []}
+    assert stateful.get(f"/getModelAcceleratorPerf/{name}/A100").status_code == 404
+    route = 'route="/getModelAcceleratorPerf/{model}/{accelerator}",status="200"'
+    assert route in stateful.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    "path", ["/getModelAcceleratorPerf/granite_13b", "/getModel/", "/getModel"]
+)
+def test_a_path_that_lacks_a_name_is_not_found(stateful: Client, path: str) -> None:
+    fill(stateful)
+    assert stateful.get(path).status_code == 404
+
+
 def test_removing_performance_keeps_the_model(stateful: Client) -> None:
     fill(stateful)
     stateful.get("/removeModelAcceleratorPerf/granite_13b/A100")
