@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from api import example_answers, examples, schema_building, schemas
@@ -21,6 +21,12 @@ from stoker.domain.replica import ReplicaCase, ReplicaQuestion
 
 MAX_CASES = 10_000
 """Most cases in one request."""
+
+MAX_TOTAL_BATCH = 131_072
+"""Largest sum of `maxBatchSize` over the cases of one concurrency question.
+
+Each limit up to it is work; this much is done well within the time limit of a request.
+"""
 
 _ENVELOPE = ("fleet", "options")
 
@@ -94,9 +100,19 @@ def _answers(question: ReplicaQuestion, body: Mapping[str, object]) -> list[obje
             cases[index] = parse_case(document, question)
         except InvalidInputError as error:
             answers[index] = problem_document(error.problems)
+    if question is ReplicaQuestion.CONCURRENCY:
+        _check_work(cases.values())
     answered = answer_many(question, list(cases.values()))
     answers |= dict(zip(cases, map(answer_document, answered), strict=True))
     return [answers[index] for index in range(len(documents))]
+
+
+def _check_work(cases: Iterable[ReplicaCase]) -> None:
+    total = sum(case.max_batch for case in cases)
+    if total > MAX_TOTAL_BATCH:
+        message = f"maxBatchSize adds up to {total:,} over the cases"
+        allowed = f"at most {MAX_TOTAL_BATCH:,} in one request; send several requests"
+        raise InvalidInputError([Problem("cases", message, allowed)])
 
 
 _OPTION_EXAMPLES: Mapping[str, object] = {
@@ -162,6 +178,11 @@ def _replica(question: ReplicaQuestion) -> Endpoint:
             "each with its own `status`: ok, infeasible or invalid. Field names are those of "
             "Inferno's replica analysis. `delta` makes a case `linear`; without it, it is "
             "`token-work`."
+            + (
+                f" `maxBatchSize` adds up to at most {MAX_TOTAL_BATCH} over all cases."
+                if question is ReplicaQuestion.CONCURRENCY
+                else ""
+            )
         ),
         body=Content(
             "A case, or several.",

@@ -7,6 +7,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api import examples, readiness
+from api.native import MAX_TOTAL_BATCH
 from data.catalogue import load_catalogue
 from data.fleets import builtin_names
 from data.stoker_format import fleet_schema
@@ -109,6 +110,22 @@ def test_targets_that_cannot_be_kept_are_an_answer(client: Client) -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "infeasible"
     assert answer.json()["message"]
+
+
+def test_the_work_of_one_concurrency_request_is_bounded(client: Client) -> None:
+    cases = [{**examples.CASE, "maxBatchSize": MAX_TOTAL_BATCH // 2}] * 2
+    over = [*cases, {**examples.CASE, "maxBatchSize": 1}]
+    answer = client.post("/v1/replica/concurrency", json={"cases": over})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {
+            "path": "cases",
+            "message": "maxBatchSize adds up to 131,073 over the cases",
+            "allowed": "at most 131,072 in one request; send several requests",
+        }
+    ]
+    assert client.post("/v1/replica/solve", json={"cases": over}).status_code == 200
+    assert client.post("/v1/replica/concurrency", json={"cases": over[1:]}).status_code == 200
 
 
 def test_no_case_is_answered_by_nothing(client: Client) -> None:
