@@ -30,16 +30,19 @@ def check_fleet(document: Document) -> Iterator[Finding]:
     yield from _check_capacity(value)
     for loc, profile in entries(value, "profiles"):
         yield from _check_parameters(loc, profile)
-    costs = _unit_costs(value)
     per_replica = _units_per_replica(value)
+    accelerators = _names(value, "accelerators", "name") or {}
+    models = _names(value, "profiles", "model") or {}
     for loc, server in entries(value, "servers"):
         yield from _check_server(loc, server)
         for key in ("current", "desired"):
             allocation = mapping_at(server, key)
             if allocation is not None:
                 pair = (text_at(server, "model"), text_at(allocation, "accelerator"))
-                known = pair in per_replica and pair[1] in costs
-                yield from _check_allocation((*loc, key), allocation, known)
+                # A model or an accelerator that is amiss is told where it stands; that the cost
+                # is unknown only follows from it.
+                amiss = pair[0] not in models or pair[1] not in accelerators
+                yield from _check_allocation((*loc, key), allocation, amiss or pair in per_replica)
 
 
 def _check_names(document: Document) -> Iterator[Finding]:
@@ -170,14 +173,6 @@ def _names(value: Mapping[str, object], section: str, key: str) -> dict[str, Non
     found = [text_at(entry, key) for _, entry in entries(value, section)]
     known = dict.fromkeys(name for name in found if name is not None)
     return known if len(found) == len(items) and None not in found else None
-
-
-def _unit_costs(value: Mapping[str, object]) -> set[str]:
-    return {
-        name
-        for _, entry in entries(value, "accelerators")
-        if (name := text_at(entry, "name")) and number_at(entry, "cost_per_hour") is not None
-    }
 
 
 def _units_per_replica(value: Mapping[str, object]) -> set[tuple[str | None, str | None]]:

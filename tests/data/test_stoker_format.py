@@ -286,6 +286,13 @@ WRONG: list[tuple[Callable[[Document], None], str, str, str]] = [
         "H100",
     ),
     (
+        # That nothing tells its cost follows from the name, and is not told beside it.
+        change(*RUNS, to={"accelerator": "A1", "replicas": 1}),
+        "servers[0].current.accelerator",
+        'no accelerator is called "A1"',
+        "H100",
+    ),
+    (
         change(*RUNS, to={"accelerator": "4xH100", "replicas": 1}),
         "servers[0].current.cost_per_hour",
         "is missing",
