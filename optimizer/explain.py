@@ -163,7 +163,7 @@ class Explainer:
         take = "takes" if replicas == 1 else "take"
         detail = (
             f"{opening}; nearest: {need} {take} {count_of(cards, 'card')} of {card_type}, "
-            f"of which {left} {'is' if left == 1 else 'are'} free for it"
+            f"of which {left:,} {'is' if left == 1 else 'are'} free for it"
         )
         remedy = f"add at least {count_of(short, 'card')} of {card_type}"
         return (
@@ -180,7 +180,8 @@ class Explainer:
         for entry in self._span(server):
             row, count = int(self._entries.row[entry]), int(self._entries.replicas[entry])
             name = self._table.accelerators[int(self._table.accelerator[row])]
-            parts.append(f"{count} of the {int(self._table.replicas[row])} replicas on {name}")
+            full = int(self._table.replicas[row])
+            parts.append(f"{count:,} of the {count_of(full, 'replica')} on {name}")
         return f"; best effort gave it {' and '.join(parts)}" if parts else ""
 
 

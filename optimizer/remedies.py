@@ -67,7 +67,7 @@ class RejectionRemedies:
             yield self._more_replicas(rows)
         if rows := by_reason.get(Rejection.BLOCKING_UNREACHABLE):
             queue = max(int(self._table.max_queue[row]) for row in rows)
-            yield f"allow more requests to wait at a replica (max_queue is {queue})"
+            yield f"allow more requests to wait at a replica (max_queue is {queue:,})"
         if rows := by_reason.get(Rejection.MEMORY):
             yield (
                 f"add an accelerator with more memory than {self._names(rows)}, or more units of "

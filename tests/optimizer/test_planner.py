@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -233,6 +234,21 @@ def test_no_cards_at_all_are_none_beside_another_rejection(cards: dict[str, int]
     assert set(item.rejections.values()) == {Rejection.NO_CARDS, Rejection.ITL_UNREACHABLE}
     assert "the fleet has no cards of any type that it could run on" in item.detail
     assert "of which 0 are free for it" in item.detail
+
+
+def test_large_counts_have_separators() -> None:
+    fleet = make_fleet(
+        make_server(load=Load(30_000.0, 128, 256), max_replicas=10_000_000),
+        cards={"B": 0, "C": 5000},
+        profiles=PROFILES[1:2],
+    )
+    (item,) = plan_fleet(fleet, IN_TURNS).unplaced
+    assert "of which 5,000 are free for it" in item.detail
+    (received,) = plan_fleet(fleet, IN_TURNS).allocations
+    assert received.replicas == 5000
+    given_to_it = item.detail.split("best effort gave it ")[1]
+    assert re.fullmatch(r"5,000 of the \d{1,3}(,\d{3})+ replicas on Cheap", given_to_it)
+    assert re.search(r"\d{4}", item.detail + item.remedy) is None
 
 
 def remedy(fleet: Fleet) -> tuple[str, str]:
