@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -19,6 +21,7 @@ from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 WIDE = 160
 """Columns of a text that is not written to a terminal; wider where a table needs it."""
@@ -114,18 +117,56 @@ def _say(label: str, style: str, messages: Iterable[str]) -> None:
         console.print(Text.assemble((label, style), message))
 
 
+SILENT_S = 2.0
+"""Time that is not worth an explanation, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsing:
+    """What is going on; after `SILENT_S` with the seconds that passed and an explanation.
+
+    Attributes:
+        message: What is going on, in a few words.
+        explanation: What exactly takes the time; may be empty.
+        clock: Monotonic seconds.
+        started_s: When it began, by that clock.
+    """
+
+    message: str
+    explanation: str
+    clock: Callable[[], float]
+    started_s: float
+
+    def __rich__(self) -> Text:
+        """Return the words of this moment."""
+        from rich.text import Text
+
+        passed_s = self.clock() - self.started_s
+        if passed_s < SILENT_S:
+            return Text(self.message)
+        parts = (self.message, f"{passed_s:.0f} s", self.explanation)
+        return Text(" · ".join(part for part in parts if part))
+
+
 @contextmanager
-def progress(message: str) -> Iterator[None]:
+def progress(
+    message: str, explanation: str = "", clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
     """Show a spinner on standard error while the body runs, where that is a terminal.
 
     The body must not print: the spinner takes hold of standard output as well.
+
+    Args:
+        message: What is going on, in a few words.
+        explanation: What exactly takes the time, for when it takes long.
+        clock: Monotonic seconds.
     """
     if not sys.stderr.isatty():
         yield
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(message):
+    with Console(stderr=True).status(Elapsing(message, explanation, clock, clock())):
         yield
 
 

@@ -50,6 +50,17 @@ def may_mix(settings: OptimizerSettings) -> bool:
     return settings.heterogeneous and not settings.unlimited and not greedy
 
 
+def solving_words(settings: OptimizerSettings) -> str:
+    """Return what takes the time of a long solve, and when it ends."""
+    from optimizer.milp import DEFAULT_TIME_LIMIT_S
+
+    if settings.unlimited or settings.solver is SolverKind.GREEDY:
+        return "predicting every accelerator for every server"
+    asked = settings.time_limit_s
+    limit_s = DEFAULT_TIME_LIMIT_S if asked is None else asked
+    return f"the MILP is proving its plan; it ends after {limit_s:g} s at most (--time-limit)"
+
+
 def idle_flags(flags: SolveFlags, settings: OptimizerSettings) -> Iterator[str]:
     """Yield a remark on each flag that was given and changes nothing."""
     if settings.unlimited:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stoker.cli.exits import exit_code
+from stoker.cli.figures import count_of
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
     asked_width,
@@ -22,7 +23,7 @@ from stoker.cli.output import (
     terminal,
     write_text,
 )
-from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, may_mix
+from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, may_mix, solving_words
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
@@ -135,7 +136,8 @@ def solve(
         float | None,
         typer.Option(
             metavar="S",
-            help="Stop solving after this time, with the best plan found (default: no limit).",
+            help="Stop solving after this many seconds (default 120), with the best plan found and "
+            "its gap.",
             callback=positive,
             show_default=False,
             rich_help_panel=_PLACEMENT,
@@ -145,7 +147,8 @@ def solve(
         float | None,
         typer.Option(
             metavar="G",
-            help="Relative gap at which a plan counts as optimal (default 1e-6).",
+            help="Relative gap at which a plan counts as optimal (default 1e-6, and 1e-3 above the "
+            "exact limit: 100 servers, or the fleet's `exact_servers`).",
             callback=not_negative,
             show_default=False,
             rich_help_panel=_PLACEMENT,
@@ -253,7 +256,8 @@ def _plan(
         title = f"{fleet.name} (capacity × {capacity_scale:g})"
         fleet = replace(scale_capacity(fleet, capacity_scale), name=title)
     estimates = None if candidates is None else read_candidates(candidates)
-    with progress(f"Planning {len(fleet.servers)} servers"):
+    message = f"Planning {count_of(len(fleet.servers), 'server')}"
+    with progress(message, solving_words(settings)):
         return fleet, plan_fleet(fleet, settings, estimates=estimates)
 
 

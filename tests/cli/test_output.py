@@ -6,6 +6,7 @@ import pytest
 
 from stoker.cli.output import (
     NARROWEST,
+    Elapsing,
     asked_width,
     check_output_directory,
     check_output_file,
@@ -90,3 +91,15 @@ def test_columns_of_the_environment(
     assert asked_width() == width
     monkeypatch.delenv("COLUMNS")
     assert asked_width() is None
+
+
+def test_what_takes_long_is_explained() -> None:
+    now = 10.0
+    words = Elapsing("Planning 3 servers", "the MILP is at work", lambda: now, 10.0)
+    assert str(words.__rich__()) == "Planning 3 servers"
+    now = 11.9
+    assert str(words.__rich__()) == "Planning 3 servers"
+    now = 14.2
+    assert str(words.__rich__()) == "Planning 3 servers · 4 s · the MILP is at work"
+    bare = Elapsing("Drawing", "", lambda: now, 10.0)
+    assert str(bare.__rich__()) == "Drawing · 4 s"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.cli.exits import ExitCode, exit_code
-from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags
+from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving_words
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import PlanStatus
 from stoker.domain.scaling import scale_capacity
@@ -74,6 +74,17 @@ def test_flags_that_change_nothing_are_remarked(
     flags: SolveFlags, own: OptimizerSettings, remarks: list[str]
 ) -> None:
     assert list(idle_flags(flags, chosen_settings(flags, own))) == remarks
+
+
+def test_the_words_for_a_long_solve_say_when_it_ends() -> None:
+    assert "after 120 s at most" in solving_words(OptimizerSettings(solver=SolverKind.MILP))
+    limited = OptimizerSettings(solver=SolverKind.MILP, time_limit_s=7)
+    assert "after 7 s at most" in solving_words(limited)
+    for settings in (
+        OptimizerSettings(solver=SolverKind.GREEDY),
+        OptimizerSettings(unlimited=True),
+    ):
+        assert "MILP" not in solving_words(settings)
 
 
 def fleet_of(*counts: int) -> Fleet:
