@@ -70,10 +70,12 @@ def smallest_tensor_parallel(
 ) -> int | None:
     """Return the fewest cards that hold the weights and one sequence of that context.
 
-    None where no number of cards up to 64 that shares the heads evenly does.
+    Powers of two are looked at first, as machines have them; then every number up to 64 that
+    shares the heads evenly. None where none does.
     """
     base = Deployment(model, accelerator, 1, weight_precision, kv_precision)
-    for cards in allowed_tensor_parallel(model):
+    allowed = allowed_tensor_parallel(model)
+    for cards in sorted(allowed, key=lambda n: (n.bit_count() != 1, n)):
         room = kv_room(replace(base, tensor_parallel=cards))
         if room.largest_batch(context_tokens) >= 1:
             return cards

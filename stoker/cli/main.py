@@ -12,6 +12,7 @@ from stoker.cli import (
     catalogue,
     convert,
     demo,
+    estimate,
     replica,
     schema,
     serve,
@@ -66,6 +67,7 @@ app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=schema.EPILOG)(schema.schema)
 app.command(epilog=catalogue.EPILOG)(catalogue.catalogue)
+app.command(epilog=estimate.EPILOG)(estimate.estimate)
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=version.EPILOG)(version.version)
