@@ -62,8 +62,8 @@ def with_kept_targets(
         left[table.card_type[taken]] -= chosen[taken] * table.cards_per_replica[taken]
     rows = sorted(chosen)
     note = (
-        f"{len(broken):,} mixes would have missed a target at their shares of the load: {moved:,} were "
-        "replaced by a single accelerator, the others count as best effort"
+        f"{len(broken):,} mixes would have missed a target at their shares of the load: {moved:,} "
+        "were replaced by a single accelerator, the others count as best effort"
     )
     return replace(
         outcome,
