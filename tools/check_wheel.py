@@ -17,7 +17,17 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = frozenset(
-    {"stoker", "queueing", "data", "optimizer", "collector", "actuator", "api", "demos"}
+    {
+        "stoker",
+        "queueing",
+        "data",
+        "optimizer",
+        "collector",
+        "actuator",
+        "api",
+        "simulator",
+        "demos",
+    }
 )
 
 

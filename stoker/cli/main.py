@@ -16,6 +16,7 @@ from stoker.cli import (
     replica,
     schema,
     serve,
+    simulate,
     solve,
     validate,
     version,
@@ -63,6 +64,7 @@ def options(
 
 app.command(epilog=solve.EPILOG)(solve.solve)
 app.add_typer(replica.app, name="replica")
+app.command(epilog=simulate.EPILOG)(simulate.simulate)
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=schema.EPILOG)(schema.schema)

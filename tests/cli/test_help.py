@@ -73,6 +73,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '"targetTTFT": 500, "targetITL": 50}\n'
     )
     (folder / "cases.jsonl").write_text(case)
+    (folder / "case.json").write_text(case)
+    (folder / "trace.csv").write_text("arrival_s,in_tokens,out_tokens\n0,128,64\n0.5,256,32\n")
     return folder
 
 

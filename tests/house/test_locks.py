@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = ["run", "dev"]
 # Each would double the environment or bring a second way of doing the same.
-TOO_HEAVY = frozenset({"torch", "pandas", "polars", "kubernetes", "numba", "plotly", "ortools"})
+TOO_HEAVY = frozenset({"torch", "pandas", "polars", "kubernetes", "plotly", "ortools"})
 
 
 def text(lock: str) -> str:

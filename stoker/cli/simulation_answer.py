@@ -1,0 +1,126 @@
+"""From a simulation case to a scenario, and from a run to the answer that is printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from data.simulation_lines import SimulationCase, TraceRows
+
+if TYPE_CHECKING:
+    from simulator import Arrivals, LatencySummary, Run, Scenario, Summary
+
+Figures = Mapping[str, float | None]
+Latency = Mapping[str, float | Figures | None]
+Value = float | int | str | Latency | None
+AnswerDocument = dict[str, Value]
+"""An answer as a JSON object."""
+
+
+def scenario_of(asked: SimulationCase, trace: TraceRows | None = None) -> Scenario:
+    """Return what to simulate: one replica under its load, or under a trace."""
+    from simulator import (
+        ClosedLoop,
+        Engine,
+        GammaArrivals,
+        JointLengths,
+        LognormalLength,
+        Pool,
+        Scenario,
+        SeparateLengths,
+        TraceArrivals,
+    )
+
+    case = asked.case
+    engine = Engine(
+        case.parameters,
+        case.max_batch,
+        max_queue=case.max_queue,
+        token_budget=case.token_budget,
+        kv_tokens=asked.kv_tokens,
+    )
+    if trace is not None:
+        return Scenario(
+            TraceArrivals(trace.arrival_ms),
+            JointLengths(trace.input_tokens, trace.output_tokens, in_order=True),
+            Pool(engine),
+            len(trace.arrival_ms),
+            asked.seed,
+            asked.prefix_hit_rate,
+        )
+    arrivals: Arrivals
+    if asked.concurrency is not None:
+        arrivals = ClosedLoop(asked.concurrency)
+    else:
+        assert case.arrival_rate_rps is not None, "parsing asks for a rate"
+        arrivals = GammaArrivals(case.arrival_rate_rps, asked.arrival_cv)
+    lengths = SeparateLengths(
+        LognormalLength(case.input_tokens, asked.input_cv),
+        LognormalLength(case.output_tokens, asked.output_cv),
+    )
+    return Scenario(
+        arrivals, lengths, Pool(engine), asked.requests, asked.seed, asked.prefix_hit_rate
+    )
+
+
+def answer_document(run: Run, summary: Summary) -> AnswerDocument:
+    """Return an answer in the field names of the replica-analysis JSON and its own.
+
+    What a simulation does not know, such as the largest rate, is null.
+    """
+    done = summary.ttft_ms.mean.value
+    status = "infeasible" if math.isnan(done) else "ok"
+    message = "no request was completed" if math.isnan(done) else ""
+    return {
+        "offeredRPS": _known(summary.offered_rps),
+        "throughput": _known(summary.throughput_rps.value),
+        "avgRespTime": _known(summary.e2e_ms.mean.value),
+        "avgWaitTime": _known(summary.wait_ms.mean.value),
+        "avgNumInServ": _known(summary.mean_batch),
+        "avgTTFT": _known(done),
+        "avgITL": _known(summary.itl_ms.mean.value),
+        "maxRPS": None,
+        "RPSTargetTTFT": 0.0,
+        "RPSTargetITL": 0.0,
+        "utilization": _known(summary.utilization),
+        "blocking": _known(summary.blocking),
+        "status": status,
+        "message": message,
+        "ttft_ms": _latency(summary.ttft_ms),
+        "itl_ms": _latency(summary.itl_ms),
+        "token_itl_ms": _latency(summary.token_itl_ms),
+        "e2e_ms": _latency(summary.e2e_ms),
+        "wait_ms": _latency(summary.wait_ms),
+        "throughput_ci95": _known(summary.throughput_rps.ci95),
+        "outputTokensPerSecond": _known(summary.output_tokens_per_s),
+        "busy": _known(summary.busy),
+        "avgNumWaiting": _known(summary.mean_waiting),
+        "tooLarge": _known(summary.too_large),
+        "preemptionsPerRequest": _known(summary.preemptions_per_request),
+        "kvUse": _known(summary.kv_use),
+        "peakKvUse": _known(summary.peak_kv_use),
+        "requests": len(run.records),
+        "measuredRequests": summary.requests,
+        "seed": run.scenario.seed,
+    }
+
+
+def invalid_document(message: str) -> AnswerDocument:
+    """Return the answer to a case that cannot be read or simulated."""
+    return {"status": "invalid", "message": message}
+
+
+def _latency(summary: LatencySummary) -> Mapping[str, float | Mapping[str, float | None] | None]:
+    figures = {"mean": summary.mean} | {
+        f"p{percent:g}": estimate for percent, estimate in summary.percentiles.items()
+    }
+    values: dict[str, float | Mapping[str, float | None] | None] = {
+        name: _known(estimate.value) for name, estimate in figures.items()
+    }
+    values["ci95"] = {name: _known(estimate.ci95) for name, estimate in figures.items()}
+    return values
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
