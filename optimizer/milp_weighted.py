@@ -47,7 +47,7 @@ def place_weighted(session: Session, ratio: float) -> Outcome:
         for group, weight in zip(session.groups, weights, strict=True)
     )
     note = (
-        f"{len(session.table.servers)} servers are above the limit for exact stages: unserved "
+        f"{len(session.table.servers):,} servers are above the limit for exact stages: unserved "
         f"demand was priced at a multiple of each server's cheapest candidate ({told})"
     )
     return replace(outcome, notes=(note, *outcome.notes))
