@@ -51,14 +51,17 @@ def _compile(function: Callable[P, T], *, outermost: bool) -> Callable[P, T]:
     import numba
 
     njit: Any = numba.njit  # two of the options are known to the compiler, not to its types
-    decorate = njit(
-        cache=outermost,
-        error_model="numpy",  # no exceptions for a division by zero
-        forceinline=not outermost,
+    options = {
+        "error_model": "numpy",  # no exceptions for a division by zero
+        "forceinline": not outermost,
         # Nothing here allocates; reference counts would take most of the time.
-        _nrt=False,
+        "_nrt": False,
         # Functions that Python does not call need no way in from it.
-        no_cpython_wrapper=not outermost,
-        no_cfunc_wrapper=True,
-    )
-    return cast(Callable[P, T], decorate(function))
+        "no_cpython_wrapper": not outermost,
+        "no_cfunc_wrapper": True,
+    }
+    try:
+        compiled = njit(cache=outermost, **options)(function)
+    except RuntimeError:  # no folder that could be written to
+        compiled = njit(**options)(function)
+    return cast(Callable[P, T], compiled)
