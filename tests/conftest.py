@@ -20,6 +20,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("search", deadline=None, print_blob=True, max_examples=1000)
+# Terminals, and parallel test runs, set a width; output without one is what tests compare.
+os.environ.pop("COLUMNS", None)
+
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from stoker.cli.figures import UNKNOWN, duration_ms, share, small_share
 from stoker.domain.replica import ReplicaQuestion
@@ -21,17 +23,19 @@ _TITLES = {
 
 def replica_table(
     question: ReplicaQuestion, answers: Sequence[tuple[int, Mapping[str, Value]]]
-) -> Table:
-    """Return a table with one row an answer.
+) -> RenderableType:
+    """Return a table with one row an answer, and the messages of the answers below it.
 
     Args:
         question: What was asked.
         answers: Line number and answer in the field names of the JSON format, in order.
     """
     with_batch = question is ReplicaQuestion.CONCURRENCY
-    table = Table(title=_TITLES[question], box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(
+        title=_TITLES[question], box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0)
+    )
     table.add_column("Line", justify="right")
-    table.add_column("Status")
+    table.add_column("Status", min_width=len("infeasible"))
     if with_batch:
         table.add_column("Batch", justify="right")
     for heading in (
@@ -44,7 +48,6 @@ def replica_table(
         "Largest\nreq/s",
     ):
         table.add_column(heading, justify="right")
-    table.add_column("Message", overflow="fold")
     for number, answer in answers:
         cells = [str(number), str(answer["status"])]
         if with_batch:
@@ -59,8 +62,25 @@ def replica_table(
             small_share(_number(answer, "blocking")),
             _rate(_number(answer, "maxRPS")),
         ]
-        table.add_row(*cells, str(answer["message"]))
-    return table
+        table.add_row(*cells)
+    return with_messages(table, answers)
+
+
+def with_messages(
+    table: Table, answers: Sequence[tuple[int, Mapping[str, object]]]
+) -> RenderableType:
+    """Return a table with the messages of its answers below it, where they have room.
+
+    Args:
+        table: The table.
+        answers: Line number and answer, in order.
+    """
+    messages = [
+        Text(f"{'' if text.startswith('line ') else f'line {number}: '}{text}")
+        for number, answer in answers
+        if (text := str(answer["message"]))
+    ]
+    return Group(table, *messages)
 
 
 def _number(answer: Mapping[str, Value], key: str) -> float | None:

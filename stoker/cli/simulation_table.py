@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 
 from stoker.cli.figures import UNKNOWN, duration_ms, share, small_share
+from stoker.cli.replica_table import with_messages
 
 if TYPE_CHECKING:
     from stoker.cli.simulation_answer import AnswerDocument
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 _LATENCIES = (("TTFT", "ttft_ms"), ("ITL", "itl_ms"), ("E2E", "e2e_ms"))
 
 
-def simulation_table(answers: Sequence[tuple[int, AnswerDocument]]) -> Table:
-    """Return a table with one row an answer.
+def simulation_table(answers: Sequence[tuple[int, AnswerDocument]]) -> RenderableType:
+    """Return a table with one block an answer, and the messages of the answers below it.
 
     Args:
         answers: Line number and answer, in order.
@@ -26,28 +28,34 @@ def simulation_table(answers: Sequence[tuple[int, AnswerDocument]]) -> Table:
         title="Simulated replicas (latencies in ms, ± 95% of the mean)",
         box=box.SIMPLE_HEAD,
         title_justify="left",
+        padding=(0, 1, 0, 0),
     )
     names = list(dict.fromkeys(name for _, answer in answers for name in _percents(answer)))
     table.add_column("Line", justify="right")
     table.add_column("Status")
-    for heading in ("Offered\nreq/s", "Carried\nreq/s", "Slots\nin use", "Turned\naway"):
+    for heading in ("Offered\ncarried", "Slots\naway"):
         table.add_column(heading, justify="right")
-    for label, _ in _LATENCIES:
-        for name in ("mean", *names):
-            table.add_column(f"{label}\n{name}", justify="right")
-    table.add_column("Message", overflow="fold", min_width=30)
+    table.add_column("")
+    for name in ("mean", *names):
+        table.add_column(name, justify="right", no_wrap=True)
     for number, answer in answers:
+        rates = (_rate(_number(answer.get(key))) for key in ("offeredRPS", "throughput"))
+        shares = (
+            share(_number(answer.get("utilization"))),
+            small_share(_number(answer.get("blocking"))),
+        )
         table.add_row(
             str(number),
             str(answer["status"]),
-            _rate(_number(answer.get("offeredRPS"))),
-            _rate(_number(answer.get("throughput"))),
-            share(_number(answer.get("utilization"))),
-            small_share(_number(answer.get("blocking"))),
-            *(_cell(answer, key, name) for _, key in _LATENCIES for name in ("mean", *names)),
-            str(answer["message"]),
+            "\n".join(rates),
+            "\n".join(shares),
+            "\n".join(label for label, _ in _LATENCIES),
+            *(
+                "\n".join(_cell(answer, key, name) for _, key in _LATENCIES)
+                for name in ("mean", *names)
+            ),
         )
-    return table
+    return with_messages(table, answers)
 
 
 def _percents(answer: AnswerDocument) -> list[str]:
