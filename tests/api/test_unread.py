@@ -1,6 +1,7 @@
 """Answers to requests whose body is not read to its end reach the clients that send it all."""
 
 import asyncio
+import http.client
 import socket
 import threading
 import urllib.error
@@ -59,14 +60,19 @@ def test_a_client_that_asks_first_is_answered_without_its_body(address: str) -> 
 
 
 def test_a_connection_is_kept_where_the_body_was_read(address: str) -> None:
-    host, port = address.removeprefix("http://").split(":")
-    question = b"POST /v1/validate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
-    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as wire:
+    client = http.client.HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE_S)
+    try:
+        client.connect()
+        first = client.sock
         for _ in range(2):
-            wire.sendall(question)
-            answer = wire.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200")
-            assert b"connection: close" not in answer.lower()
+            client.request("POST", "/v1/validate", body=b"{}")
+            answer = client.getresponse()
+            answer.read()
+            assert answer.status == 200
+            assert answer.getheader("connection") != "close"
+            assert client.sock is first
+    finally:
+        client.close()
 
 
 async def _dropped(chunks: int, chunk: bytes, **bounds: Any) -> tuple[int, list[Any]]:
