@@ -91,9 +91,10 @@ def _decisions(
     Where the load is unknown nothing was decided, and what runs stays.
     """
     decisions = {}
+    kept = {e.server for e in plan.unplaced if e.reason is UnplacedReason.LOAD_UNKNOWN}
     for entry in plan.unplaced:
         current = state.servers[entry.server].current_alloc
-        if entry.reason is not UnplacedReason.LOAD_UNKNOWN:
+        if entry.server not in kept:
             load = current.load if current is not None else None
             decisions[entry.server] = InfernoAllocation(load=load)
         elif current is not None:
@@ -101,7 +102,8 @@ def _decisions(
     allocations = answer["allocations"]
     if isinstance(allocations, dict):
         for server, allocation in allocations.items():
-            decisions[server] = parse_one(InfernoAllocation, allocation)
+            if server not in kept:
+                decisions[server] = parse_one(InfernoAllocation, allocation)
     return decisions
 
 

@@ -231,7 +231,7 @@ def test_applying_takes_cards_from_a_server_that_got_nothing(stateful: Client) -
 def test_an_unknown_load_decides_nothing(stateful: Client) -> None:
     document = system()
     current = document["system"]["serverData"]["servers"][0]["currentAlloc"]
-    current.update(accelerator="A100", numReplicas=2, maxBatch=64, cost=80)
+    current.update(accelerator="A100", numReplicas=2, maxBatch=64, cost=80, itlAverage=21.5)
     del current["load"]
     fill(stateful, document)
     answer = stateful.post("/optimize", json={}).json()
@@ -240,6 +240,7 @@ def test_an_unknown_load_decides_nothing(stateful: Client) -> None:
     stateful.get("/applyAllocation")
     assert stateful.get(f"/getServer/{NAME}").json()["currentAlloc"] == before
     assert before["numReplicas"] == 2
+    assert before["itlAverage"] == 21.5
 
 
 def test_applying_before_anything_was_desired_changes_nothing(stateful: Client) -> None:
