@@ -94,7 +94,7 @@ INFERNO_MIX: dict[str, object] = {
     }
 }
 
-VALIDITY: dict[str, object] = {"valid": True, "problems": []}
+VALIDITY: dict[str, object] = {"valid": True, "problems": [], "notes": []}
 
 PROBLEMS: dict[str, object] = {
     "valid": False,
@@ -110,6 +110,7 @@ PROBLEMS: dict[str, object] = {
             "allowed": "a whole number, at least 0 and at most 1000000000",
         },
     ],
+    "notes": [],
 }
 
 REPLICA_ANSWERS: dict[ReplicaQuestion, dict[str, object]] = {

@@ -12,6 +12,7 @@ from api.options import PlanOptions, parse_options
 from api.problems import problem_documents
 from api.services import Services
 from data.fleets import builtin_names, parse_fleet, read_fleet
+from data.loose_ends import loose_ends
 from data.plan_format import plan_to_document
 from data.replica_lines import answer_document, parse_case, problem_document
 from optimizer.replica_questions import answer, answer_many
@@ -39,13 +40,14 @@ def plan(services: Services, call: Call) -> Reply:
 
 
 def validate(_: Services, call: Call) -> Reply:
-    """Answer every problem of the fleet in the body."""
+    """Answer every problem of the fleet in the body, or what is loose in a valid one."""
     try:
         document, _options = _fleet_and_options(decode_object(call.body), call.query)
-        _fleet(document)
+        fleet = _fleet(document)
     except InvalidInputError as error:
-        return Reply({"valid": False, "problems": problem_documents(error.problems)})
-    return Reply({"valid": True, "problems": []})
+        problems = problem_documents(error.problems)
+        return Reply({"valid": False, "problems": problems, "notes": []})
+    return Reply({"valid": True, "problems": [], "notes": list(loose_ends(fleet))})
 
 
 def _fleet_and_options(

@@ -147,6 +147,7 @@ PROBLEMS = named(
         {
             "valid": {"type": "boolean"},
             "problems": array_of(object_of({"path": _TEXT, "message": _TEXT, "allowed": _TEXT})),
+            "notes": array_of(_TEXT),
         }
     ),
 )

@@ -1,5 +1,6 @@
 """The `/v1` interface and what those who run the service ask."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -84,7 +85,13 @@ def test_validity_tells_every_problem(client: Client) -> None:
     assert client.post("/v1/validate", json=examples.FLEET).json() == {
         "valid": True,
         "problems": [],
+        "notes": [],
     }
+    loose = copy.deepcopy(examples.FLEET)
+    loose["capacity"] = {}
+    answer = client.post("/v1/validate", json=loose).json()
+    assert answer["valid"] is True
+    assert any("A100" in note for note in answer["notes"])
     answer = client.post("/v1/validate", json=examples.BROKEN_FLEET)
     assert answer.status_code == 200
     assert answer.json()["valid"] is False
