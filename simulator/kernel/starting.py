@@ -83,7 +83,7 @@ def start(world: World, replica: int, now: float) -> None:
         budget -= chunk
         tokens += chunk
         read += facts[at.INPUT] + facts[at.PRODUCED] - facts[at.LEFT]
-        shares += chunk / facts[at.TODO]
+        shares += chunk / facts[at.TO_COMPUTE]
         batch += 1
         if facts[at.LEFT] == 0:
             state[at.PARTIAL] = NOBODY
@@ -108,13 +108,13 @@ def start(world: World, replica: int, now: float) -> None:
             world.ending[replica, engine[at.MAX_BATCH] - state[at.JOINING]] = request
             begin_decoding(world, replica, request)
             continue
-        facts[at.TODO] = held - facts[at.CACHED]
-        chunk = min(budget, facts[at.TODO])
-        facts[at.LEFT] = facts[at.TODO] - chunk
+        facts[at.TO_COMPUTE] = held - facts[at.CACHED]
+        chunk = min(budget, facts[at.TO_COMPUTE])
+        facts[at.LEFT] = facts[at.TO_COMPUTE] - chunk
         budget -= chunk
         tokens += chunk
         read += held - facts[at.LEFT]
-        shares += chunk / facts[at.TODO]
+        shares += chunk / facts[at.TO_COMPUTE]
         if facts[at.LEFT] == 0:
             world.ending[replica, state[at.ENDING]] = request
             state[at.ENDING] += 1
