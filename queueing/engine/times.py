@@ -1,0 +1,174 @@
+"""The time of one iteration of the engine, by the parameters of each service-time model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from queueing.arrays import BoolArray, FloatArray, RowSelector, columns, finite_not_negative
+
+
+class IterationTimes(Protocol):
+    """What the analysis needs to know of a replica: how long an iteration takes in any state.
+
+    States are arrays that broadcast to (..., cases).
+    """
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        ...
+
+    def take(self, rows: RowSelector) -> Self:
+        """Return the model of the selected cases, in that order."""
+        ...
+
+    def usable(self) -> BoolArray:
+        """Tell for which cases the parameters make sense."""
+        ...
+
+    def iteration_ms(
+        self,
+        decoding: FloatArray,
+        context: FloatArray,
+        prompts: FloatArray,
+        prompt_tokens: FloatArray,
+        prompt_reads: FloatArray,
+    ) -> FloatArray:
+        """Return the time of an iteration.
+
+        Args:
+            decoding: sequences that make a token.
+            context: KV tokens that each of them reads, on average.
+            prompts: prompts computed; a part of one counts as that fraction.
+            prompt_tokens: tokens of them computed.
+            prompt_reads: KV tokens that their chunks read.
+        """
+        ...
+
+    def extrapolates(
+        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
+    ) -> BoolArray:
+        """Tell where a state lies outside of what the model was measured at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenWorkTimes:
+    """The `token-work` generation: α + β·tokens computed + γ·KV tokens read; arrays (cases,)."""
+
+    alpha_ms: FloatArray
+    beta_ms: FloatArray
+    gamma_ms: FloatArray
+
+    @classmethod
+    def of(cls, alpha_ms: npt.ArrayLike, beta_ms: npt.ArrayLike, gamma_ms: npt.ArrayLike) -> Self:
+        """Build from scalars or arrays of one common length."""
+        return cls(*columns(alpha_ms, beta_ms, gamma_ms))
+
+    def __len__(self) -> int:
+        return len(self.alpha_ms)
+
+    def take(self, rows: RowSelector) -> Self:
+        """Return the model of the selected cases, in that order."""
+        return type(self)(self.alpha_ms[rows], self.beta_ms[rows], self.gamma_ms[rows])
+
+    def usable(self) -> BoolArray:
+        """Parameters finite and not negative, not all zero."""
+        good = finite_not_negative(self.alpha_ms, self.beta_ms, self.gamma_ms)
+        usable: BoolArray = good & (self.alpha_ms + self.beta_ms + self.gamma_ms > 0.0)
+        return usable
+
+    def iteration_ms(
+        self,
+        decoding: FloatArray,
+        context: FloatArray,
+        prompts: FloatArray,
+        prompt_tokens: FloatArray,
+        prompt_reads: FloatArray,
+    ) -> FloatArray:
+        """Return the time of an iteration (see `IterationTimes`)."""
+        time: FloatArray = (
+            self.alpha_ms
+            + self.beta_ms * (decoding + prompt_tokens)
+            + self.gamma_ms * (decoding * context + prompt_reads)
+        )
+        return time
+
+    def extrapolates(
+        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
+    ) -> BoolArray:
+        """Return no for every state: parameters do not say where they were measured."""
+        return nowhere(decoding, context, prompt_tokens, self.alpha_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearTimes:
+    """The `linear` generation, played iteration by iteration; arrays (cases,).
+
+    α + β·d where d > 0 sequences decode, and for every chunk γ·(its share of the prompt) +
+    δ·(its tokens)·n, with n sequences in service. A prompt so adds γ + δ·L·n in all, as the
+    formula of that generation says, and an iteration of prompts alone costs no α.
+    """
+
+    alpha_ms: FloatArray
+    beta_ms: FloatArray
+    gamma_ms: FloatArray
+    delta_ms: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        alpha_ms: npt.ArrayLike,
+        beta_ms: npt.ArrayLike,
+        gamma_ms: npt.ArrayLike,
+        delta_ms: npt.ArrayLike,
+    ) -> Self:
+        """Build from scalars or arrays of one common length."""
+        return cls(*columns(alpha_ms, beta_ms, gamma_ms, delta_ms))
+
+    def __len__(self) -> int:
+        return len(self.alpha_ms)
+
+    def take(self, rows: RowSelector) -> Self:
+        """Return the model of the selected cases, in that order."""
+        return type(self)(
+            self.alpha_ms[rows], self.beta_ms[rows], self.gamma_ms[rows], self.delta_ms[rows]
+        )
+
+    def usable(self) -> BoolArray:
+        """Parameters finite and not negative, not all zero."""
+        good = finite_not_negative(self.alpha_ms, self.beta_ms, self.gamma_ms, self.delta_ms)
+        total = self.alpha_ms + self.beta_ms + self.gamma_ms + self.delta_ms
+        usable: BoolArray = good & (total > 0.0)
+        return usable
+
+    def iteration_ms(
+        self,
+        decoding: FloatArray,
+        context: FloatArray,
+        prompts: FloatArray,
+        prompt_tokens: FloatArray,
+        prompt_reads: FloatArray,
+    ) -> FloatArray:
+        """Return the time of an iteration (see `IterationTimes`)."""
+        time: FloatArray = (
+            np.minimum(decoding, 1.0) * self.alpha_ms
+            + self.beta_ms * decoding
+            + self.gamma_ms * prompts
+            + self.delta_ms * prompt_tokens * (decoding + prompts)
+        )
+        return time
+
+    def extrapolates(
+        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
+    ) -> BoolArray:
+        """Return no for every state: parameters do not say where they were measured."""
+        return nowhere(decoding, context, prompt_tokens, self.alpha_ms)
+
+
+def nowhere(*arrays: FloatArray) -> BoolArray:
+    """Return false in the common shape of the arrays."""
+    return np.zeros(np.broadcast_shapes(*(np.shape(array) for array in arrays)), dtype=np.bool_)
