@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stoker.domain.latency import Latency, LatencyFigures
 from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis
+from stoker.domain.slo import SloTarget
 
 
 class PlanStatus(StrEnum):
@@ -34,6 +36,7 @@ class Rejection(StrEnum):
     MEMORY = "memory"
     TTFT_UNREACHABLE = "ttft_unreachable"
     ITL_UNREACHABLE = "itl_unreachable"
+    E2E_UNREACHABLE = "e2e_unreachable"
     TARGETS_CONFLICT = "targets_conflict"
     BLOCKING_UNREACHABLE = "blocking_unreachable"
     REPLICA_BOUND = "replica_bound"
@@ -59,6 +62,7 @@ class MixPart:
     """Replicas of one accelerator within a heterogeneous allocation.
 
     Latencies and rates are those of one replica at its share of the load; None means unknown.
+    What they mean is told at `PlannedAllocation`.
     """
 
     accelerator: str
@@ -73,6 +77,10 @@ class MixPart:
     utilization: float | None
     blocking: float | None
     max_rate_rps: float
+    latencies: Mapping[Latency, LatencyFigures] = field(default_factory=dict)
+    binding: str | None = None
+    kv_use: float | None = None
+    preemptions_per_request: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,14 @@ class PlannedAllocation:
         fully_served: Whether the targets hold for the whole load; otherwise best effort.
         estimate: Where the profile's figures come from; None where no profile was used.
         mix: Parts of a heterogeneous allocation; empty for one accelerator.
+        targets: All that the service class promises for the model, percentiles too; None where
+            it promises nothing.
+        latencies: Mean and percentiles of each latency at the replicas received; empty where the
+            analysis knows means alone, and for a mix, whose parts have them.
+        binding: What keeps a replica from carrying more, such as ``ttft_ms.p95``, ``itl_ms.mean``,
+            ``blocking`` or ``throughput``; None where unknown, and for a mix.
+        kv_use: Mean share of the KV capacity in use; None where there is no limit or it is unknown.
+        preemptions_per_request: Preemptions per completed request; None where unknown.
     """
 
     server: str
@@ -129,6 +145,11 @@ class PlannedAllocation:
     fully_served: bool
     estimate: EstimateKind | None
     mix: tuple[MixPart, ...] = ()
+    targets: SloTarget | None = None
+    latencies: Mapping[Latency, LatencyFigures] = field(default_factory=dict)
+    binding: str | None = None
+    kv_use: float | None = None
+    preemptions_per_request: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+DEFAULT_TOKEN_BUDGET = 8192
+"""Tokens that one iteration computes at most, where nothing says otherwise."""
+
 
 class EstimateKind(StrEnum):
     """Where a figure comes from, the most trustworthy first."""
@@ -84,6 +87,9 @@ class ModelProfile:
         provenance: Where the figures come from.
         required_memory_gb: Memory that a replica needs before its first request (weights and
             runtime), in GB over all its units; None where unknown.
+        kv_tokens: Tokens that the KV memory of a replica holds; None where unknown, which counts
+            as no limit beside the batch limit.
+        token_budget: Tokens that one iteration computes at most.
     """
 
     model: str
@@ -94,6 +100,8 @@ class ModelProfile:
     parameters: ServiceParameters
     provenance: Provenance = Provenance()
     required_memory_gb: float | None = None
+    kv_tokens: int | None = None
+    token_budget: int = DEFAULT_TOKEN_BUDGET
 
     def batch_limit(self, output_tokens: float) -> int:
         """Return the batch limit for requests of that many output tokens, at least 1.

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stoker.domain.profile import ServiceParameters
+from stoker.domain.latency import DEFAULT_PERCENTILES
+from stoker.domain.profile import DEFAULT_TOKEN_BUDGET, ServiceParameters
 
-DEFAULT_TOKEN_BUDGET = 8192
+__all__ = [
+    "DEFAULT_TOKEN_BUDGET",
+    "AnswerStatus",
+    "ReplicaCase",
+    "ReplicaQuestion",
+]
 
 
 class ReplicaQuestion(StrEnum):
@@ -32,10 +38,20 @@ class ReplicaCase:
         max_batch: Batch limit.
         max_queue: Queue limit.
         arrival_rate_rps: Arrival rate, requests per second; None where the question needs none.
-        ttft_ms: Target of mean TTFT; None for none.
-        itl_ms: Target of mean ITL; None for none.
+        ttft_ms: Target of TTFT; None for none.
+        itl_ms: Target of ITL; None for none.
         tps: Target of output tokens per second; None for none.
-        token_budget: Tokens that one iteration computes at most (`token-work` only).
+        token_budget: Tokens that one iteration computes at most. The reference knows it in
+            `token-work` only.
+        arrival_cv: Coefficient of variation of the times between arrivals; 1 is Poisson.
+        input_cv: Coefficient of variation of the input tokens; 0 is a fixed length.
+        output_cv: Coefficient of variation of the output tokens.
+        kv_tokens: KV capacity in tokens; None for no limit.
+        prefix_hit_rate: Share of each prompt whose KV is there already.
+        concurrency: Clients of a closed loop, in place of arrivals at a rate; None for arrivals.
+        percentiles: Percentiles to report.
+        target_percentile: Percentile that the targets hold at; None for the mean.
+        asks_for_engine: Whether it was put in terms that only the analysis of the engine knows.
     """
 
     parameters: ServiceParameters
@@ -48,6 +64,15 @@ class ReplicaCase:
     itl_ms: float | None = None
     tps: float | None = None
     token_budget: int = DEFAULT_TOKEN_BUDGET
+    arrival_cv: float = 1.0
+    input_cv: float = 0.0
+    output_cv: float = 0.0
+    kv_tokens: int | None = None
+    prefix_hit_rate: float = 0.0
+    concurrency: int | None = None
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
+    target_percentile: float | None = None
+    asks_for_engine: bool = False
 
 
 class AnswerStatus(StrEnum):

@@ -4,7 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stoker.domain.latency import LatencyFigures
 from stoker.domain.replica import AnswerStatus, ReplicaQuestion
+from stoker.domain.settings import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """What the analysis of the engine adds to an answer; None is unknown.
+
+    Attributes:
+        ttft: Time to first token, over requests.
+        itl: Mean time between the tokens of a request, over requests.
+        token_itl: Time before a token after the first, over tokens.
+        e2e: Arrival to last token, over requests.
+        wait: Arrival to the iteration that begins the prompt, over requests.
+        mean_waiting: Mean number of requests that wait.
+        output_tokens_per_s: Tokens made per second.
+        kv_use: Mean share of the KV capacity in use.
+        preemptions_per_request: Preemptions per completed request.
+        extrapolated: Whether times beyond what was measured are used.
+    """
+
+    ttft: LatencyFigures
+    itl: LatencyFigures
+    token_itl: LatencyFigures
+    e2e: LatencyFigures
+    wait: LatencyFigures
+    mean_waiting: float | None
+    output_tokens_per_s: float | None
+    kv_use: float | None
+    preemptions_per_request: float | None
+    extrapolated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +59,8 @@ class ReplicaAnswer:
         itl_ms: Mean time between output tokens.
         utilization: Mean share of the batch limit in use, 0 to 1.
         blocking: Share of the offered requests that find the queue full, 0 to 1.
-        max_rate_rps: Largest arrival rate that is analysed: 0.999 of the saturated departure rate.
+        max_rate_rps: Largest arrival rate that is analysed: 0.999 of the saturated departure rate
+            in the analysis of the reference, the largest throughput in that of the engine.
         ttft_rate_rps: Largest arrival rate within the TTFT target alone.
         itl_rate_rps: Largest arrival rate within the ITL target alone.
         tps_rate_rps: Largest arrival rate with the margin that a TPS target asks for; None
@@ -38,6 +70,8 @@ class ReplicaAnswer:
             (concurrency only).
         prefill_batch: Largest batch limit whose closed-form prefill keeps the TTFT target, at
             least 1 (concurrency only).
+        engine: What the analysis of the engine adds; None in an answer of the reference.
+        analysis: Performance model behind the answer.
     """
 
     question: ReplicaQuestion
@@ -59,3 +93,5 @@ class ReplicaAnswer:
     batch: int | None = None
     itl_batch: int | None = None
     prefill_batch: int | None = None
+    engine: EngineFigures | None = None
+    analysis: Analysis = Analysis.REFERENCE

@@ -14,12 +14,21 @@ class Load:
         input_tokens: Mean input tokens of a request.
         output_tokens: Mean output tokens of a request.
         throughput_rps: Requests completed per second, where it was observed; informative only.
+        arrival_cv: Coefficient of variation of the times between the requests that one replica
+            gets; 1 is Poisson.
+        input_tokens_cv: Coefficient of variation of the input tokens; 0 is a fixed length.
+        output_tokens_cv: Coefficient of variation of the output tokens.
+        prefix_hit_rate: Share of the input tokens whose KV is in the prefix cache already.
     """
 
     arrival_rate_rps: float
     input_tokens: float
     output_tokens: float
     throughput_rps: float | None = None
+    arrival_cv: float = 1.0
+    input_tokens_cv: float = 0.0
+    output_tokens_cv: float = 0.0
+    prefix_hit_rate: float = 0.0
 
     @property
     def is_zero(self) -> bool:
