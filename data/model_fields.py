@@ -12,6 +12,9 @@ from pydantic.fields import FieldInfo
 
 from data.wording import Loc, choices
 
+_KEY = "[key]"
+"""What pydantic puts behind the key of a mapping that is itself at fault."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -47,7 +50,11 @@ def resolve(model: type[BaseModel], loc: Loc) -> Place:
     metadata: tuple[object, ...] = ()
     clean: list[str | int] = []
     keys: tuple[str, ...] = ()
+    key: object = None
     for part in loc:
+        if part == _KEY:
+            annotation, metadata = key, ()
+            continue
         members = _members(annotation)
         tagged = next((member for member in members if _has_tag(member, part)), None)
         if tagged is not None:
@@ -67,7 +74,8 @@ def resolve(model: type[BaseModel], loc: Loc) -> Place:
                 metadata = tuple(field.metadata) if field else ()
                 break
             if get_origin(plain) in (list, dict):
-                annotation, metadata = get_args(plain)[-1], ()
+                key, annotation = get_args(plain)[0], get_args(plain)[-1]
+                metadata = ()
                 break
         else:
             annotation, metadata = None, ()

@@ -86,6 +86,8 @@ def _finding(details: ErrorDetails, place: Place) -> Finding:
         return Finding(place.loc, f"{shown(value)} is not text{hint}", "text")
     if kind == "string_too_short":
         return Finding(place.loc, "is empty", "text of at least one character")
+    if kind == "too_short":
+        return Finding(place.loc, "is too short", f"at least {context['min_length']} of them")
     if kind == "string_pattern_mismatch":
         return Finding(place.loc, f"{shown(value)} has another form", place.allowed)
     if kind == "string_too_long":

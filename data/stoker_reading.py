@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from data.latency_fields import mean_limit, percentile_limits
 from data.stoker_schema import (
     AcceleratorEntry,
     AllocationEntry,
@@ -14,10 +15,12 @@ from data.stoker_schema import (
     ProfileEntry,
     RulesEntry,
     ServerEntry,
+    TargetEntry,
     TokenWorkEntry,
 )
 from stoker.domain.accelerator import Accelerator, PowerCurve
 from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.latency import Latency
 from stoker.domain.profile import (
     EstimateKind,
     LinearParameters,
@@ -56,7 +59,7 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
             ServiceClass(
                 item.name,
                 item.priority,
-                tuple(SloTarget(**target.model_dump()) for target in item.targets),
+                tuple(_target(target) for target in item.targets),
             )
             for item in entry.service_classes
         ),
@@ -65,6 +68,21 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
         rules=STOKER_RULES if entry.rules is None else _rules(entry.rules),
         name=entry.name,
         source=entry.source,
+    )
+
+
+def _target(entry: TargetEntry) -> SloTarget:
+    return SloTarget(
+        model=entry.model,
+        ttft_ms=mean_limit(entry.ttft_ms),
+        itl_ms=mean_limit(entry.itl_ms),
+        tps=entry.tps,
+        e2e_ms=mean_limit(entry.e2e_ms),
+        percentiles=(
+            *percentile_limits(Latency.TTFT, entry.ttft_ms),
+            *percentile_limits(Latency.ITL, entry.itl_ms),
+            *percentile_limits(Latency.E2E, entry.e2e_ms),
+        ),
     )
 
 
@@ -100,6 +118,8 @@ def _profile(entry: ProfileEntry) -> ModelProfile:
         parameters=_parameters(entry.parameters),
         provenance=Provenance(EstimateKind(origin.kind), origin.source) if origin else Provenance(),
         required_memory_gb=entry.required_memory_gb,
+        kv_tokens=entry.kv_tokens,
+        token_budget=entry.token_budget,
     )
 
 
@@ -113,7 +133,16 @@ def _load(entry: LoadEntry) -> Load:
     rate_rps = entry.arrival_rate_rps
     if rate_rps is None:
         rate_rps = rps_from_rpm(entry.arrival_rate_rpm or 0.0)
-    return Load(rate_rps, entry.input_tokens, entry.output_tokens, entry.throughput_rps)
+    return Load(
+        rate_rps,
+        entry.input_tokens,
+        entry.output_tokens,
+        entry.throughput_rps,
+        entry.arrival_cv,
+        entry.input_tokens_cv,
+        entry.output_tokens_cv,
+        entry.prefix_hit_rate,
+    )
 
 
 def _allocation(entry: AllocationEntry | None, model: str, costs: _PairCosts) -> Allocation | None:

@@ -15,8 +15,10 @@ from data.fields import (
     PositiveCount,
     StrictModel,
 )
+from data.latency_fields import CoefficientOfVariation, LatencyTarget
 from data.model_fields import Allowed
 from data.stoker_example import EXAMPLE
+from stoker.domain.profile import DEFAULT_TOKEN_BUDGET
 from stoker.domain.slo import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 FORMAT_VERSION = 1
@@ -94,17 +96,34 @@ class ProfileEntry(StrictModel):
     required_memory_gb: PositiveAmount | None = Field(
         None, description="Memory that a replica needs before its first request, in GB."
     )
+    kv_tokens: PositiveCount | None = Field(
+        None, description="Tokens that the KV memory of a replica holds; no limit, if left out."
+    )
+    token_budget: PositiveCount = Field(
+        DEFAULT_TOKEN_BUDGET, description="Tokens that one iteration computes at most."
+    )
 
 
 class TargetEntry(StrictModel):
     """What a service class promises for a model. A figure left out promises nothing."""
 
     model: Name = Field(description="Name of the model.")
-    ttft_ms: PositiveAmount | None = Field(
-        None, description="Largest mean time to first token, in ms."
+    ttft_ms: LatencyTarget = Field(
+        None,
+        description="Largest time to first token, in ms: of the mean (a number), or by statistic.",
+        examples=[500, {"p95": 800}],
     )
-    itl_ms: PositiveAmount | None = Field(
-        None, description="Largest mean inter-token latency, in ms."
+    itl_ms: LatencyTarget = Field(
+        None,
+        description="Largest inter-token latency of a request (the mean of its own), in ms: of "
+        "the mean over requests (a number), or by statistic.",
+        examples=[25, {"mean": 25, "p99": 40}],
+    )
+    e2e_ms: LatencyTarget = Field(
+        None,
+        description="Largest time from arrival to last token, in ms: of the mean (a number), or "
+        "by statistic. Known to the analysis `full` alone.",
+        examples=[{"p90": 20000}],
     )
     tps: PositiveAmount | None = Field(
         None, description="Output tokens per second that must be deliverable, over all replicas."
@@ -136,6 +155,20 @@ class LoadEntry(StrictModel):
     output_tokens: Amount = Field(description="Mean output tokens of a request.")
     throughput_rps: Amount | None = Field(
         None, description="Requests completed per second, where observed; informative."
+    )
+    arrival_cv: CoefficientOfVariation = Field(
+        1.0,
+        description="Coefficient of variation of the times between the requests of one replica; "
+        "1 is Poisson.",
+    )
+    input_tokens_cv: CoefficientOfVariation = Field(
+        0.0, description="Coefficient of variation of the input tokens; 0 is a fixed length."
+    )
+    output_tokens_cv: CoefficientOfVariation = Field(
+        0.0, description="Coefficient of variation of the output tokens; 0 is a fixed length."
+    )
+    prefix_hit_rate: Fraction = Field(
+        0.0, description="Share of the input tokens whose KV is in the prefix cache already."
     )
 
 

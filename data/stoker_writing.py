@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 
+from data.latency_fields import target_value
 from data.stoker_schema import FORMAT_VERSION
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Fleet
-from stoker.domain.profile import LinearParameters, ModelProfile, Provenance, ServiceParameters
+from stoker.domain.latency import Latency
+from stoker.domain.profile import (
+    DEFAULT_TOKEN_BUDGET,
+    LinearParameters,
+    ModelProfile,
+    Provenance,
+    ServiceParameters,
+)
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import STOKER_RULES, OptimizerSettings, PlanningRules
-from stoker.domain.slo import ServiceClass
+from stoker.domain.slo import ServiceClass, SloTarget
 from stoker.domain.units import rpm_from_rps, rps_from_rpm
 from stoker.domain.workload import Load
 
@@ -93,6 +101,8 @@ def _profile(item: ModelProfile) -> dict[str, object]:
         parameters=_parameters(item.parameters),
         provenance=_provenance(item.provenance),
         required_memory_gb=number(item.required_memory_gb),
+        kv_tokens=item.kv_tokens,
+        token_budget=item.token_budget if item.token_budget != DEFAULT_TOKEN_BUDGET else None,
     )
 
 
@@ -111,13 +121,22 @@ def _service_class(item: ServiceClass) -> dict[str, object]:
     targets = [
         _present(
             model=target.model,
-            ttft_ms=number(target.ttft_ms),
-            itl_ms=number(target.itl_ms),
+            ttft_ms=_limits(Latency.TTFT, target.ttft_ms, target),
+            itl_ms=_limits(Latency.ITL, target.itl_ms, target),
+            e2e_ms=_limits(Latency.E2E, target.e2e_ms, target),
             tps=number(target.tps),
         )
         for target in item.targets
     ]
     return {"name": item.name, "priority": item.priority, "targets": targets}
+
+
+def _limits(latency: Latency, mean_ms: float | None, target: SloTarget) -> object:
+    """Return the targets of a latency: a number for its mean alone, else by statistic."""
+    value = target_value(latency, mean_ms, target.percentiles)
+    if isinstance(value, dict):
+        return {name: number(limit_ms) for name, limit_ms in value.items()}
+    return number(value)
 
 
 def _load(load: Load) -> dict[str, object]:
@@ -132,6 +151,10 @@ def _load(load: Load) -> dict[str, object]:
         input_tokens=number(load.input_tokens),
         output_tokens=number(load.output_tokens),
         throughput_rps=number(load.throughput_rps),
+        arrival_cv=number(load.arrival_cv) if load.arrival_cv != 1 else None,
+        input_tokens_cv=number(load.input_tokens_cv) if load.input_tokens_cv else None,
+        output_tokens_cv=number(load.output_tokens_cv) if load.output_tokens_cv else None,
+        prefix_hit_rate=number(load.prefix_hit_rate) if load.prefix_hit_rate else None,
     )
 
 

@@ -25,6 +25,11 @@ class PercentileTarget:
     percentile: float
     limit_ms: float
 
+    @property
+    def name(self) -> str:
+        """What it is about: ``p95 TTFT``."""
+        return str(Statistic(self.latency, self.percentile))
+
 
 @dataclass(frozen=True, slots=True)
 class SloTarget:
