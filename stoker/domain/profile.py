@@ -61,6 +61,44 @@ class TokenWorkParameters:
     gamma_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class OverlapParameters:
+    """Parameters of the `overlap` service model: memory traffic and computing side by side.
+
+    With d sequences decoding at mean context c, and prompts of which x tokens are computed that
+    attend to r pairs of tokens, an iteration takes base_ms + the larger of weights_ms and
+    token_ms * (d + x) + sequence_ms * d + kv_token_ms * d * c + attention_ms * r, and prompts_ms
+    more where it computes prompts at all. The larger of the two is taken smoothly.
+
+    A first token reaches its reader later than its iteration ends, by first_token_ms +
+    first_token_sequence_ms * d + first_token_output_ms * output tokens of the request. That time
+    does not occupy the engine.
+
+    Attributes:
+        base_ms: What every iteration takes (scheduling, launches).
+        weights_ms: Reading the weights once, during which tokens are computed.
+        token_ms: Computing a token.
+        sequence_ms: Handling a decoding sequence.
+        kv_token_ms: Reading a token of KV memory in decode.
+        attention_ms: Attending from a prompt token to one before it.
+        prompts_ms: What an iteration with prompts takes beyond one without.
+        first_token_ms: Delay of a first token outside the engine.
+        first_token_sequence_ms: The same for each sequence decoding.
+        first_token_output_ms: The same for each output token that the request asks for.
+    """
+
+    base_ms: float
+    weights_ms: float
+    token_ms: float
+    sequence_ms: float
+    kv_token_ms: float
+    attention_ms: float
+    prompts_ms: float
+    first_token_ms: float = 0.0
+    first_token_sequence_ms: float = 0.0
+    first_token_output_ms: float = 0.0
+
+
 ServiceParameters = LinearParameters | TokenWorkParameters
 
 
