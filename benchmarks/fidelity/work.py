@@ -1,0 +1,113 @@
+"""Simulating many operating points: kept results first, the rest by several processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from benchmarks.fidelity.case import Json, OperatingPoint, Replica
+from benchmarks.fidelity.simulated import Effort, Truth, saturation_rps, simulated
+from benchmarks.fidelity.store import Store
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An operating point and what its simulation says.
+
+    Attributes:
+        point: The point.
+        saturation_rps: Throughput of the replica with a queue that is never empty.
+        truth: What it did at its load.
+    """
+
+    point: OperatingPoint
+    saturation_rps: float
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """The task of simulating an operating point.
+
+    Attributes:
+        point: The point.
+        effort: How precisely.
+    """
+
+    point: OperatingPoint
+    effort: Effort
+
+    def __call__(self) -> Measured:
+        """Return the point with its saturation and its figures."""
+        saturated = saturation(self.point.replica, self.point.seed)
+        rate = self.point.load * saturated
+        return Measured(
+            self.point,
+            saturated,
+            truth_at(self.point.replica, rate, self.point.seed, self.effort),
+        )
+
+
+def saturation(replica: Replica, seed: int) -> float:
+    """Return the saturation throughput of a replica, kept or simulated now."""
+    question: dict[str, Json] = {"replica": replica.key(), "seed": seed, "what": "saturation"}
+    store = Store()
+    kept = store.read(question)
+    if kept is None:
+        kept = {"rps": saturation_rps(replica, seed)}
+        store.write(question, kept)
+    value = kept["rps"]
+    assert isinstance(value, float)
+    return value
+
+
+def truth_at(replica: Replica, rate_rps: float, seed: int, effort: Effort) -> Truth:
+    """Return what a replica does at a rate, kept or simulated now."""
+    question: dict[str, Json] = {
+        "replica": replica.key(),
+        "rate_rps": rate_rps,
+        "seed": seed,
+        "effort": json.loads(json.dumps(asdict(effort))),
+        "what": "truth",
+    }
+    store = Store()
+    kept = store.read(question)
+    if kept is None:
+        kept = simulated(replica, rate_rps, seed, effort).to_json()
+        store.write(question, kept)
+    return Truth.from_json(kept)
+
+
+def carried_out(
+    tasks: Sequence[Callable[[], Result]], jobs: int, on_done: Callable[[], None]
+) -> list[Result]:
+    """Return the results of tasks that several processes carry out, in the order of the tasks.
+
+    Args:
+        tasks: What to do; each must travel to another process.
+        jobs: Processes at most.
+        on_done: Called after each.
+    """
+    results: dict[int, Result] = {}
+    for index, result in _as_they_come(tasks, jobs):
+        results[index] = result
+        on_done()
+    return [results[index] for index in range(len(tasks))]
+
+
+def _as_they_come(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[tuple[int, Result]]:
+    if jobs == 1:
+        for index, task in enumerate(tasks):
+            yield index, task()
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting = {pool.submit(task): index for index, task in enumerate(tasks)}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
