@@ -1,0 +1,226 @@
+"""The distributions of latencies, from the states that requests meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from queueing.arrays import FloatArray
+from queueing.engine.arrivals import count_variance
+from queueing.engine.cases import EngineCases
+from queueing.engine.lengths import WEIGHTS, step_strata
+from queueing.engine.mixtures import Mixture
+from queueing.engine.prompts import Station
+from queueing.engine.requests import Requests
+from queueing.engine.states import Full, States
+from queueing.engine.wait import Line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """All that the latencies of replicas at a rate follow from."""
+
+    cases: EngineCases
+    requests: Requests
+    rate: FloatArray
+    states: States
+    station: Station
+    top: Full
+    line: Line
+    accepted_full: FloatArray
+    accepted: FloatArray
+
+
+def wait_mixture(scene: Scene) -> Mixture:
+    """Return the time from arrival to the iteration that begins the prompt."""
+    states, station, line = scene.states, scene.station, scene.line
+    busy = states.number >= 0.5
+    mean = np.where(busy, station.wait_ms, 0.0)
+    below = Mixture(scene.accepted, np.zeros_like(mean), mean, mean**2 / 3.0)
+    return Mixture.joined(
+        below,
+        _row(scene.accepted_full, 0.0 * line.mean_ms, line.mean_ms, line.variance),
+    )
+
+
+def ttft_mixture(scene: Scene) -> Mixture:
+    """Return the time from arrival to the first output token."""
+    states, station, line, top = scene.states, scene.station, scene.line, scene.top
+    at = states.at
+    busy = states.number >= 0.5
+    ahead = np.where(busy, station.ahead_ms + station.fill_ms, 0.0)
+    variance = np.where(busy, station.ahead_variance, 0.0) + station.own_variance
+    shift = at.chunks * at.base_ms + at.offset_ms
+    below = Mixture(scene.accepted, shift, at.prompt_ms + ahead, variance)
+    own = top.prompt_ms
+    spread = own**2 * scene.requests.input_spread
+    above = _row(
+        scene.accepted_full, top.admission_ms - own, line.mean_ms + own, line.variance + spread
+    )
+    return Mixture.joined(below, above)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoding:
+    """How decoding goes, by strata of the output length; arrays (strata, cases) or (cases,)."""
+
+    steps: FloatArray
+    steps_variance: FloatArray
+    weight: FloatArray
+    clear: FloatArray
+    clear_ms: FloatArray
+    mean_ms: FloatArray
+    state_variance: FloatArray
+    burst_variance: FloatArray
+
+
+def decoding(scene: Scene) -> Decoding:
+    """Return means and variances of the time between the tokens of a request."""
+    cases, requests, rate = scene.cases, scene.requests, scene.rate
+    states, station, top = scene.states, scene.station, scene.top
+    at = states.at
+    some = np.maximum(requests.answering, 1e-12)
+    steps, variance = step_strata(cases, requests)
+    steps = np.maximum(steps / some, 1.0)
+    weight = np.broadcast_to(WEIGHTS[:, None], steps.shape)
+    # Harmonic mean over time, weighted by those that decode: tokens come where iterations are.
+    count = top.slots * requests.steps / top.steps
+    tokens = (states.in_time * at.decoding).sum(axis=0) + states.full_in_time * count
+    pace = (states.in_time * at.decoding / station.mean_ms).sum(axis=0)
+    pace = pace + states.full_in_time * count / top.decode_ms
+    base = tokens / np.maximum(pace, 1e-300)
+    clear = (states.in_time * at.decoding * at.base_ms).sum(axis=0)
+    clear = (clear + states.full_in_time * count * top.base_ms) / np.maximum(tokens, 1e-300)
+    met = scene.accepted
+    share = np.minimum(
+        rate * (met * at.prompt_ms).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9), 0.98
+    )
+    typical = np.maximum(requests.steps / some, 1.0)
+    echo = (met * station.echo_ms).sum(axis=0)
+    unit = echo * (1.0 - share) / np.maximum(1.0 - share**typical, 1e-12)
+    mean = base + unit * (1.0 - share**steps) / (1.0 - share) / steps
+    # Between states: the pace changes with the number in service, less so over a long request.
+    slope, prompt, prompt_variance = _near_mean(scene)
+    whole = mean * steps
+    relax = np.maximum(base * typical, 1e-9)
+    x = np.maximum(whole / relax, 1e-6)
+    smooth = 2.0 * (x - 1.0 + np.exp(-x)) / x**2
+    between = slope**2 * states.variance * smooth
+    # Prompts that fall into the request's iterations, and what they add.
+    work = np.maximum(mean - clear, 0.0) * steps
+    number = np.maximum(work / np.maximum(prompt, 1e-12), 1e-9)
+    dispersion = count_variance(number, cases.arrival_cv) / number
+    grown = 1.0 / (1.0 - share) ** 2
+    alone = np.where(top.slots > 1.5, 1.0, 0.0)
+    burst = (
+        alone * (prompt_variance + prompt**2 * dispersion) * number * (1 - share) * grown / steps**2
+    )
+    first = (met * station.first_ms).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
+    window = rate * (first + np.maximum(steps - 1.0, 0.0) * clear)
+    swing = np.maximum(count_variance(window, cases.arrival_cv) / np.maximum(window, 1e-12), 1.0001)
+    none = np.exp(-window * np.log(swing) / (swing - 1.0))
+    return Decoding(steps, variance, weight, none, clear, mean, between, burst)
+
+
+def itl_mixture(decode: Decoding) -> Mixture:
+    """Return the mean time between the tokens of a request, by request."""
+    excess = np.maximum(decode.mean_ms - decode.clear_ms, 0.0)
+    some = np.maximum(1.0 - decode.clear, 1e-9)
+    mean = excess / some
+    square = (decode.burst_variance + excess**2) / some
+    spread = np.maximum(square - mean**2, 0.02 * mean**2)
+    quiet = Mixture(
+        decode.weight * decode.clear,
+        np.zeros_like(mean),
+        np.broadcast_to(decode.clear_ms, mean.shape),
+        decode.state_variance,
+    )
+    low = 0.7 * np.broadcast_to(decode.clear_ms, mean.shape)
+    busy = Mixture(
+        decode.weight * (1.0 - decode.clear),
+        low,
+        mean + decode.clear_ms - low,
+        spread + decode.state_variance,
+    )
+    return Mixture.joined(quiet, busy)
+
+
+def token_itl_mixture(scene: Scene) -> Mixture:
+    """Return the time before an output token after the first, by token."""
+    states, station, top, cases = scene.states, scene.station, scene.top, scene.cases
+    at = states.at
+    some = np.maximum(at.decoding, 0.0)
+    count = top.slots * scene.requests.steps / top.steps
+    weight = states.in_time * some / station.mean_ms
+    full = states.full_in_time * count / top.decode_ms
+    total = np.maximum(weight.sum(axis=0) + full, 1e-300)
+    mean = np.maximum(scene.rate * station.mean_ms, 1e-12)
+    parts = []
+    for w, number, variance, base, prompt, offset, own in (
+        (
+            weight / total,
+            mean,
+            station.count_variance,
+            at.base_ms,
+            at.prompt_ms,
+            at.offset_ms,
+            station.own_variance,
+        ),
+        (
+            (full / total)[None],
+            (np.maximum(top.slots - 1, 0) / top.steps)[None],
+            (np.maximum(top.slots - 1, 0) / top.steps)[None],
+            top.base_ms[None],
+            top.prompt_ms[None],
+            top.offset_ms[None],
+            (top.prompt_ms**2 * scene.requests.input_spread)[None],
+        ),
+    ):
+        number = np.maximum(number, 1e-12)
+        swing = np.maximum(variance / number, 1.0001)
+        none = np.exp(-number * np.log(swing) / (swing - 1.0))
+        some_share = np.maximum(1.0 - none, 1e-12)
+        there = number / some_share
+        square = (variance + number**2) / some_share
+        spread = prompt**2 * np.maximum(square - there**2, 0.0) + there * own
+        parts.append(Mixture(w * none, base, 0.0 * base, 0.0 * base))
+        parts.append(Mixture(w * (1.0 - none), base + offset, prompt * there, spread))
+    return Mixture.joined(*parts)
+
+
+def e2e_mixture(scene: Scene, decode: Decoding, ttft: Mixture) -> Mixture:
+    """Return the time from arrival to the last output token."""
+    first, spread = ttft.average(), ttft.spread()
+    some = scene.requests.answering
+    mean = decode.steps * decode.mean_ms
+    variance = decode.steps_variance * decode.mean_ms**2 + decode.steps**2 * (
+        decode.state_variance + decode.burst_variance
+    )
+    low = np.minimum(first, ttft.shift.min(axis=0))
+    after = Mixture(
+        decode.weight * some,
+        np.broadcast_to(low, mean.shape),
+        first - low + mean,
+        spread + variance,
+    )
+    single = Mixture(ttft.weight * (1.0 - some), ttft.shift, ttft.mean, ttft.variance)
+    return Mixture.joined(after, single)
+
+
+def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return slope of the iteration time over the number in service at its mean, and prompts."""
+    states, station = scene.states, scene.station
+    columns = np.arange(len(scene.cases))
+    index = np.maximum((states.number < states.mean).sum(axis=0) - 1, 0)
+    last = states.number.shape[0] - 1
+    after = np.minimum(index + 1, last)
+    gap = states.number[after, columns] - states.number[index, columns]
+    rise = station.mean_ms[after, columns] - station.mean_ms[index, columns]
+    slope = np.where(gap > 1e-9, rise / np.where(gap > 1e-9, gap, 1.0), 0.0)
+    prompt = states.at.prompt_ms[index, columns]
+    return slope, prompt, station.own_variance[index, columns]
+
+
+def _row(weight: FloatArray, shift: FloatArray, mean: FloatArray, variance: FloatArray) -> Mixture:
+    return Mixture(weight[None], shift[None], mean[None], variance[None])

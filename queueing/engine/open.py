@@ -1,0 +1,103 @@
+"""The analysis of replicas under an arrival rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from queueing.arrays import FloatArray, columns
+from queueing.engine.cases import EngineCases
+from queueing.engine.latencies import (
+    Scene,
+    decoding,
+    e2e_mixture,
+    itl_mixture,
+    token_itl_mixture,
+    ttft_mixture,
+    wait_mixture,
+)
+from queueing.engine.mixtures import Mixture
+from queueing.engine.point import PERCENTILES, EnginePoint, Latency
+from queueing.engine.prompts import station
+from queueing.engine.requests import Requests
+from queueing.engine.states import full, solve_states
+from queueing.engine.wait import line
+
+
+def scene_at(cases: EngineCases, requests: Requests, rate: FloatArray) -> Scene:
+    """Return what the latencies at a rate (per ms) follow from."""
+    slots = cases.max_batch
+    top = full(cases, requests, slots)
+    behind = line(cases, requests, slots, rate, top.rate)
+    states = solve_states(cases, requests, rate, top, behind)
+    idle = np.where(states.number < 0.5, states.met, 0.0).sum(axis=0)
+    prompts = station(cases, requests, states.at, rate, idle)
+    accepted_full = states.full_met * (1.0 - behind.lost)
+    kept = states.met.sum(axis=0) + accepted_full
+    return Scene(
+        cases,
+        requests,
+        rate,
+        states,
+        prompts,
+        top,
+        behind,
+        accepted_full / kept,
+        states.met / kept,
+    )
+
+
+def analyze_engine(
+    cases: EngineCases,
+    arrival_rate_rps: npt.ArrayLike,
+    percentiles: tuple[float, ...] = PERCENTILES,
+) -> EnginePoint:
+    """Return what replicas do at arrival rates (requests per second)."""
+    offered, _ = columns(arrival_rate_rps, np.zeros(len(cases)))
+    with np.errstate(all="ignore"):
+        requests = Requests.of(cases)
+        rate = np.maximum(offered, 1e-12) / 1e3
+        scene = scene_at(cases, requests, rate)
+        states, top = scene.states, scene.top
+        stable = (states.load < 1.0) | np.isfinite(cases.max_queue)
+        blocking = states.full_met * scene.line.lost
+        ttft = ttft_mixture(scene)
+        decode = decoding(scene)
+        itl = itl_mixture(decode)
+        e2e = e2e_mixture(scene, decode, ttft)
+        wait = wait_mixture(scene)
+        gaps = token_itl_mixture(scene)
+
+        def latency(mixture: Mixture) -> Latency:
+            bad = np.where(stable, 0.0, np.inf)
+            return Latency(mixture.average() + bad, mixture.percentiles(percentiles) + bad)
+
+        none = np.where(requests.steps > 1e-9, 0.0, np.nan)
+        throughput = offered * (1.0 - blocking)
+        answers = [latency(m) for m in (wait, ttft, itl, gaps, e2e)]
+        for index in (2, 3):
+            answers[index] = Latency(answers[index].mean_ms + none, answers[index].at_ms + none)
+        per_ms = throughput / 1e3
+        in_system = per_ms * answers[4].mean_ms
+        in_service = np.minimum(per_ms * (answers[4].mean_ms - answers[0].mean_ms), top.slots)
+        held = requests.held + 0.5 * requests.output
+        kv_use = np.minimum(in_service * held / cases.kv_tokens, 1.0)
+        return EnginePoint(
+            percentiles,
+            offered,
+            throughput,
+            top.rate * 1e3,
+            blocking,
+            answers[0],
+            answers[1],
+            answers[2],
+            answers[3],
+            answers[4],
+            in_service,
+            in_system,
+            in_service / cases.max_batch,
+            kv_use,
+            np.zeros(len(cases)),
+            stable,
+            np.zeros(len(cases), dtype=np.bool_),
+        )

@@ -1,0 +1,119 @@
+"""Sizing: the largest arrival rate at which replicas keep their targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from queueing.arrays import BoolArray, FloatArray
+from queueing.engine.cases import EngineCases
+from queueing.engine.latencies import decoding, e2e_mixture, itl_mixture, ttft_mixture
+from queueing.engine.open import scene_at
+from queueing.engine.requests import Requests
+from queueing.engine.states import full
+from queueing.engine.targets import EngineTargets
+
+LARGEST_LOAD = 0.999
+"""Share of the saturated throughput up to which rates are considered."""
+SMALLEST_LOAD = 1e-4
+"""Share of it from which on they are: who cannot keep a target there cannot keep it."""
+TPS_MARGIN = 0.9
+_BLOCK = 4096
+_HALVINGS = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineSizing:
+    """What replicas carry within their targets; arrays (cases,).
+
+    Attributes:
+        rate_rps: largest arrival rate within the targets; 0 where they cannot be kept.
+        throughput_rps: requests completed at that rate.
+        max_rate_rps: largest rate considered.
+        feasible: whether the targets can be kept at all.
+        limited: whether a target, and not saturation, decides.
+    """
+
+    rate_rps: FloatArray
+    throughput_rps: FloatArray
+    max_rate_rps: FloatArray
+    feasible: BoolArray
+    limited: BoolArray
+
+
+def size_engine(cases: EngineCases, targets: EngineTargets) -> EngineSizing:
+    """Return the largest rates at which replicas keep all their targets."""
+    order = np.argsort(cases.max_batch, kind="stable")
+    rows = []
+    for start in range(0, len(cases), _BLOCK):
+        block = order[start : start + _BLOCK]
+        with np.errstate(all="ignore"):
+            rows.append(_size(cases.take(block), targets.take(block)))
+    if not rows:
+        empty = np.zeros(0)
+        return EngineSizing(empty, empty, empty, empty > 0, empty > 0)
+    back = np.argsort(order, kind="stable")
+    return EngineSizing(*(np.concatenate(columns)[back] for columns in zip(*rows, strict=True)))
+
+
+def _size(
+    cases: EngineCases, targets: EngineTargets
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray]:
+    requests = Requests.of(cases)
+    top = full(cases, requests, cases.max_batch).rate * 1e3
+    most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * top
+    usable = cases.usable() & np.isfinite(top) & (top > 0.0)
+    safe = np.where(usable, most, 1.0)
+    high_excess, _ = excess(cases, requests, targets, safe)
+    low = SMALLEST_LOAD * safe
+    low_excess, _ = excess(cases, requests, targets, low)
+    all_good = usable & (high_excess <= 0.0)
+    feasible = usable & ((low_excess <= 0.0) | all_good)
+    left, right = np.log(low), np.log(safe)
+    search = feasible & ~all_good
+    if np.any(search):
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (left + right)
+            now, _ = excess(cases, requests, targets, np.exp(middle))
+            kept = now <= 0.0
+            left = np.where(kept, middle, left)
+            right = np.where(kept, right, middle)
+    rate = np.where(all_good, safe, np.where(feasible, np.exp(left), 0.0))
+    _, blocking = excess(cases, requests, targets, np.maximum(rate, low))
+    return (
+        rate,
+        np.where(feasible, rate * (1.0 - blocking), 0.0),
+        np.where(usable, most, 0.0),
+        feasible,
+        search,
+    )
+
+
+def excess(
+    cases: EngineCases, requests: Requests, targets: EngineTargets, rate_rps: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return how far replicas are beyond their targets at a rate (above 0: missed), and blocking."""
+    scene = scene_at(cases, requests, rate_rps / 1e3)
+    blocking = scene.states.full_met * scene.line.lost
+    worst = np.full(len(cases), -np.inf)
+    limit = targets.max_blocking
+    if np.any(~np.isnan(limit)):
+        over = np.log(np.maximum(blocking, 1e-300) / np.maximum(limit, 1e-300))
+        worst = np.where(np.isnan(limit), worst, over)
+    if targets.ttft or targets.e2e:
+        first = ttft_mixture(scene)
+        for target in targets.ttft:
+            worst = np.maximum(worst, target.excess(first))
+    if targets.itl or targets.e2e:
+        decode = decoding(scene)
+        if targets.itl:
+            gaps = itl_mixture(decode)
+            some = requests.steps > 1e-9
+            for target in targets.itl:
+                worst = np.maximum(worst, np.where(some, target.excess(gaps), -np.inf))
+        if targets.e2e:
+            whole = e2e_mixture(scene, decode, first)
+            for target in targets.e2e:
+                worst = np.maximum(worst, target.excess(whole))
+    return worst, blocking

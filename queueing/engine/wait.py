@@ -1,0 +1,118 @@
+"""Waiting for a slot when every one is taken, with or without a limit of the queue.
+
+With all N slots taken requests leave at the rate μ, and the number waiting is about geometric.
+Its ratio follows from the mean wait of those that wait, F / (μ (1 - ρ)), where F accounts for the
+variability of arrivals and services: 1 for Poisson arrivals and exponential services, the
+interpolation of Cosmetatos (1976) for fixed ones, (c_a² + c_s²) / 2 in heavy traffic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from queueing.arrays import FloatArray
+from queueing.engine.cases import EngineCases
+from queueing.engine.requests import Requests
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """The line behind a full replica; arrays (cases,).
+
+    Attributes:
+        weight: what the probability of a full replica with nobody waiting is multiplied by to
+            have that of a full replica.
+        lost: probability that one who finds the replica full finds the queue full, too.
+        mean_ms: mean wait of those who find it full and may wait.
+        variance: variance of that wait.
+    """
+
+    weight: FloatArray
+    lost: FloatArray
+    mean_ms: FloatArray
+    variance: FloatArray
+
+
+def line(
+    cases: EngineCases, requests: Requests, slots: FloatArray, rate: FloatArray, top: FloatArray
+) -> Line:
+    """Return the line of those who find every slot taken.
+
+    Args:
+        cases: the replicas.
+        requests: moments of their requests.
+        slots: requests in service when full.
+        rate: arrivals per millisecond.
+        top: departures per millisecond when full.
+    """
+    load = rate / top
+    factor = variability(cases, requests, slots, load)
+    scale = np.maximum(1.0 - load + factor * load, 1e-3)
+    ratio = factor * load / scale
+    queue = cases.max_queue
+    step = factor / (top * scale)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        power = np.where(np.isinf(queue), np.where(ratio < 1.0, 0.0, np.inf), ratio ** (queue + 1))
+        full = np.where(ratio < 1.0, 1.0 / (1.0 - ratio), np.inf)
+        near = np.abs(ratio - 1.0) < 1e-6
+        total = np.where(near, queue + 1.0, (1.0 - power) / (1.0 - ratio))
+        total = np.where(np.isinf(queue), full, total)
+        last = np.where(np.isinf(queue), 0.0, ratio**queue)
+        lost = np.where(
+            np.isinf(queue), 0.0, np.where(np.isfinite(last), last / total, 1.0 - 1.0 / ratio)
+        )
+        ahead, square = _waiting_ahead(ratio, queue)
+    one = _first_variance(requests, slots, step)
+    ahead = np.where(np.isfinite(ahead), ahead, np.inf)
+    mean = step * (ahead + 1.0)
+    variance = one * (ahead + 1.0) + step**2 * np.maximum(square - ahead**2, 0.0)
+    return Line(total / scale, lost, mean, variance)
+
+
+def variability(
+    cases: EngineCases, requests: Requests, slots: FloatArray, load: FloatArray
+) -> FloatArray:
+    """Return F, what variability makes of the mean wait of exponential times."""
+    spread = requests.steps_spread
+    busy = np.clip(load, 1e-9, 1.0)
+    idle = (1.0 - busy) * (slots - 1.0) * (np.sqrt(4.0 + 5.0 * slots) - 2.0)
+    fixed = 0.5 * (1.0 + np.minimum(idle / (16.0 * busy * slots), 1.0))
+    factor = np.where(spread <= 1.0, spread + (1.0 - spread) * fixed, 0.5 * (1.0 + spread))
+    arrivals = cases.arrival_cv**2
+    result: FloatArray = factor * np.maximum((arrivals + spread) / (1.0 + spread), 0.1)
+    return result
+
+
+def _waiting_ahead(ratio: FloatArray, queue: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and mean square of the number found waiting, geometric and below the limit."""
+    free = np.where(ratio < 1.0, ratio / (1.0 - ratio), np.inf)
+    free_square = np.where(ratio < 1.0, ratio * (1.0 + ratio) / (1.0 - ratio) ** 2, np.inf)
+    if np.all(np.isinf(queue)):
+        return free, free_square
+    places = np.where(np.isinf(queue), 1.0, np.maximum(queue, 1.0))
+    # Truncated at Q - 1: sums of a geometric series, by its logarithm so that any ratio is fine.
+    theta = np.log(np.maximum(ratio, 1e-300))
+    theta = np.where(np.abs(theta) * places < 1e-4, 1e-4 / places, theta)
+    step = np.exp(-np.abs(theta))
+    whole = np.exp(-np.abs(theta) * places)
+    # A geometric number is a truncated one plus the limit times an independent geometric one.
+    near = step / (1.0 - step) - places * whole / (1.0 - whole)
+    spread = step / (1.0 - step) ** 2 - places**2 * whole / (1.0 - whole) ** 2
+    variance = np.maximum(spread, 0.0)
+    rising = theta > 0.0
+    mean = np.where(rising, places - 1.0 - near, near)
+    none = np.where(np.isinf(queue), False, queue < 1.0)
+    mean = np.where(np.isinf(queue), free, np.where(none, 0.0, mean))
+    squares = np.where(np.isinf(queue), free_square, np.where(none, 0.0, variance + mean**2))
+    return mean, squares
+
+
+def _first_variance(requests: Requests, slots: FloatArray, step: FloatArray) -> FloatArray:
+    """Return the variance of the time between departures of a full replica."""
+    spread = requests.steps_spread
+    mix = np.minimum(spread, 1.0)
+    fixed = step**2 * slots / (slots + 2.0)
+    result: FloatArray = mix * step**2 * np.maximum(spread, 1.0) + (1.0 - mix) * fixed
+    return result
