@@ -83,6 +83,7 @@ class Outcome:
         settings: What was compared.
         full: The analysis of the engine beside the simulations.
         reference: The other one, at the points whose parameters it knows.
+        reference_rows: Which of all points those are.
         sized: Sized replicas in simulation.
         predicting_s: What predicting all points took.
     """
@@ -90,6 +91,7 @@ class Outcome:
     settings: Settings
     full: Comparison
     reference: Comparison
+    reference_rows: Sequence[int]
     sized: Sequence[Sized]
     predicting_s: float
 
@@ -129,7 +131,7 @@ def run(settings: Settings, analyses: Analyses, progress: Progress) -> Outcome:
         settings,
         progress,
     )
-    return Outcome(settings, full, reference, sized, predicting_s)
+    return Outcome(settings, full, reference, known, sized, predicting_s)
 
 
 def reference_knows(point: OperatingPoint) -> bool:

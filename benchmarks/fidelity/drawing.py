@@ -180,7 +180,8 @@ def _curve(draw: Draw) -> IterationTable:
     reading = _log(draw("reading"), 1e-7, 1e-5)
 
     def decode_ms(batch: float, context: float) -> float:
-        return alpha * (1 + (batch / knee) ** 2) ** (rise / 2) + read * batch * context
+        flat = alpha * math.pow(1 + (batch / knee) ** 2, rise / 2)
+        return flat + read * batch * context
 
     def prefill_ms(tokens: float, context: float) -> float:
         # Short prompts do not fill the accelerator: 64 tokens take as long as one.

@@ -35,6 +35,11 @@ class Predictions:
 
     figures: Mapping[Figure, FloatArray]
 
+    def at(self, rows: Sequence[int]) -> Predictions:
+        """Return those of the selected points."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        return Predictions({figure: values[chosen] for figure, values in self.figures.items()})
+
 
 class Analysis(Protocol):
     """Something that predicts."""
@@ -49,7 +54,7 @@ def reference(replicas: Sequence[Replica], rates_rps: FloatArray) -> Predictions
 
     It knows neither memory nor variability nor prefix hits: those of its cases count as they are.
     """
-    collected = _Collected(len(replicas))
+    collected = Collected(len(replicas))
     kinds: tuple[tuple[type, Callable[[Sequence[Replica]], ServiceTimeModel]], ...] = (
         (TokenWorkParameters, _token_work_service),
         (LinearParameters, _linear_service),
@@ -80,15 +85,24 @@ def reference(replicas: Sequence[Replica], rates_rps: FloatArray) -> Predictions
 
 
 @dataclass(slots=True)
-class _Collected:
+class Collected:
+    """Predictions under way.
+
+    Attributes:
+        points: Operating points in all.
+        figures: What is known so far.
+    """
+
     points: int
     figures: dict[Figure, FloatArray] = field(default_factory=dict)
 
     def put(self, figure: Figure, rows: Sequence[int], values: FloatArray) -> None:
+        """Write the values of a figure at some points."""
         array = self.figures.setdefault(figure, np.full(self.points, np.nan))
         array[np.asarray(rows, dtype=np.int64)] = values
 
     def predictions(self) -> Predictions:
+        """Return what was collected."""
         return Predictions(self.figures)
 
 

@@ -1,0 +1,150 @@
+"""`python -m benchmarks.fidelity`: compare, print, and write the page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.fidelity import engine, examples
+from benchmarks.fidelity.campaign import POINTS, SEED, SIZED, Analyses, Outcome, Settings, run
+from benchmarks.fidelity.case import Json
+from benchmarks.fidelity.comparison import JUDGED
+from benchmarks.fidelity.figures import (
+    precision,
+    reference_table,
+    regime_table,
+    sizing_table,
+    verdict_table,
+)
+from benchmarks.fidelity.measurements import sections
+from benchmarks.fidelity.predicted import reference
+from benchmarks.fidelity.report import write_page
+from benchmarks.fidelity.sizing import SizingVerdict
+from benchmarks.fidelity.store import ROOT
+
+ANALYSES = Analyses(engine.full, reference, engine.size)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and return 0 if all limits hold."""
+    options = _parser().parse_args(arguments)
+    settings = Settings(
+        options.points, options.seed, min(options.sized, options.points), options.jobs
+    )
+    outcome = run(settings, ANALYSES, _progress)
+    if options.format == "json":
+        print(json.dumps(_plain(outcome)))
+    else:
+        _print(outcome)
+    docs = options.docs or (ROOT / "docs" if settings.is_published else None)
+    if docs is not None:
+        pictures = examples.examples(settings.jobs, engine.full, _progress)
+        for path in write_page(outcome, pictures, sections(), docs):
+            print(f"wrote {path}", file=sys.stderr)
+    return 0 if all(verdict.holds for verdict in outcome.full.verdicts()) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fidelity",
+        description="Judge the analysis of the engine by simulation and by measurements. What was "
+        "simulated before is kept in .fidelity/.",
+    )
+    parser.add_argument("--points", type=int, default=POINTS, help="operating points of the grid")
+    parser.add_argument("--sized", type=int, default=SIZED, help="replicas to size")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the drawing")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes that simulate"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        help="folder to write the page to (docs/ for the published grid, else none)",
+    )
+    return parser
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[Callable[[], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("time left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"Simulating {title}", total=total)
+        yield lambda: bar.advance(task)
+
+
+def _print(outcome: Outcome) -> None:
+    console = Console(width=max(Console().width, 150))
+    console.print(precision(outcome.full))
+    for table in (
+        verdict_table(outcome.full),
+        regime_table(outcome.full),
+        reference_table(outcome),
+        sizing_table(outcome),
+    ):
+        console.print(table.rich())
+    console.print(f"All points were predicted in {outcome.predicting_s:.2f} s.")
+    for section in sections():
+        console.print(f"\n{section.title}\n\n{section.text}", markup=False)
+
+
+def _plain(outcome: Outcome) -> dict[str, Json]:
+    sizing = SizingVerdict.of(outcome.sized)
+    verdicts: list[Json] = [
+        {
+            "figure": verdict.judged.name,
+            "median": _number(verdict.errors.median),
+            "p90": _number(verdict.errors.high),
+            "holds": verdict.holds,
+        }
+        for verdict in outcome.full.verdicts()
+    ]
+    errors = {judged.name: outcome.full.signed(judged.figure) for judged in JUDGED}
+    points: list[Json] = [
+        {
+            "replica": item.point.replica.to_json(),
+            "load": item.point.load,
+            "seed": item.point.seed,
+            "saturation_rps": item.saturation_rps,
+            "simulated": item.truth.to_json(),
+            "errors": {name: _number(float(values[index])) for name, values in errors.items()},
+        }
+        for index, item in enumerate(outcome.full.measured)
+    ]
+    return {
+        "points": outcome.settings.points,
+        "seed": outcome.settings.seed,
+        "verdicts": verdicts,
+        "sizing": {
+            "replicas": sizing.replicas,
+            "found": sizing.found,
+            "kept": sizing.kept,
+            "broken": sizing.broken,
+            "worst": _number(sizing.worst),
+        },
+        "operating_points": points,
+    }
+
+
+def _number(value: float) -> Json:
+    """Return a number, or null for what is unknown or beyond all numbers."""
+    return value if math.isfinite(value) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
