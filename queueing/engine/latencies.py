@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.lengths import WEIGHTS, step_strata
-from queueing.engine.mixtures import Mixture
+from queueing.engine.mixtures import Mixture, Parts, Shape
 from queueing.engine.prompts import Station
 from queueing.engine.requests import Requests
 from queueing.engine.states import Full, States
@@ -37,11 +37,9 @@ def wait_mixture(scene: Scene) -> Mixture:
     states, station, line = scene.states, scene.station, scene.line
     busy = states.number >= 0.5
     mean = np.where(busy, station.wait_ms, 0.0)
-    below = Mixture(scene.accepted, np.zeros_like(mean), mean, mean**2 / 3.0)
-    return Mixture.joined(
-        below,
-        _row(scene.accepted_full, 0.0 * line.mean_ms, line.mean_ms, line.variance),
-    )
+    below = Parts(scene.accepted, np.zeros_like(mean), mean, mean**2 / 3.0)
+    above = _row(scene.accepted_full, 0.0 * line.mean_ms, line.mean_ms, line.variance)
+    return Mixture((below, above))
 
 
 def ttft_mixture(scene: Scene) -> Mixture:
@@ -49,16 +47,26 @@ def ttft_mixture(scene: Scene) -> Mixture:
     states, station, line, top = scene.states, scene.station, scene.line, scene.top
     at = states.at
     busy = states.number >= 0.5
-    ahead = np.where(busy, station.ahead_ms + station.fill_ms, 0.0)
-    variance = np.where(busy, station.ahead_variance, 0.0) + station.own_variance
     shift = at.chunks * at.base_ms + at.offset_ms
-    below = Mixture(scene.accepted, shift, at.prompt_ms + ahead, variance)
+    mean = at.prompt_ms + np.where(busy, station.ahead_ms + station.fill_ms, 0.0)
+    variance = np.where(busy, station.ahead_variance, 0.0) + station.own_variance
+    share = np.where(busy, station.quiet, 0.0)
+    quiet_mean = np.where(share > 0.0, at.prompt_ms + station.quiet_mean, 0.0)
+    share = np.where(quiet_mean < mean, share, 0.0)
+    rest = np.maximum(1.0 - share, 1e-9)
+    loud_mean = (mean - share * quiet_mean) / rest
+    square = variance + mean**2 - share * (station.quiet_variance + quiet_mean**2)
+    loud_variance = np.maximum(square / rest - loud_mean**2, station.own_variance + 0.02 * loud_mean**2)
+    quiet = Parts(
+        scene.accepted * share, shift, quiet_mean, station.quiet_variance, Shape.LOGNORMAL
+    )
+    loud = Parts(scene.accepted * rest, shift, loud_mean, loud_variance, Shape.LOGNORMAL)
     own = top.prompt_ms
     spread = own**2 * scene.requests.input_spread
     above = _row(
         scene.accepted_full, top.admission_ms - own, line.mean_ms + own, line.variance + spread
     )
-    return Mixture.joined(below, above)
+    return Mixture((quiet, loud, above))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,20 +138,20 @@ def itl_mixture(decode: Decoding) -> Mixture:
     mean = excess / some
     square = (decode.burst_variance + excess**2) / some
     spread = np.maximum(square - mean**2, 0.02 * mean**2)
-    quiet = Mixture(
+    quiet = Parts(
         decode.weight * decode.clear,
         np.zeros_like(mean),
         np.broadcast_to(decode.clear_ms, mean.shape),
         decode.state_variance,
     )
     low = 0.7 * np.broadcast_to(decode.clear_ms, mean.shape)
-    busy = Mixture(
+    busy = Parts(
         decode.weight * (1.0 - decode.clear),
         low,
         mean + decode.clear_ms - low,
         spread + decode.state_variance,
     )
-    return Mixture.joined(quiet, busy)
+    return Mixture((quiet, busy))
 
 
 def token_itl_mixture(scene: Scene) -> Mixture:
@@ -184,9 +192,9 @@ def token_itl_mixture(scene: Scene) -> Mixture:
         there = number / some_share
         square = (variance + number**2) / some_share
         spread = prompt**2 * np.maximum(square - there**2, 0.0) + there * own
-        parts.append(Mixture(w * none, base, 0.0 * base, 0.0 * base))
-        parts.append(Mixture(w * (1.0 - none), base + offset, prompt * there, spread))
-    return Mixture.joined(*parts)
+        parts.append(Parts(w * none, base, 0.0 * base, 0.0 * base))
+        parts.append(Parts(w * (1.0 - none), base + offset, prompt * there, spread))
+    return Mixture(tuple(parts))
 
 
 def e2e_mixture(scene: Scene, decode: Decoding, ttft: Mixture) -> Mixture:
@@ -197,15 +205,16 @@ def e2e_mixture(scene: Scene, decode: Decoding, ttft: Mixture) -> Mixture:
     variance = decode.steps_variance * decode.mean_ms**2 + decode.steps**2 * (
         decode.state_variance + decode.burst_variance
     )
-    low = np.minimum(first, ttft.shift.min(axis=0))
-    after = Mixture(
+    low = np.min([part.shift.min(axis=0) for part in ttft.parts], axis=0)
+    low = np.minimum(low, first)
+    after = Parts(
         decode.weight * some,
         np.broadcast_to(low, mean.shape),
         first - low + mean,
         spread + variance,
     )
-    single = Mixture(ttft.weight * (1.0 - some), ttft.shift, ttft.mean, ttft.variance)
-    return Mixture.joined(after, single)
+    singles = [replace(part, weight=part.weight * (1.0 - some)) for part in ttft.parts]
+    return Mixture((after, *singles))
 
 
 def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -222,5 +231,5 @@ def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray]:
     return slope, prompt, station.own_variance[index, columns]
 
 
-def _row(weight: FloatArray, shift: FloatArray, mean: FloatArray, variance: FloatArray) -> Mixture:
-    return Mixture(weight[None], shift[None], mean[None], variance[None])
+def _row(weight: FloatArray, shift: FloatArray, mean: FloatArray, variance: FloatArray) -> Parts:
+    return Parts(weight[None], shift[None], mean[None], variance[None])

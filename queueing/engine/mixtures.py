@@ -7,6 +7,7 @@ lengths. Parts are matched by mean and variance.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from scipy.special import gammainc, ndtr
@@ -17,61 +18,77 @@ _ROUGH_SHAPE = 0.4
 _HALVINGS = 44
 
 
+class Shape(StrEnum):
+    """Family of the distribution of a part."""
+
+    GAMMA = "gamma"
+    LOGNORMAL = "lognormal"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Mixture:
-    """A mixture of shifted gamma distributions; arrays (parts, cases).
+class Parts:
+    """Parts of a mixture, of one family; arrays (parts, cases).
 
     Attributes:
-        weight: probability of a part; those of a case sum to 1.
+        weight: probability of a part.
         shift: least value of a part.
         mean: mean excess over it, not negative.
         variance: variance of a part, not negative.
+        shape: family of the excess.
     """
 
     weight: FloatArray
     shift: FloatArray
     mean: FloatArray
     variance: FloatArray
+    shape: Shape = Shape.GAMMA
 
-    @classmethod
-    def joined(cls, *mixtures: Mixture) -> Mixture:
-        """Return all parts of several mixtures, whose weights sum to 1 together."""
-        return cls(
-            np.concatenate([mixture.weight for mixture in mixtures]),
-            np.concatenate([mixture.shift for mixture in mixtures]),
-            np.concatenate([mixture.mean for mixture in mixtures]),
-            np.concatenate([mixture.variance for mixture in mixtures]),
-        )
+    def cdf(self, value: FloatArray) -> FloatArray:
+        """Return the probability of being in a part and at most a value, array (cases,)."""
+        excess = value - self.shift
+        if self.shape is Shape.LOGNORMAL:
+            share = lognormal_cdf(excess, self.mean, self.variance)
+        else:
+            share = gamma_cdf(excess, self.mean, self.variance)
+        below: FloatArray = (self.weight * share).sum(axis=0)
+        return below
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """A mixture of shifted distributions; the weights of a case sum to 1."""
+
+    parts: tuple[Parts, ...]
 
     def average(self) -> FloatArray:
         """Return the mean, array (cases,)."""
-        average: FloatArray = (self.weight * (self.shift + self.mean)).sum(axis=0)
+        terms = [(part.weight * (part.shift + part.mean)).sum(axis=0) for part in self.parts]
+        average: FloatArray = np.sum(terms, axis=0)
         return average
 
     def spread(self) -> FloatArray:
         """Return the variance, array (cases,)."""
-        value = self.shift + self.mean
-        square = (self.weight * (value**2 + self.variance)).sum(axis=0)
-        spread: FloatArray = np.maximum(square - (self.weight * value).sum(axis=0) ** 2, 0.0)
+        squares = [
+            (part.weight * ((part.shift + part.mean) ** 2 + part.variance)).sum(axis=0)
+            for part in self.parts
+        ]
+        spread: FloatArray = np.maximum(np.sum(squares, axis=0) - self.average() ** 2, 0.0)
         return spread
 
     def cdf(self, value: FloatArray) -> FloatArray:
         """Return the probability to be at most a value, array (cases,)."""
-        below: FloatArray = (
-            self.weight * gamma_cdf(value - self.shift, self.mean, self.variance)
-        ).sum(axis=0)
+        below: FloatArray = np.sum([part.cdf(value) for part in self.parts], axis=0)
         return below
 
     def percentiles(self, percentiles: tuple[float, ...]) -> FloatArray:
         """Return percentiles, array (percentiles, cases): bisection, to 1e-9 of the range."""
-        top = self.shift + self.mean + np.sqrt(self.variance)
-        top = np.where(self.weight > 0.0, top, 0.0)
+        start = self.average() + np.sqrt(self.spread())
         rows = []
         for percentile in percentiles:
             share = percentile / 100.0
-            low = np.zeros(top.shape[1])
-            high = top.max(axis=0)
-            for _ in range(30):
+            low = np.zeros(len(start))
+            high = start
+            for _ in range(40):
                 short = self.cdf(high) < share
                 if not np.any(short):
                     break
@@ -82,7 +99,16 @@ class Mixture:
                 low = np.where(short, middle, low)
                 high = np.where(short, high, middle)
             rows.append(high)
-        return np.array(rows).reshape(len(percentiles), top.shape[1])
+        return np.array(rows).reshape(len(percentiles), len(start))
+
+
+def lognormal_cdf(value: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
+    """Return the distribution function of a lognormal distribution by its mean and variance."""
+    mean = np.maximum(mean, 1e-30)
+    spread = np.log1p(np.maximum(variance / (mean * mean), 1e-18))
+    with np.errstate(divide="ignore"):
+        place = np.log(np.maximum(value, 0.0) / mean) + 0.5 * spread
+    return np.where(value < 0.0, 0.0, ndtr(place / np.sqrt(spread)))
 
 
 def gamma_cdf(value: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
@@ -91,8 +117,8 @@ def gamma_cdf(value: FloatArray, mean: FloatArray, variance: FloatArray) -> Floa
     By the cube root of Wilson and Hilferty (1931), within 0.01 from a shape of 0.4 on; exactly
     below. No variance is a step.
     """
-    mean = np.maximum(mean, 1e-300)
-    shape = mean * mean / np.maximum(variance, 1e-24 * mean * mean)
+    mean = np.maximum(mean, 1e-30)
+    shape = mean * mean / np.maximum(variance, 1e-18 * mean * mean)
     positive = np.maximum(value, 0.0)
     root = np.sqrt(shape)
     with np.errstate(over="ignore"):

@@ -28,7 +28,7 @@ def scene_at(cases: EngineCases, requests: Requests, rate: FloatArray) -> Scene:
     """Return what the latencies at a rate (per ms) follow from."""
     slots = cases.max_batch
     top = full(cases, requests, slots)
-    behind = line(cases, requests, slots, rate, top.rate)
+    behind = line(cases, slots, rate, top.rate, top.spread)
     states = solve_states(cases, requests, rate, top, behind)
     idle = np.where(states.number < 0.5, states.met, 0.0).sum(axis=0)
     prompts = station(cases, requests, states.at, rate, idle)

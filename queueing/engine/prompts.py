@@ -27,6 +27,9 @@ class Station:
     fill_ms: FloatArray
     ahead_variance: FloatArray
     own_variance: FloatArray
+    quiet: FloatArray
+    quiet_mean: FloatArray
+    quiet_variance: FloatArray
     echo_ms: FloatArray
     service_ms: FloatArray
 
@@ -61,13 +64,20 @@ def station(
     tp = np.maximum(t + (rate * vt + w * later) / m, t * 0.3)
     others = np.maximum(m + va / m - 1.0, 0.0)
     scale = 1.0 / np.maximum(1.0 - idle, 0.05)
+    swing = v1 / m
+    skew = m * w**3 * spread**2 * (3.0 + spread) + 3.0 * v1 * w * vw
+    skew = skew + v1 * np.maximum(2.0 * swing - 1.0, 0.1) * w**3
+    skew = (skew + 3.0 * r * rate * w**2 * sq * vt) / (1.0 - r**3)
+    vtp = np.maximum(vt + skew / t - (vt / t) ** 2, 0.1 * vt)
+    extra = (vtp + np.maximum(tp - b, 0) ** 2) * scale
     tp = b + np.maximum(tp - b, 0) * scale
+    vtp = np.maximum(extra - (tp - b) ** 2, 0.05 * extra)
     others = rate * b + np.maximum(others - rate * b, -rate * b) * scale
     others = np.maximum(others, 0)
     h = np.maximum(requests.computed, 1e-9)
     cw = w * at.room / h
     ey = w * (1 + others)
-    vj = others * np.maximum(va / m, 0.05)
+    vj = others * np.maximum(swing, 0.05) + rate**2 * vtp
     vy = w**2 * vj + (1 + others) * vw
     s2 = np.log1p(vy / np.maximum(ey, 1e-12) ** 2)
     theta = ndtr((np.log(ey / np.maximum(cw, 1e-300)) - 0.5 * s2) / np.sqrt(s2 + 1e-4))
@@ -82,13 +92,22 @@ def station(
     wait = (1 - theta) * 0.5 * tp + theta * ahead
     half = 0.5 * w * others
     fill = half / np.sqrt(1 + (2 * half / cw) ** 2)
-    var_r = (tp**2 + vt) / 3 - 0.25 * tp**2
-    cov = 0.5 * rate * vt
+    var_r = (tp**2 + vtp) / 3 - 0.25 * tp**2
+    cov = 0.5 * rate * vtp
     var = var_r + w**2 * vj + others * vw + 2 * w * cov
     third = rate * weff**3 * sq**3 / (3 * (1 - reff)) * scale
     var_pk = np.maximum(third + pkeff**2 * (2 / scale - 1), 0.3 * pkeff**2) * burst**2
     var_pk = var_pk + (fill**2) / 3 + b * b / 12
     var = (1 - theta) * var + theta * var_pk
+    # an arrival may meet an iteration that computes no prompt
+    swing = np.maximum(va / m, 1.0001)
+    none = np.exp(-m * np.log(swing) / (swing - 1.0))
+    quiet = np.maximum(1.0 - (1.0 - none * b / t) * scale, 0.0)
+    short = np.maximum(rate * b, 1e-12)
+    vb = count_variance(short, cv)
+    few = np.maximum(short + vb / short - 1.0, 0.0)
+    quiet_mean = 0.5 * b + w * few
+    quiet_variance = b * b / 12 + (w * w * np.maximum(vb / short, 0.05) + vw) * few + vw
     # what a request meets on average over all arrivals, whether they meet an idle replica or not
     met = 1.0 / scale
     joined = w * np.maximum(m + va / m - 1.0, 0.0)
@@ -102,4 +121,4 @@ def station(
     most = steps * np.maximum(b + cw - t, 1e-9)
     echo = np.where(echo > 0, echo / np.sqrt(1 + (echo / most) ** 2), 0)
     service = first + requests.steps * t + some * echo
-    return Station(r, t, va, first, wait, ahead, fill, var, vw, echo, service)
+    return Station(r, t, va, first, wait, ahead, fill, var, vw, quiet, quiet_mean, quiet_variance, echo, service)

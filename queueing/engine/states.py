@@ -32,6 +32,7 @@ class Full:
         rate: departures per millisecond.
         steps: iterations that a request spends in service.
         decode_ms: mean time of an iteration as a decoding sequence sees it.
+        spread: squared coefficient of variation of the time in service.
         admission_ms: time of the iteration that a request is admitted to.
     """
 
@@ -44,6 +45,7 @@ class Full:
     base_ms: FloatArray
     offset_ms: FloatArray
     prompt_ms: FloatArray
+    spread: FloatArray
 
 
 def full(cases: EngineCases, requests: Requests, slots: FloatArray) -> Full:
@@ -62,6 +64,8 @@ def full(cases: EngineCases, requests: Requests, slots: FloatArray) -> Full:
     )
     together = others
     admission = at.base_ms[0] * 1.0 + at.offset_ms[0] + at.prompt_ms[0] * (1.0 + together)
+    own = at.prompt_ms[0] ** 2 * requests.input_spread
+    spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) / (steps * time) ** 2
     return Full(
         slots,
         time,
@@ -72,6 +76,7 @@ def full(cases: EngineCases, requests: Requests, slots: FloatArray) -> Full:
         at.base_ms[0],
         at.offset_ms[0],
         at.prompt_ms[0],
+        spread,
     )
 
 
@@ -102,13 +107,13 @@ class States:
     variance: FloatArray
 
 
-def pooling(cases: EngineCases, requests: Requests) -> FloatArray:
+def pooling(spread: FloatArray) -> FloatArray:
     """Return the share of the variability of arrivals that the number in service keeps.
 
     For an infinite-server station, ∫ F̄² / ∫ F̄ over the service time: 1 for fixed lengths,
     2 Φ(-σ/√2) for lognormal ones.
     """
-    deviation = np.sqrt(np.log1p(requests.steps_spread))
+    deviation = np.sqrt(np.log1p(spread))
     return 2.0 * ndtr(-deviation / np.sqrt(2.0))
 
 
@@ -142,7 +147,7 @@ def solve_states(
     # How much arrivals vary over the time in service.
     offered = np.maximum(np.minimum(need, limit), 1e-9)
     dispersion = count_variance(offered, cases.arrival_cv) / offered
-    peakedness = np.maximum(1.0 + (dispersion - 1.0) * pooling(cases, requests), 0.05)
+    peakedness = np.maximum(1.0 + (dispersion - 1.0) * pooling(top.spread), 0.05)
     deviation = np.sqrt(centre * peakedness / (1.0 - elasticity)) + 0.5
     last = limit - 1.0
     first = np.clip(np.floor(centre - 7.0 * deviation), 0.0, np.maximum(last - NODES + 1, 0.0))

@@ -14,7 +14,6 @@ import numpy as np
 
 from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
-from queueing.engine.requests import Requests
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,19 +35,19 @@ class Line:
 
 
 def line(
-    cases: EngineCases, requests: Requests, slots: FloatArray, rate: FloatArray, top: FloatArray
+    cases: EngineCases, slots: FloatArray, rate: FloatArray, top: FloatArray, spread: FloatArray
 ) -> Line:
     """Return the line of those who find every slot taken.
 
     Args:
         cases: the replicas.
-        requests: moments of their requests.
         slots: requests in service when full.
         rate: arrivals per millisecond.
         top: departures per millisecond when full.
+        spread: squared coefficient of variation of the time in service.
     """
     load = rate / top
-    factor = variability(cases, requests, slots, load)
+    factor = variability(cases, slots, load, spread)
     scale = np.maximum(1.0 - load + factor * load, 1e-3)
     ratio = factor * load / scale
     queue = cases.max_queue
@@ -64,7 +63,7 @@ def line(
             np.isinf(queue), 0.0, np.where(np.isfinite(last), last / total, 1.0 - 1.0 / ratio)
         )
         ahead, square = _waiting_ahead(ratio, queue)
-    one = _first_variance(requests, slots, step)
+    one = _first_variance(slots, step, spread)
     ahead = np.where(np.isfinite(ahead), ahead, np.inf)
     mean = step * (ahead + 1.0)
     variance = one * (ahead + 1.0) + step**2 * np.maximum(square - ahead**2, 0.0)
@@ -72,10 +71,9 @@ def line(
 
 
 def variability(
-    cases: EngineCases, requests: Requests, slots: FloatArray, load: FloatArray
+    cases: EngineCases, slots: FloatArray, load: FloatArray, spread: FloatArray
 ) -> FloatArray:
     """Return F, what variability makes of the mean wait of exponential times."""
-    spread = requests.steps_spread
     busy = np.clip(load, 1e-9, 1.0)
     idle = (1.0 - busy) * (slots - 1.0) * (np.sqrt(4.0 + 5.0 * slots) - 2.0)
     fixed = 0.5 * (1.0 + np.minimum(idle / (16.0 * busy * slots), 1.0))
@@ -109,9 +107,8 @@ def _waiting_ahead(ratio: FloatArray, queue: FloatArray) -> tuple[FloatArray, Fl
     return mean, squares
 
 
-def _first_variance(requests: Requests, slots: FloatArray, step: FloatArray) -> FloatArray:
+def _first_variance(slots: FloatArray, step: FloatArray, spread: FloatArray) -> FloatArray:
     """Return the variance of the time between departures of a full replica."""
-    spread = requests.steps_spread
     mix = np.minimum(spread, 1.0)
     fixed = step**2 * slots / (slots + 2.0)
     result: FloatArray = mix * step**2 * np.maximum(spread, 1.0) + (1.0 - mix) * fixed
