@@ -1,0 +1,228 @@
+"""Closed loops: a fixed number of clients, each sending its next request as its last one ends.
+
+C clients hold C requests in the system at all times; B = min(C, N, …) of them have a slot in the
+batch and the others wait in line, first come, first served. What happens in the slots is told by
+`closed_waves` where all answers are equally long, by `closed_spread` where they are not, and by
+`closed_backlog` where the prompts of an iteration often exceed its token budget. Here the waits
+are added, and Little's law holds exactly: C = throughput · mean E2E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+
+import numpy as np
+import numpy.typing as npt
+
+from queueing.arrays import BoolArray, FloatArray, columns
+from queueing.engine.cases import EngineCases
+from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
+from queueing.engine.closed_nodes import COARSE, FINE, combine, percentiles_of, stratify
+from queueing.engine.closed_spread import overflow_share, spread_times
+from queueing.engine.closed_waves import wave_times
+from queueing.engine.point import PERCENTILES, EnginePoint, Latency
+from queueing.engine.requests import Requests
+
+LOCKSTEP_CV = 0.02
+"""Below this spread of output lengths clients take hundreds of requests to lose step."""
+_CHUNK = 128
+_RARE_OVERFLOW = 0.003
+
+
+def analyze_closed(
+    cases: EngineCases, concurrency: npt.ArrayLike, percentiles: Sequence[float] = PERCENTILES
+) -> EnginePoint:
+    """Return what replicas do under a fixed number of clients without think time.
+
+    The queue limit and the arrival CV of the cases have no meaning here: the line holds whatever
+    the batch does not, nobody is turned away, and requests offered are requests completed.
+
+    Args:
+        cases: the replicas.
+        concurrency: clients of each case, C ≥ 1, one value or one for each case. Rows where it
+            is less, not finite, or where the case makes no sense come back as NaN.
+        percentiles: which percentiles of the latencies, 0 to 100.
+
+    Raises:
+        ValueError: as many numbers of clients as cases, or one, were expected.
+    """
+    clients = columns(concurrency, np.zeros(len(cases)))[0]
+    if len(clients) != len(cases):
+        raise ValueError(f"{len(clients)} numbers of clients for {len(cases)} cases")
+    with np.errstate(invalid="ignore"):
+        usable = cases.usable() & (clients >= 1.0) & np.isfinite(clients)
+    parts = []
+    places = np.flatnonzero(usable)
+    for start in range(0, len(places), _CHUNK):
+        rows = places[start : start + _CHUNK]
+        parts.append(_analyze(cases.take(rows), clients[rows], percentiles))
+    return _gather(parts, places, len(cases), tuple(percentiles))
+
+
+def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[float]) -> EnginePoint:
+    places = _places(cases)
+    loops = Loops.of(cases, clients, np.minimum(clients, places))
+    times = _slot_times(loops)
+    full = _slot_times(Loops.of(cases, np.maximum(clients, places), places)).rate_per_ms
+    rate = times.rate_per_ms
+    saturation = np.maximum(full, rate)
+
+    queued = _latency(times.queued_ms, times.queued_weight, percentiles)
+    mean_queued = np.maximum(clients - loops.slots, 0.0) / rate
+    mean_ready = mean_of(times.ready_ms, times.prefill_weight)
+    wait, wait_weight = _sum(
+        (times.queued_ms, times.queued_weight), (times.ready_ms, times.prefill_weight), FINE
+    )
+    first, first_weight = _sum(
+        (times.queued_ms, times.queued_weight), (times.prefill_ms, times.prefill_weight), FINE
+    )
+    whole, whole_weight = _sum(
+        (first, first_weight), (times.decode_ms, times.decode_weight), FINE
+    )
+    del queued
+    itl = _latency(times.itl_ms, times.itl_weight, percentiles)
+    token_itl = _latency(times.gap_ms, times.gap_weight, percentiles)
+    ttft = _latency(first, first_weight, percentiles)
+    e2e = Latency(clients / rate, _latency(whole, whole_weight, percentiles).at_ms)
+    waiting = rate * (mean_queued + mean_ready)
+    in_service = clients - waiting
+    held = loops.requests.held + 0.5 * loops.requests.steps
+    kv = np.where(
+        np.isfinite(cases.kv_tokens), np.minimum(in_service * held / cases.kv_tokens, 1.0), 0.0
+    )
+    none = np.zeros_like(rate)
+    return EnginePoint(
+        percentiles=tuple(percentiles),
+        arrival_rate_rps=1000.0 * rate,
+        throughput_rps=1000.0 * rate,
+        saturation_rps=1000.0 * saturation,
+        blocking=none,
+        wait=Latency(
+            mean_queued + mean_ready, _latency(wait, wait_weight, percentiles).at_ms
+        ),
+        ttft=ttft,
+        itl=itl,
+        token_itl=token_itl,
+        e2e=e2e,
+        mean_in_service=in_service,
+        mean_in_system=clients,
+        utilization=in_service / cases.max_batch,
+        kv_use=kv,
+        preemption_rate=none,
+        stable=np.ones(len(rate), dtype=np.bool_),
+        extrapolated=cases.times.extrapolates(
+            loops.slots, loops.requests.context, np.minimum(loops.computed, cases.token_budget)
+        ),
+    )
+
+
+def _places(cases: EngineCases) -> FloatArray:
+    """Return the most requests that can be in service at once, on average."""
+    requests = Requests.of(cases)
+    held = requests.held + 0.5 * requests.steps
+    memory = np.where(np.isfinite(cases.kv_tokens), cases.kv_tokens / held, np.inf)
+    places = np.minimum(np.minimum(cases.max_batch, cases.token_budget), memory)
+    answer: FloatArray = np.maximum(np.where(requests.output < 2.3, np.floor(places), places), 1.0)
+    return answer
+
+
+def _slot_times(loops: Loops) -> SlotTimes:
+    requests = loops.requests
+    spread = np.sqrt(np.maximum(requests.output_square / requests.output**2 - 1.0, 0.0))
+    lockstep = spread < LOCKSTEP_CV
+    parts: list[tuple[BoolArray, SlotTimes]] = []
+    if lockstep.any():
+        parts.append((lockstep, wave_times(loops.take(lockstep))))
+    if not lockstep.all():
+        parts.append((~lockstep, spread_times(loops.take(~lockstep))))
+    return _join(parts, len(lockstep))
+
+
+def _join(parts: list[tuple[BoolArray, SlotTimes]], count: int) -> SlotTimes:
+    """Put the rows of the parts in their places; fewer values are filled up with weight 0."""
+    arrays = {}
+    for field in fields(SlotTimes):
+        given = [(rows, getattr(part, field.name)) for rows, part in parts]
+        shape = (count,)
+        if given[0][1].ndim == 2:
+            shape = (max(len(values) for _, values in given), count)
+        whole = np.zeros(shape)
+        for rows, values in given:
+            if values.ndim == 2:
+                whole[: len(values), rows] = values
+            else:
+                whole[rows] = values
+        arrays[field.name] = whole
+    return SlotTimes(**arrays)
+
+
+def _sum(
+    first: tuple[FloatArray, FloatArray], second: tuple[FloatArray, FloatArray], edges: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the distribution of the sum of two independent times, each cut into strata."""
+    short, long = (_strata(*part, edges) for part in (first, second))
+    count = short.shape[-1]
+    weight = np.diff(edges)[:, None] * np.ones(count)
+    return (short[:, None] + long[None]).reshape(-1, count), combine(weight, weight)
+
+
+def _strata(values: FloatArray, weights: FloatArray, edges: FloatArray) -> FloatArray:
+    order = np.argsort(values, axis=0)
+    ascending = np.take_along_axis(values, order, axis=0)
+    masses = np.take_along_axis(np.broadcast_to(weights, values.shape), order, axis=0)
+    return stratify(masses, [ascending], edges)[0]
+
+
+def _latency(
+    values: FloatArray, weights: FloatArray, percentiles: Sequence[float]
+) -> Latency:
+    """Return mean and percentiles; NaN where nothing weighs (no gap follows a single token)."""
+    some = weights.sum(axis=0) > 0.0
+    at = percentiles_of(values, weights, percentiles)
+    return Latency(mean_of(values, weights), np.where(some, at, np.nan))
+
+
+def _gather(
+    parts: list[EnginePoint],
+    places: npt.NDArray[np.int64],
+    count: int,
+    percentiles: tuple[float, ...],
+) -> EnginePoint:
+    def scatter(pieces: list[FloatArray]) -> FloatArray:
+        whole = np.full(count, np.nan)
+        if pieces:
+            whole[places] = np.concatenate(pieces)
+        return whole
+
+    def flags(pieces: list[BoolArray]) -> BoolArray:
+        whole = np.zeros(count, dtype=np.bool_)
+        if pieces:
+            whole[places] = np.concatenate(pieces)
+        return whole
+
+    def latency(pieces: list[Latency]) -> Latency:
+        at = np.full((len(percentiles), count), np.nan)
+        if pieces:
+            at[:, places] = np.concatenate([piece.at_ms for piece in pieces], axis=1)
+        return Latency(scatter([piece.mean_ms for piece in pieces]), at)
+
+    return EnginePoint(
+        percentiles=percentiles,
+        arrival_rate_rps=scatter([part.arrival_rate_rps for part in parts]),
+        throughput_rps=scatter([part.throughput_rps for part in parts]),
+        saturation_rps=scatter([part.saturation_rps for part in parts]),
+        blocking=scatter([part.blocking for part in parts]),
+        wait=latency([part.wait for part in parts]),
+        ttft=latency([part.ttft for part in parts]),
+        itl=latency([part.itl for part in parts]),
+        token_itl=latency([part.token_itl for part in parts]),
+        e2e=latency([part.e2e for part in parts]),
+        mean_in_service=scatter([part.mean_in_service for part in parts]),
+        mean_in_system=scatter([part.mean_in_system for part in parts]),
+        utilization=scatter([part.utilization for part in parts]),
+        kv_use=scatter([part.kv_use for part in parts]),
+        preemption_rate=scatter([part.preemption_rate for part in parts]),
+        stable=flags([part.stable for part in parts]),
+        extrapolated=flags([part.extrapolated for part in parts]),
+    )
