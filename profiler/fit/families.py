@@ -1,0 +1,95 @@
+"""The service-time models that can be fitted, with the bounds of their parameters."""
+
+from __future__ import annotations
+
+from profiler.fit.parameters import Family, Parameter
+from queueing.arrays import FloatArray
+from queueing.engine.overlap import OverlapTimes
+from queueing.engine.times import IterationTimes, LinearTimes, TokenWorkTimes
+
+FLOOR_POINT = "a point at concurrency 1, or at a rate that leaves the engine nearly idle"
+PROMPT_POINTS = "points with prompts at least four times as long, at a low rate"
+CONTEXT_POINTS = "points with outputs or prompts at least four times as long, at a high concurrency"
+BATCH_POINTS = "points at a concurrency of 32 or more with short prompts and outputs"
+
+
+def _linear(values: dict[str, FloatArray]) -> IterationTimes:
+    return LinearTimes(
+        values["alpha_ms"], values["beta_ms"], values["gamma_ms"], values["delta_ms"]
+    )
+
+
+def _token_work(values: dict[str, FloatArray]) -> IterationTimes:
+    return TokenWorkTimes(values["alpha_ms"], values["beta_ms"], values["gamma_ms"])
+
+
+def _overlap(values: dict[str, FloatArray]) -> IterationTimes:
+    return OverlapTimes(
+        values["base_ms"],
+        values["weights_ms"],
+        values["token_ms"],
+        values["sequence_ms"],
+        values["kv_token_ms"],
+        values["attention_ms"],
+        values["prompts_ms"],
+    )
+
+
+LINEAR = Family(
+    "linear",
+    (
+        Parameter("alpha_ms", 1e-3, 1e4, remedy=FLOOR_POINT),
+        Parameter("beta_ms", 1e-6, 1e3, remedy=BATCH_POINTS),
+        Parameter("gamma_ms", 1e-4, 1e4, remedy=PROMPT_POINTS),
+        Parameter("delta_ms", 1e-9, 1.0, remedy=PROMPT_POINTS + ", and at a high one"),
+    ),
+    _linear,
+    delays=False,
+)
+
+TOKEN_WORK = Family(
+    "token-work",
+    (
+        Parameter("alpha_ms", 1e-3, 1e4, remedy=FLOOR_POINT),
+        Parameter("beta_ms", 1e-6, 1e2, remedy=PROMPT_POINTS),
+        Parameter("gamma_ms", 1e-9, 1.0, remedy=CONTEXT_POINTS),
+    ),
+    _token_work,
+    delays=False,
+)
+
+# Usual values: engines spend 1-5 ms an iteration on scheduling and launches and some 20 us on a
+# sequence; iterations that leave the captured decode graph cost about 1 ms more; attention to one
+# token takes a few hundred-thousandths of the work of a token (4 d_model n_layers operations of
+# 2 n_parameters, at lower efficiency); a server hands the first token on in a few ms. All of them
+# give way to rows that say otherwise.
+OVERLAP = Family(
+    "overlap",
+    (
+        Parameter("base_ms", 1e-2, 1e3, 2.5, 0.5),
+        Parameter("weights_ms", 1e-2, 1e4, remedy=FLOOR_POINT),
+        Parameter("token_ms", 1e-6, 1e2, remedy=PROMPT_POINTS),
+        Parameter("sequence_ms", 1e-5, 1e2, 0.02, 0.7),
+        Parameter("kv_token_ms", 1e-9, 1.0, remedy=CONTEXT_POINTS),
+        Parameter("attention_ms", 1e-12, 1e-2, 4e-5, 0.7, "token_ms"),
+        Parameter("prompts_ms", 1e-3, 1e3, 1.0, 0.7),
+        Parameter("first_token_ms", 1e-2, 1e4, 6.0, 0.7),
+        Parameter("first_token_sequence_ms", 1e-5, 1e2, 0.03, 0.7),
+        Parameter("first_token_output_ms", 1e-8, 1.0, 5e-5, 1.0),
+    ),
+    _overlap,
+    delays=True,
+)
+
+FAMILIES = {family.name: family for family in (LINEAR, TOKEN_WORK, OVERLAP)}
+
+
+def family_named(name: str) -> Family:
+    """Return the family of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"model is {name!r} (allowed: {', '.join(FAMILIES)})")
+    return FAMILIES[name]

@@ -1,0 +1,98 @@
+"""From rows to parameters: which are free, where to start, and whether memory was full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from profiler.fit.forecast import forecast
+from profiler.fit.observations import Observations
+from profiler.fit.parameters import CONDITIONS, Family, Parameter
+from profiler.fit.points import Points
+from profiler.fit.problem import Problem, candidate_of
+from profiler.fit.search import Solution, search
+from profiler.fit.starts import first_start, other_starts
+from queueing.arrays import FloatArray
+
+QUEUED = 2.0
+"""A closed loop whose TTFT is this many times the predicted one was waiting for memory."""
+_WORTH = 2.0
+"""What a further parameter must take off the cost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A solved problem."""
+
+    problem: Problem
+    solution: Solution
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The parameters by name."""
+        pairs = zip(self.problem.names, np.exp(self.solution.logs), strict=True)
+        return {name: float(value) for name, value in pairs}
+
+
+def solve(
+    family: Family, points: Points, observed: Observations, near: Fitted | None = None
+) -> Fitted:
+    """Fit a family to rows, from several starts or only from a fit to nearly the same rows.
+
+    KV memory is a parameter only where closed loops show that requests waited for it; then it is
+    kept if it explains them.
+    """
+    free = _free(family, points)
+    problem = Problem(family, free, points, observed)
+    first = first_start(family, free, points, observed)
+    starts = [first, *other_starts(free, first)] if near is None else [_moved(near, problem, first)]
+    fitted = Fitted(problem, search(problem, starts))
+    full = _memory_tokens(fitted)
+    if full is None:
+        return fitted
+    bounded = replace(problem, free=(*free, _KV_TOKENS))
+    start = np.append(fitted.solution.logs, np.log(full))
+    with_memory = Fitted(bounded, search(bounded, [start]))
+    better = with_memory.solution.cost < fitted.solution.cost - _WORTH
+    return with_memory if better else fitted
+
+
+_KV_TOKENS = next(parameter for parameter in CONDITIONS if parameter.name == "kv_tokens")
+
+
+def _free(family: Family, points: Points) -> tuple[Parameter, ...]:
+    """Return the parameters of the model, and those of closed loops where there are any."""
+    loops = bool(np.any(points.closed & ~points.alone & ~points.static))
+    conditions = tuple(p for p in CONDITIONS if p is not _KV_TOKENS) if loops else ()
+    return family.parameters + conditions
+
+
+def _moved(near: Fitted, problem: Problem, first: FloatArray) -> FloatArray:
+    """Return the solution of a like problem as a start for this one."""
+    known = near.values
+    return np.array(
+        [
+            np.log(known[name]) if name in known else log
+            for name, log in zip(problem.names, first, strict=True)
+        ]
+    )
+
+
+def _memory_tokens(fitted: Fitted) -> float | None:
+    """Return the tokens in KV memory that long waits in closed loops speak of; None without any.
+
+    With c clients of which a share W / (W + K * ITL) waits, the others hold their context.
+    """
+    points, observed = fitted.problem.points, fitted.problem.observed
+    values = {name: np.full(len(points), value) for name, value in fitted.values.items()}
+    predicted = forecast(points, candidate_of(fitted.problem.family, values, len(points)))
+    loops = points.closed & ~points.alone & ~points.static
+    waiting = loops & (observed.ttft_ms > QUEUED * predicted.ttft_ms)
+    if not np.any(waiting):
+        return None
+    decode = points.output_tokens * observed.itl_ms
+    running = points.load * decode / (observed.ttft_ms + decode)
+    tokens = running * (points.input_tokens + 0.5 * points.output_tokens)
+    known = tokens[waiting & np.isfinite(tokens)]
+    return float(np.min(known)) if len(known) else None
