@@ -57,7 +57,9 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     base = times.iteration_ms(decoding, context, none, none, none)
     one = times.iteration_ms(decoding, context, none + 1.0, computed, reads)
     two = times.iteration_ms(decoding, context, none + 2.0, 2.0 * computed, 2.0 * reads)
-    prompt = np.maximum(two - one, 0.0)
+    # A second prompt that costs less than the first shows what their presence costs; one that
+    # costs more is rare enough to be taken like the first.
+    prompt = np.maximum(np.minimum(two - one, one - base), 0.0)
     offset = np.maximum(one - base - prompt, 0.0)
     return Iterations(decoding, base, offset, prompt, chunks, room)
 

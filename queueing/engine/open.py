@@ -20,15 +20,14 @@ from queueing.engine.mixtures import Mixture
 from queueing.engine.point import PERCENTILES, EnginePoint, Latency
 from queueing.engine.prompts import station
 from queueing.engine.requests import Requests
-from queueing.engine.states import full, solve_states
+from queueing.engine.saturation import saturation
+from queueing.engine.states import Full, full, solve_states
 from queueing.engine.wait import line
 
 
-def scene_at(cases: EngineCases, requests: Requests, rate: FloatArray) -> Scene:
+def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray) -> Scene:
     """Return what the latencies at a rate (per ms) follow from."""
-    slots = cases.max_batch
-    top = full(cases, requests, slots)
-    behind = line(cases, slots, rate, top.rate, top.spread)
+    behind = line(cases, top.slots, rate, top.rate, top.spread)
     states = solve_states(cases, requests, rate, top, behind)
     idle = np.where(states.number < 0.5, states.met, 0.0).sum(axis=0)
     prompts = station(cases, requests, states.at, rate, idle)
@@ -55,10 +54,12 @@ def analyze_engine(
     """Return what replicas do at arrival rates (requests per second)."""
     offered, _ = columns(arrival_rate_rps, np.zeros(len(cases)))
     with np.errstate(all="ignore"):
-        requests = Requests.of(cases)
+        most = saturation(cases)
+        requests = most.memory.requests
+        top = full(cases, requests, most)
         rate = np.maximum(offered, 1e-12) / 1e3
-        scene = scene_at(cases, requests, rate)
-        states, top = scene.states, scene.top
+        scene = scene_at(cases, requests, top, rate)
+        states = scene.states
         stable = (states.load < 1.0) | np.isfinite(cases.max_queue)
         blocking = states.full_met * scene.line.lost
         ttft = ttft_mixture(scene)
@@ -80,8 +81,6 @@ def analyze_engine(
         per_ms = throughput / 1e3
         in_system = per_ms * answers[4].mean_ms
         in_service = np.minimum(per_ms * (answers[4].mean_ms - answers[0].mean_ms), top.slots)
-        held = requests.held + 0.5 * requests.output
-        kv_use = np.minimum(in_service * held / cases.kv_tokens, 1.0)
         return EnginePoint(
             percentiles,
             offered,
@@ -96,8 +95,8 @@ def analyze_engine(
             in_service,
             in_system,
             in_service / cases.max_batch,
-            kv_use,
-            np.zeros(len(cases)),
+            most.memory.kv_use(in_service),
+            most.memory.preemptions_per_request(in_service),
             stable,
             np.zeros(len(cases), dtype=np.bool_),
         )

@@ -11,7 +11,8 @@ from queueing.engine.cases import EngineCases
 from queueing.engine.latencies import decoding, e2e_mixture, itl_mixture, ttft_mixture
 from queueing.engine.open import scene_at
 from queueing.engine.requests import Requests
-from queueing.engine.states import full
+from queueing.engine.saturation import saturation
+from queueing.engine.states import Full, full
 from queueing.engine.targets import EngineTargets
 
 LARGEST_LOAD = 0.999
@@ -60,14 +61,16 @@ def size_engine(cases: EngineCases, targets: EngineTargets) -> EngineSizing:
 def _size(
     cases: EngineCases, targets: EngineTargets
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray]:
-    requests = Requests.of(cases)
-    top = full(cases, requests, cases.max_batch).rate * 1e3
-    most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * top
-    usable = cases.usable() & np.isfinite(top) & (top > 0.0)
+    limit = saturation(cases)
+    requests = limit.memory.requests
+    top = full(cases, requests, limit)
+    rate = limit.throughput_rps
+    most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * rate
+    usable = cases.usable() & np.isfinite(rate) & (rate > 0.0)
     safe = np.where(usable, most, 1.0)
-    high_excess, _ = excess(cases, requests, targets, safe)
+    high_excess, _ = excess(cases, requests, top, targets, safe)
     low = SMALLEST_LOAD * safe
-    low_excess, _ = excess(cases, requests, targets, low)
+    low_excess, _ = excess(cases, requests, top, targets, low)
     all_good = usable & (high_excess <= 0.0)
     feasible = usable & ((low_excess <= 0.0) | all_good)
     left, right = np.log(low), np.log(safe)
@@ -75,12 +78,12 @@ def _size(
     if np.any(search):
         for _ in range(_HALVINGS):
             middle = 0.5 * (left + right)
-            now, _ = excess(cases, requests, targets, np.exp(middle))
+            now, _ = excess(cases, requests, top, targets, np.exp(middle))
             kept = now <= 0.0
             left = np.where(kept, middle, left)
             right = np.where(kept, right, middle)
     rate = np.where(all_good, safe, np.where(feasible, np.exp(left), 0.0))
-    _, blocking = excess(cases, requests, targets, np.maximum(rate, low))
+    _, blocking = excess(cases, requests, top, targets, np.maximum(rate, low))
     return (
         rate,
         np.where(feasible, rate * (1.0 - blocking), 0.0),
@@ -91,10 +94,14 @@ def _size(
 
 
 def excess(
-    cases: EngineCases, requests: Requests, targets: EngineTargets, rate_rps: FloatArray
+    cases: EngineCases,
+    requests: Requests,
+    top: Full,
+    targets: EngineTargets,
+    rate_rps: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Return how far replicas are beyond their targets at a rate (above 0: missed), and blocking."""
-    scene = scene_at(cases, requests, rate_rps / 1e3)
+    scene = scene_at(cases, requests, top, rate_rps / 1e3)
     blocking = scene.states.full_met * scene.line.lost
     worst = np.full(len(cases), -np.inf)
     limit = targets.max_blocking

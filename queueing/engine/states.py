@@ -17,6 +17,7 @@ from queueing.engine.cases import EngineCases
 from queueing.engine.iterations import Iterations, iterations
 from queueing.engine.prompts import station
 from queueing.engine.requests import Requests
+from queueing.engine.saturation import Saturation
 from queueing.engine.wait import Line
 
 NODES = 33
@@ -48,36 +49,21 @@ class Full:
     spread: FloatArray
 
 
-def full(cases: EngineCases, requests: Requests, slots: FloatArray) -> Full:
-    """Return what a replica does with `slots` requests in service and others waiting."""
+def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
+    """Return what a replica does with every slot that memory allows taken and others waiting."""
+    slots = np.maximum(np.minimum(np.rint(most.memory.effective_batch), cases.max_batch), 1.0)
     at = iterations(cases, requests, slots[None, :])
-    steps = requests.steps + at.chunks[0]
-    per_iteration = slots / steps
-    decoding = slots * requests.steps / steps
-    time = at.base_ms[0] + at.offset_ms[0] * np.minimum(per_iteration, 1.0)
-    time = time + at.prompt_ms[0] * per_iteration
+    rate = np.maximum(most.throughput_rps / 1e3, 1e-15)
+    time = most.iteration_ms
+    steps = slots / (rate * time)
     others = np.maximum(slots - 1.0, 0.0) / steps
-    seen = np.where(
-        requests.steps > 0,
-        at.base_ms[0] + at.offset_ms[0] * np.minimum(others, 1.0) + at.prompt_ms[0] * others,
-        time,
-    )
-    together = others
-    admission = at.base_ms[0] * 1.0 + at.offset_ms[0] + at.prompt_ms[0] * (1.0 + together)
-    own = at.prompt_ms[0] ** 2 * requests.input_spread
-    spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) / (steps * time) ** 2
-    return Full(
-        slots,
-        time,
-        slots / (steps * time),
-        steps,
-        seen,
-        admission,
-        at.base_ms[0],
-        at.offset_ms[0],
-        at.prompt_ms[0],
-        spread,
-    )
+    base, offset, prompt = at.base_ms[0], at.offset_ms[0], at.prompt_ms[0]
+    seen = base + offset * np.minimum(others, 1.0) + prompt * others
+    seen = np.where(requests.steps > 0.0, seen, time)
+    admission = base + offset + prompt * (1.0 + others)
+    own = prompt**2 * requests.input_spread
+    spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) * (rate / slots) ** 2
+    return Full(slots, time, rate, steps, seen, admission, base, offset, prompt, spread)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
