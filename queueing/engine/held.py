@@ -76,8 +76,7 @@ def held(cases: EngineCases) -> Held:
         m = _replaced(m, near, _truncated(cases.take(near), capacity[near]))
         requests = _shorter(cases, offered, m)
     # Iteration i of a request, 0 ≤ i < K, holds L + i tokens, rounded up to blocks.
-    rounding = 0.5 * (BLOCK_TOKENS - 1.0)
-    scatter = (BLOCK_TOKENS**2 - 1.0) / 12.0
+    at_first, rounding, scatter = _padding(cases, m.L, m.K)
     age = (m.LK + 0.5 * (m.K2 - m.K)) / m.K
     square = (m.L2K + m.LK2 - m.LK + (2.0 * m.K3 - 3.0 * m.K2 + m.K) / 6.0) / m.K
     return Held(
@@ -86,8 +85,8 @@ def held(cases: EngineCases) -> Held:
         capacity=capacity,
         mean=age + rounding,
         variance=np.maximum(square - age**2, 0.0) + scatter,
-        prompt=m.L + rounding,
-        prompt_square=m.L2 + 2.0 * rounding * m.L + rounding**2 + scatter,
+        prompt=m.L + at_first,
+        prompt_square=m.L2 + 2.0 * at_first * m.L + at_first**2 + scatter,
         size_variance=np.maximum(m.L2 + 2.0 * m.LK + m.K2 - (m.L + m.K) ** 2, 0.0),
     )
 
@@ -102,6 +101,32 @@ def _independent(cases: EngineCases, offered: Requests, capacity: FloatArray) ->
         fits=fits, L=L.copy(), L2=L2.copy(), K=K.copy(), K2=K2.copy(), K3=cube,
         LK=L * K, L2K=L2 * K, LK2=L * K2,
     )  # fmt: skip
+
+
+def _padding(
+    cases: EngineCases, inputs: FloatArray, outputs: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what blocks add: to a prompt, on average over the iterations, and its variance.
+
+    Prompts of random length end anywhere in a block. Behind a prompt of a fixed one the empty
+    places fall one by one from (-L mod 16) on, to begin again with 15.
+    """
+    most = BLOCK_TOKENS - 1.0
+    somewhere = np.full(len(cases), 0.5 * most)
+    scatter = (BLOCK_TOKENS**2 - 1.0) / 12.0
+    whole = (cases.input_cv == 0.0) & (np.floor(inputs) == inputs)
+    first = np.mod(-inputs, BLOCK_TOKENS)
+    rest = np.mod(outputs, BLOCK_TOKENS)
+    falling = np.minimum(rest, first + 1.0)
+    again = rest - falling
+    total = (outputs - rest) * 0.5 * most
+    total = total + falling * first - 0.5 * falling * (falling - 1.0)
+    total = total + again * most - 0.5 * again * (again - 1.0)
+    return (
+        np.where(whole, first, somewhere),
+        np.where(whole, total / outputs, somewhere),
+        np.where(whole, 0.0, scatter),
+    )
 
 
 def _replaced(every: _Moments, rows: IntArray, some: _Moments) -> _Moments:

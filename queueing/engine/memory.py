@@ -83,9 +83,9 @@ class MemoryBound:
 
     def waiting_for_memory(self, present: FloatArray) -> FloatArray:
         """Return the probability that not all of those present are in service for want of KV."""
-        with np.errstate(invalid="ignore"):
-            z = (present - self.room) / self.room_deviation
-        waiting: FloatArray = np.where(present > 1.0, ndtr(np.where(self.bounded(), z, -np.inf)), 0)
+        room = np.where(self.bounded(), self.room, 1e18)
+        z = (present - room) / np.maximum(self.room_deviation, 1e-9)
+        waiting: FloatArray = np.where(present > 1.0, ndtr(z), 0.0)
         return waiting
 
     def admits(self, in_service: FloatArray) -> FloatArray:
@@ -96,8 +96,7 @@ class MemoryBound:
         """
         stays = 1.0 - self.waiting_for_memory(in_service)
         more = 1.0 - self.waiting_for_memory(in_service + 1.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.where(stays > 1e-12, more / stays, 0.0)
+        ratio: FloatArray = np.where(stays > 1e-12, more / np.maximum(stays, 1e-12), 0.0)
         return np.clip(ratio, 0.0, 1.0)
 
     def preemptions(self, present: FloatArray) -> FloatArray:
@@ -125,8 +124,9 @@ class MemoryBound:
     def recomputed_tokens(self, prefix_hit_rate: FloatArray) -> FloatArray:
         """Return the tokens that a preemption makes the engine compute again."""
         cached = self.requests.held * prefix_hit_rate
-        tokens: FloatArray = np.maximum(self.edge - 0.5 * (BLOCK_TOKENS - 1.0) - cached, 1.0)
-        return tokens
+        held = self.edge - 0.5 * (BLOCK_TOKENS - 1.0)
+        tokens: FloatArray = np.maximum(held, self.requests.held) - cached
+        return np.maximum(tokens, 1.0)
 
     def kv_use(self, in_service: FloatArray) -> FloatArray:
         """Return the mean share of the capacity in use; 0 without a limit."""
@@ -150,7 +150,7 @@ def memory_bound(cases: EngineCases) -> MemoryBound:
     slack = (holds.prompt_square + 2.0 * holds.prompt * age + 2.0 * age**2) / (2.0 * edge)
     prompt_variance = np.maximum(holds.prompt_square - holds.prompt**2, 0.0)
     spread = np.sqrt(deviation**2 + prompt_variance / mean**2)
-    room = room + _whole_numbers((capacity - slack) / mean + 0.5, spread)
+    room = room + _whole_numbers((capacity - holds.prompt) / mean + 1.0, spread)
     room = np.where(bounded, room, np.inf)
     return MemoryBound(
         requests=requests,
@@ -177,11 +177,11 @@ def _age_at_edge(cases: EngineCases, holds: Held, room: FloatArray) -> FloatArra
     full (inputs of 8 to 8,000 tokens, outputs of 16 to 1,000, coefficients of variation 0 to 1.5,
     room for 1 to 250 requests), and leave the preemptions within 20% at most of them.
     """
-    output = holds.requests.output
-    between = output / np.maximum(np.minimum(cases.max_batch, room), 1.0)
-    wander = 0.05 * output * (output / holds.prompt) ** 0.4
+    steps = holds.requests.steps
+    between = steps / np.maximum(np.minimum(cases.max_batch, room), 1.0)
+    wander = 0.05 * steps * (steps / holds.prompt) ** 0.4
     age = wander * (1.0 + cases.output_cv**2) ** 0.25 + 0.5 * between
-    lasting: FloatArray = np.minimum(age, output)
+    lasting: FloatArray = np.minimum(age, steps)
     return lasting
 
 
@@ -191,6 +191,7 @@ def _whole_numbers(fit: FloatArray, deviation: FloatArray) -> FloatArray:
     The sum of Φ over the whole numbers nearby; for a deviation above 0.7 nothing is left of it.
     """
     narrow = np.clip(deviation, 1e-6, 0.7)
+    fit = fit + 1e-4  # what fits exactly fits
     first = np.floor(fit) - 3.0
     above = sum((ndtr((fit - first - k) / narrow) for k in range(1, 8)), np.zeros(len(fit)))
     difference: FloatArray = first + above - (fit - 0.5)

@@ -86,7 +86,7 @@ def saturation(cases: EngineCases, memory: MemoryBound | None = None) -> Saturat
     requests = memory.requests
     steps = requests.steps
     batch = np.minimum(cases.max_batch, np.floor(cases.token_budget))
-    own = requests.computed
+    own = np.maximum(requests.computed, 1.0)
     again = memory.recomputed_tokens(cases.prefix_hit_rate)
     slots, extra = memory.in_service(batch), np.zeros(len(cases))
     flow = _flow(slots, steps, own, requests.input_spread, cases.token_budget)
@@ -186,7 +186,8 @@ def _flow(
     cycle = steps + 1.0
     most = budget / (work + steps)
     room = np.maximum(budget - slots * steps / cycle, 1.0)
-    chunks = _chunks(work / room, spread)
+    beside = np.maximum(slots - 1.0, 0.0) * steps / cycle
+    chunks = _chunks(work / np.maximum(budget - beside, 1.0), spread)
     left, split = _backlog(slots, steps, work, spread, budget, room)
     few, few_split = _closed(slots, cycle, work, spread, room, chunks)
     # Prompts of half an iteration or more: the closed queue knows better that slots are few.
