@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.fidelity import engine, examples
+from benchmarks.fidelity.answer import answer
 from benchmarks.fidelity.campaign import POINTS, SEED, SIZED, Analyses, Outcome, Settings, run
-from benchmarks.fidelity.case import Json
-from benchmarks.fidelity.comparison import JUDGED
 from benchmarks.fidelity.figures import (
     precision,
     reference_table,
@@ -28,7 +26,6 @@ from benchmarks.fidelity.figures import (
 from benchmarks.fidelity.measurements import sections
 from benchmarks.fidelity.predicted import reference
 from benchmarks.fidelity.report import write_page
-from benchmarks.fidelity.sizing import SizingVerdict
 from benchmarks.fidelity.store import ROOT
 
 ANALYSES = Analyses(engine.full, reference, engine.size)
@@ -42,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     outcome = run(settings, ANALYSES, _progress)
     if options.format == "json":
-        print(json.dumps(_plain(outcome)))
+        print(json.dumps(answer(outcome)))
     else:
         _print(outcome)
     docs = options.docs or (ROOT / "docs" if settings.is_published else None)
     if docs is not None:
-        pictures = examples.examples(settings.jobs, engine.full, _progress)
+        pictures = examples.examples(settings, engine.full, _progress)
         for path in write_page(outcome, pictures, sections(), docs):
             print(f"wrote {path}", file=sys.stderr)
     return 0 if all(verdict.holds for verdict in outcome.full.verdicts()) else 1
@@ -101,49 +98,6 @@ def _print(outcome: Outcome) -> None:
     console.print(f"All points were predicted in {outcome.predicting_s:.2f} s.")
     for section in sections():
         console.print(f"\n{section.title}\n\n{section.text}", markup=False)
-
-
-def _plain(outcome: Outcome) -> dict[str, Json]:
-    sizing = SizingVerdict.of(outcome.sized)
-    verdicts: list[Json] = [
-        {
-            "figure": verdict.judged.name,
-            "median": _number(verdict.errors.median),
-            "p90": _number(verdict.errors.high),
-            "holds": verdict.holds,
-        }
-        for verdict in outcome.full.verdicts()
-    ]
-    errors = {judged.name: outcome.full.signed(judged.figure) for judged in JUDGED}
-    points: list[Json] = [
-        {
-            "replica": item.point.replica.to_json(),
-            "load": item.point.load,
-            "seed": item.point.seed,
-            "saturation_rps": item.saturation_rps,
-            "simulated": item.truth.to_json(),
-            "errors": {name: _number(float(values[index])) for name, values in errors.items()},
-        }
-        for index, item in enumerate(outcome.full.measured)
-    ]
-    return {
-        "points": outcome.settings.points,
-        "seed": outcome.settings.seed,
-        "verdicts": verdicts,
-        "sizing": {
-            "replicas": sizing.replicas,
-            "found": sizing.found,
-            "kept": sizing.kept,
-            "broken": sizing.broken,
-            "worst": _number(sizing.worst),
-        },
-        "operating_points": points,
-    }
-
-
-def _number(value: float) -> Json:
-    """Return a number, or null for what is unknown or beyond all numbers."""
-    return value if math.isfinite(value) else None
 
 
 if __name__ == "__main__":

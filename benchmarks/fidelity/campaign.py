@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from benchmarks.fidelity.drawing import published
 from benchmarks.fidelity.predicted import Analysis
 from benchmarks.fidelity.simulated import Effort, Precision
 from benchmarks.fidelity.sizing import Checking, Sized, Sizer, promising
+from benchmarks.fidelity.store import Store
 from benchmarks.fidelity.work import Measuring, carried_out
 from stoker.domain.profile import LinearParameters, TokenWorkParameters
 
@@ -47,17 +48,21 @@ class Settings:
         seed: Of its drawing.
         sized: Replicas to size, the first of the grid.
         jobs: Processes that simulate.
+        effort: How precisely the grid is simulated.
+        store: Where results of simulations are kept.
     """
 
     points: int = POINTS
     seed: int = SEED
     sized: int = SIZED
     jobs: int = 1
+    effort: Effort = EFFORT
+    store: Store = field(default_factory=Store)
 
     @property
     def is_published(self) -> bool:
         """Tell whether this is the published grid."""
-        return (self.points, self.seed, self.sized) == (POINTS, SEED, SIZED)
+        return (self.points, self.seed, self.sized, self.effort) == (POINTS, SEED, SIZED, EFFORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,10 @@ def run(settings: Settings, analyses: Analyses, progress: Progress) -> Outcome:
     """Carry out the comparison; what was simulated before is not simulated again."""
     points = published(settings.points, settings.seed)
     measured = _simulated(
-        [Measuring(point, EFFORT) for point in points], "operating points", settings, progress
+        [Measuring(point, settings.effort, settings.store) for point in points],
+        "operating points",
+        settings,
+        progress,
     )
     started = time.perf_counter()
     rates = np.array([item.truth.rate_rps for item in measured])
@@ -120,11 +128,14 @@ def run(settings: Settings, analyses: Analyses, progress: Progress) -> Outcome:
         analyses.reference([points[index].replica for index in known], rates[known]),
     )
     promises = _simulated(
-        promising(points[: settings.sized], settings.seed), "targets", settings, progress
+        promising(points[: settings.sized], settings.seed, settings.store),
+        "targets",
+        settings,
+        progress,
     )
     sized = _simulated(
         [
-            Checking(promise, float(rate))
+            Checking(promise, float(rate), settings.store)
             for promise, rate in zip(promises, analyses.size(promises), strict=True)
         ],
         "sized replicas",

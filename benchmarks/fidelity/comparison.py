@@ -113,6 +113,11 @@ class Comparison:
             return np.array([item.truth.throughput_rps for item in self.measured])
         return np.array([item.truth.value(*figure) for item in self.measured])
 
+    def predicted(self, figure: Figure) -> FloatArray:
+        """Return what the analysis says, shape (points,); NaN where it says nothing."""
+        unknown = np.full(len(self.measured), np.nan)
+        return self.predictions.figures.get(figure, unknown)
+
     def signed(self, figure: Figure) -> FloatArray:
         """Return predicted over simulated, less one: shape (points,).
 
@@ -120,7 +125,7 @@ class Comparison:
         analysis has none although the simulation has one, so that no point is left out silently.
         """
         truth = self.simulated(figure)
-        predicted = self.predictions.figures.get(figure, np.full(len(truth), np.nan))
+        predicted = self.predicted(figure)
         with np.errstate(all="ignore"):
             error = predicted / truth - 1
         error[~np.isfinite(predicted) & np.isfinite(truth)] = np.inf

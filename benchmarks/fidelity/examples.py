@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure as Picture
 
-from benchmarks.fidelity.campaign import EFFORT, Progress
+from benchmarks.fidelity.campaign import Progress, Settings
 from benchmarks.fidelity.case import OperatingPoint, Replica
 from benchmarks.fidelity.plots import CurveData, curves_figure
 from benchmarks.fidelity.predicted import Analysis, Figure
@@ -35,11 +35,14 @@ SEED = 1
 LOADS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94)
 
 
-def examples(jobs: int, analysis: Analysis, progress: Progress) -> list[Example]:
+def examples(settings: Settings, analysis: Analysis, progress: Progress) -> list[Example]:
     """Return the pictures of the example replica."""
-    tasks = [Measuring(OperatingPoint(CHAT, load, SEED), EFFORT) for load in LOADS]
+    tasks = [
+        Measuring(OperatingPoint(CHAT, load, SEED), settings.effort, settings.store)
+        for load in LOADS
+    ]
     with progress("the example", len(tasks)) as on_done:
-        measured = carried_out(tasks, jobs, on_done)
+        measured = carried_out(tasks, settings.jobs, on_done)
     return [
         Example(
             "example-load.png",

@@ -40,7 +40,7 @@ def scatter_figure(comparison: Comparison) -> Picture:
     loaded = comparison.loads > LOADED
     for axes, (name, which) in zip(figure.subplots(2, 2).flat, _SHOWN, strict=True):
         truth = comparison.simulated(which)
-        predicted = comparison.predictions.figures[which]
+        predicted = comparison.predicted(which)
         known = np.isfinite(truth) & np.isfinite(predicted)
         for rows, colour, marker, text in (
             (known & ~loaded, BLUE, "o", f"load up to {LOADED:g}"),
@@ -202,7 +202,7 @@ def states_figure(
 
 
 def _ends(values: FloatArray) -> FloatArray:
-    return np.array([0.7 * values.min(), 1.4 * values.max()])
+    return np.array([0.7 * values.min(initial=1e9), 1.4 * values.max(initial=1e-9)])
 
 
 def histogram(values: FloatArray) -> FloatArray:

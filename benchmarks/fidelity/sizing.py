@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.fidelity.case import OperatingPoint, Replica
 from benchmarks.fidelity.simulated import Effort, Precision, Truth
+from benchmarks.fidelity.store import Store
 from benchmarks.fidelity.work import saturation, truth_at
 from queueing.arrays import FloatArray
 
@@ -55,17 +56,19 @@ class Promising:
         point: Whose replica is meant.
         ttft_factor: The target over the figure under a light load.
         itl_factor: Likewise.
+        store: Where results are kept.
     """
 
     point: OperatingPoint
     ttft_factor: float
     itl_factor: float
+    store: Store
 
     def __call__(self) -> Promise:
         """Return the replica with its targets."""
         replica, seed = self.point.replica, self.point.seed
-        saturated = saturation(replica, seed)
-        light = truth_at(replica, LIGHT * saturated, seed, PRECISE)
+        saturated = saturation(replica, seed, self.store)
+        light = truth_at(replica, LIGHT * saturated, seed, PRECISE, self.store)
         return Promise(
             replica,
             seed,
@@ -75,7 +78,7 @@ class Promising:
         )
 
 
-def promising(points: Sequence[OperatingPoint], seed: int) -> list[Promising]:
+def promising(points: Sequence[OperatingPoint], seed: int, store: Store) -> list[Promising]:
     """Return the tasks for some points, with factors spread evenly from 1.2 to 3."""
     random = np.random.default_rng([seed, 95])
     factors = 1.2 + 1.8 * (
@@ -83,7 +86,7 @@ def promising(points: Sequence[OperatingPoint], seed: int) -> list[Promising]:
         + random.random((2, len(points)))
     ) / len(points)
     return [
-        Promising(point, round(float(ttft), 3), round(float(itl), 3))
+        Promising(point, round(float(ttft), 3), round(float(itl), 3), store)
         for point, ttft, itl in zip(points, *factors, strict=True)
     ]
 
@@ -132,6 +135,8 @@ class Checking:
 
     promise: Promise
     rate_rps: float
+    store: Store
+    effort: Effort = PRECISE
 
     def __call__(self) -> Sized:
         """Return what comes out at the rate and beyond it."""
@@ -148,7 +153,7 @@ class Checking:
         promise = self.promise
         if rate_rps >= promise.saturation_rps:
             return math.inf
-        truth = truth_at(promise.replica, rate_rps, promise.seed, PRECISE)
+        truth = truth_at(promise.replica, rate_rps, promise.seed, self.effort, self.store)
         return over_target(promise, truth)
 
 

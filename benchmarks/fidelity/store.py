@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -28,12 +29,15 @@ def simulator_version() -> str:
     return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of results, a file for each."""
+    """A folder of results, a file for each.
 
-    def __init__(self, folder: Path = FOLDER) -> None:
-        """Use a folder, which is made when the first result comes."""
-        self._folder = folder / simulator_version()
+    Attributes:
+        folder: It is made when the first result comes.
+    """
+
+    folder: Path = FOLDER
 
     def read(self, question: dict[str, Json]) -> dict[str, Json] | None:
         """Return the answer to a question; None where there is none yet."""
@@ -54,4 +58,4 @@ class Store:
 
     def _path(self, question: dict[str, Json]) -> Path:
         name = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
-        return self._folder / f"{name[:24]}.json"
+        return self.folder / simulator_version() / f"{name[:24]}.json"

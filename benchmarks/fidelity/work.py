@@ -38,26 +38,25 @@ class Measuring:
     Attributes:
         point: The point.
         effort: How precisely.
+        store: Where results are kept.
     """
 
     point: OperatingPoint
     effort: Effort
+    store: Store
 
     def __call__(self) -> Measured:
         """Return the point with its saturation and its figures."""
-        saturated = saturation(self.point.replica, self.point.seed)
+        replica, seed = self.point.replica, self.point.seed
+        saturated = saturation(replica, seed, self.store)
         rate = self.point.load * saturated
-        return Measured(
-            self.point,
-            saturated,
-            truth_at(self.point.replica, rate, self.point.seed, self.effort),
-        )
+        truth = truth_at(replica, rate, seed, self.effort, self.store)
+        return Measured(self.point, saturated, truth)
 
 
-def saturation(replica: Replica, seed: int) -> float:
+def saturation(replica: Replica, seed: int, store: Store) -> float:
     """Return the saturation throughput of a replica, kept or simulated now."""
     question: dict[str, Json] = {"replica": replica.key(), "seed": seed, "what": "saturation"}
-    store = Store()
     kept = store.read(question)
     if kept is None:
         kept = {"rps": saturation_rps(replica, seed)}
@@ -67,7 +66,7 @@ def saturation(replica: Replica, seed: int) -> float:
     return value
 
 
-def truth_at(replica: Replica, rate_rps: float, seed: int, effort: Effort) -> Truth:
+def truth_at(replica: Replica, rate_rps: float, seed: int, effort: Effort, store: Store) -> Truth:
     """Return what a replica does at a rate, kept or simulated now."""
     question: dict[str, Json] = {
         "replica": replica.key(),
@@ -76,7 +75,6 @@ def truth_at(replica: Replica, rate_rps: float, seed: int, effort: Effort) -> Tr
         "effort": json.loads(json.dumps(asdict(effort))),
         "what": "truth",
     }
-    store = Store()
     kept = store.read(question)
     if kept is None:
         kept = simulated(replica, rate_rps, seed, effort).to_json()

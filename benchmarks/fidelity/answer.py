@@ -1,0 +1,54 @@
+"""An outcome in plain form."""
+
+from __future__ import annotations
+
+import math
+
+from benchmarks.fidelity.campaign import Outcome
+from benchmarks.fidelity.case import Json
+from benchmarks.fidelity.comparison import JUDGED
+from benchmarks.fidelity.sizing import SizingVerdict
+
+
+def answer(outcome: Outcome) -> dict[str, Json]:
+    """Return verdicts, sizing, and every point with its simulation and its errors."""
+    sizing = SizingVerdict.of(outcome.sized)
+    verdicts: list[Json] = [
+        {
+            "figure": verdict.judged.name,
+            "median": _number(verdict.errors.median),
+            "p90": _number(verdict.errors.high),
+            "holds": verdict.holds,
+        }
+        for verdict in outcome.full.verdicts()
+    ]
+    errors = {judged.name: outcome.full.signed(judged.figure) for judged in JUDGED}
+    points: list[Json] = [
+        {
+            "replica": item.point.replica.to_json(),
+            "load": item.point.load,
+            "seed": item.point.seed,
+            "saturation_rps": item.saturation_rps,
+            "simulated": item.truth.to_json(),
+            "errors": {name: _number(float(values[index])) for name, values in errors.items()},
+        }
+        for index, item in enumerate(outcome.full.measured)
+    ]
+    return {
+        "points": outcome.settings.points,
+        "seed": outcome.settings.seed,
+        "verdicts": verdicts,
+        "sizing": {
+            "replicas": sizing.replicas,
+            "found": sizing.found,
+            "kept": sizing.kept,
+            "broken": sizing.broken,
+            "worst": _number(sizing.worst),
+        },
+        "operating_points": points,
+    }
+
+
+def _number(value: float) -> Json:
+    """Return a number, or null for what is unknown or beyond all numbers."""
+    return value if math.isfinite(value) else None
