@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from queueing.arrays import BoolArray, FloatArray, columns
 from queueing.engine.cases import EngineCases
+from queueing.engine.closed_backlog import backlog_times
 from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
-from queueing.engine.closed_nodes import COARSE, FINE, combine, percentiles_of, stratify
+from queueing.engine.closed_nodes import FINE, combine, percentiles_of, stratify
 from queueing.engine.closed_spread import overflow_share, spread_times
-from queueing.engine.closed_waves import wave_times
+from queueing.engine.closed_waves import wave_group, wave_times
+from queueing.engine.memory import MemoryBound, memory_bound
 from queueing.engine.point import PERCENTILES, EnginePoint, Latency
-from queueing.engine.requests import Requests
 
 LOCKSTEP_CV = 0.02
 """Below this spread of output lengths clients take hundreds of requests to lose step."""
@@ -61,14 +62,20 @@ def analyze_closed(
 
 
 def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[float]) -> EnginePoint:
-    places = _places(cases)
-    loops = Loops.of(cases, clients, np.minimum(clients, places))
+    memory = memory_bound(cases)
+    limit = np.minimum(cases.max_batch, np.floor(cases.token_budget))
+    present = np.minimum(clients, limit)
+    loops = Loops.of(cases, clients, _places(memory, present))
     times = _slot_times(loops)
-    full = _slot_times(Loops.of(cases, np.maximum(clients, places), places)).rate_per_ms
+    full = times.rate_per_ms.copy()
+    more = np.flatnonzero(clients < limit)
+    if len(more):
+        places = _places(memory, limit)[more]
+        crowd = Loops.of(cases.take(more), limit[more], places)
+        full[more] = _slot_times(crowd).rate_per_ms
     rate = times.rate_per_ms
     saturation = np.maximum(full, rate)
 
-    queued = _latency(times.queued_ms, times.queued_weight, percentiles)
     mean_queued = np.maximum(clients - loops.slots, 0.0) / rate
     mean_ready = mean_of(times.ready_ms, times.prefill_weight)
     wait, wait_weight = _sum(
@@ -77,20 +84,13 @@ def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[floa
     first, first_weight = _sum(
         (times.queued_ms, times.queued_weight), (times.prefill_ms, times.prefill_weight), FINE
     )
-    whole, whole_weight = _sum(
-        (first, first_weight), (times.decode_ms, times.decode_weight), FINE
-    )
-    del queued
+    whole, whole_weight = _sum((first, first_weight), (times.decode_ms, times.decode_weight), FINE)
     itl = _latency(times.itl_ms, times.itl_weight, percentiles)
     token_itl = _latency(times.gap_ms, times.gap_weight, percentiles)
     ttft = _latency(first, first_weight, percentiles)
     e2e = Latency(clients / rate, _latency(whole, whole_weight, percentiles).at_ms)
     waiting = rate * (mean_queued + mean_ready)
     in_service = clients - waiting
-    held = loops.requests.held + 0.5 * loops.requests.steps
-    kv = np.where(
-        np.isfinite(cases.kv_tokens), np.minimum(in_service * held / cases.kv_tokens, 1.0), 0.0
-    )
     none = np.zeros_like(rate)
     return EnginePoint(
         percentiles=tuple(percentiles),
@@ -98,9 +98,7 @@ def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[floa
         throughput_rps=1000.0 * rate,
         saturation_rps=1000.0 * saturation,
         blocking=none,
-        wait=Latency(
-            mean_queued + mean_ready, _latency(wait, wait_weight, percentiles).at_ms
-        ),
+        wait=Latency(mean_queued + mean_ready, _latency(wait, wait_weight, percentiles).at_ms),
         ttft=ttft,
         itl=itl,
         token_itl=token_itl,
@@ -108,8 +106,8 @@ def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[floa
         mean_in_service=in_service,
         mean_in_system=clients,
         utilization=in_service / cases.max_batch,
-        kv_use=kv,
-        preemption_rate=none,
+        kv_use=memory.kv_use(in_service),
+        preemption_rate=memory.preemptions_per_request(present),
         stable=np.ones(len(rate), dtype=np.bool_),
         extrapolated=cases.times.extrapolates(
             loops.slots, loops.requests.context, np.minimum(loops.computed, cases.token_budget)
@@ -117,25 +115,35 @@ def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[floa
     )
 
 
-def _places(cases: EngineCases) -> FloatArray:
-    """Return the most requests that can be in service at once, on average."""
-    requests = Requests.of(cases)
-    held = requests.held + 0.5 * requests.steps
-    memory = np.where(np.isfinite(cases.kv_tokens), cases.kv_tokens / held, np.inf)
-    places = np.minimum(np.minimum(cases.max_batch, cases.token_budget), memory)
-    answer: FloatArray = np.maximum(np.where(requests.output < 2.3, np.floor(places), places), 1.0)
+def _places(memory: MemoryBound, limit: FloatArray) -> FloatArray:
+    """Return how many requests are in service, of that many that batch and budget allow."""
+    places = np.maximum(np.minimum(memory.in_service(limit), limit), 1.0)
+    # Of a binomial distribution with a large probability only whole numbers make sense.
+    answer: FloatArray = np.where(
+        memory.bounded() & (memory.requests.output < 2.3), np.floor(places), places
+    )
     return answer
 
 
 def _slot_times(loops: Loops) -> SlotTimes:
     requests = loops.requests
     spread = np.sqrt(np.maximum(requests.output_square / requests.output**2 - 1.0, 0.0))
-    lockstep = spread < LOCKSTEP_CV
+    group = wave_group(loops)
+    # A slot alone is a renewal process whatever the lengths; and random prompts of which not even
+    # one is sure to fit scatter the clients as random answers do.
+    scattered = (loops.slots <= 1.0) | ((loops.cases.input_cv > 0.0) & (group < 1.0))
+    lockstep = (spread < LOCKSTEP_CV) & ~scattered
     parts: list[tuple[BoolArray, SlotTimes]] = []
     if lockstep.any():
-        parts.append((lockstep, wave_times(loops.take(lockstep))))
+        parts.append((lockstep, wave_times(loops.take(lockstep), group[lockstep])))
     if not lockstep.all():
-        parts.append((~lockstep, spread_times(loops.take(~lockstep))))
+        rows = np.flatnonzero(~lockstep)
+        crowded = np.zeros_like(lockstep)
+        apart = loops.take(rows)
+        crowded[rows] = (overflow_share(apart) > _RARE_OVERFLOW) & (apart.slots > 1.0)
+        for kind, times in ((crowded, backlog_times), (~lockstep & ~crowded, spread_times)):
+            if kind.any():
+                parts.append((kind, times(loops.take(kind))))
     return _join(parts, len(lockstep))
 
 
@@ -174,9 +182,7 @@ def _strata(values: FloatArray, weights: FloatArray, edges: FloatArray) -> Float
     return stratify(masses, [ascending], edges)[0]
 
 
-def _latency(
-    values: FloatArray, weights: FloatArray, percentiles: Sequence[float]
-) -> Latency:
+def _latency(values: FloatArray, weights: FloatArray, percentiles: Sequence[float]) -> Latency:
     """Return mean and percentiles; NaN where nothing weighs (no gap follows a single token)."""
     some = weights.sum(axis=0) > 0.0
     at = percentiles_of(values, weights, percentiles)

@@ -41,7 +41,9 @@ def lognormal_factors(cv: FloatArray, edges: FloatArray) -> FloatArray:
     return factors
 
 
-def stratify(masses: FloatArray, values: Sequence[FloatArray], edges: FloatArray) -> list[FloatArray]:
+def stratify(
+    masses: FloatArray, values: Sequence[FloatArray], edges: FloatArray
+) -> list[FloatArray]:
     """Return the conditional means of quantities over the strata of a distribution on a grid.
 
     Args:

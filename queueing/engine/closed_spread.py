@@ -44,7 +44,12 @@ def spread_times(loops: Loops) -> SlotTimes:
     mean_gap = mean_of(gaps, weights)
     idle = np.zeros_like(others)
     quiet = loops.iteration_ms(loops.slots, idle, idle, idle)
-    itl, itl_weight, decode, decode_weight = request_gaps(loops, mean_gap, quiet, others * share)
+    new_prompts = others * share
+    with np.errstate(divide="ignore"):
+        none = np.exp(others * np.log1p(-share))
+    itl, itl_weight, decode, decode_weight = request_gaps(
+        loops, mean_gap, quiet, new_prompts, none, np.ones_like(none)
+    )
     gaps, gap_weight = _blurred(loops, gaps, weights, loops.slots)
     total = mean_of(prefill, prefill_weight) + loops.requests.steps * mean_gap
     rate = loops.slots / total
@@ -105,7 +110,12 @@ def queue_times(loops: Loops, rate_per_ms: FloatArray) -> tuple[FloatArray, Floa
 
 
 def request_gaps(
-    loops: Loops, mean_gap: FloatArray, quiet: FloatArray, new_prompts: FloatArray
+    loops: Loops,
+    mean_gap: FloatArray,
+    quiet: FloatArray,
+    new_prompts: FloatArray,
+    none: FloatArray,
+    evenness: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return the mean gaps of requests and their decode times, with weights.
 
@@ -117,6 +127,8 @@ def request_gaps(
         mean_gap: mean gap over all tokens.
         quiet: gap in an iteration without prompts.
         new_prompts: prompts of others that come into an iteration on average.
+        none: probability that an iteration has no prompt of others.
+        evenness: variance of the gaps, over that of prompts that come independently.
     """
     requests, cases = loops.requests, loops.cases
     length = np.maximum(lognormal_factors(cases.output_cv, FINE) * cases.output_tokens, 1.0)
@@ -134,9 +146,7 @@ def request_gaps(
     dispersion = count_variance(turns, output_cv) / turns
     size = cases.input_cv**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.where(
-            expected > 0.0, (dispersion + size) / np.maximum(expected, 1e-12), 0.0
-        )
+        variance = np.where(expected > 0.0, (dispersion + size) / np.maximum(expected, 1e-12), 0.0)
         none = np.exp(steps * others * np.log1p(-np.minimum(new_prompts / others, 1.0 - 1e-12)))
     # Moments, over the mean, of the sum where there is a prompt at all.
     none = np.where(new_prompts > 0.0, np.clip(none, 0.0, 1.0 - 1e-9), 0.0)
