@@ -17,7 +17,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan test lint format bench wheel docs lock clean
+.PHONY: help plan test lint format bench fidelity wheel docs lock clean
 
 help: ## List what make can do here
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
 	  $(BIN)/python -m benchmarks.$$(basename $$file .py); \
 	done
 
+fidelity: $(VENV)/.dev ## Judge the analysis by simulation and measurements, and write docs/fidelity.md
+	$(BIN)/python -m benchmarks.fidelity --jobs $(JOBS)
+
 wheel: $(VENV)/.dev ## Build the wheel and try it in an empty environment outside the checkout
 	rm -rf dist
 	$(BIN)/python -m hatchling build -t wheel -d dist
@@ -59,7 +62,7 @@ lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newe
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build --group dev -c requirements/run.lock -o requirements/dev.lock
 
 clean: ## Remove the environment and everything generated
-	rm -rf $(VENV) build dist plots demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist plots demo-output .fidelity .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # The environment, in three steps, each repeated only when its inputs change.
 
