@@ -88,7 +88,7 @@ def _noticeable(problem: Problem, logs: FloatArray) -> FloatArray:
     """
     raised = logs.copy()
     for index, parameter in enumerate(problem.free):
-        if parameter.usual is not None:
+        if not parameter.remedy:
             continue
         while np.linalg.norm(data_jacobian(problem, raised)[:, index]) < _NOTICED:
             if raised[index] + _STEP_UP > np.log(parameter.high):
@@ -98,24 +98,24 @@ def _noticeable(problem: Problem, logs: FloatArray) -> FloatArray:
 
 
 def _untold(problem: Problem, logs: FloatArray) -> tuple[str, ...]:
-    """Return the parameters without usual value that others explain away, or that do nothing.
+    """Return the parameters to be told by rows that others explain away, or that do nothing.
 
-    The variance inflation of a column, 1 / (1 - R²) of its regression on the others, tells how
+    Usual values of the others count, its own does not. The variance inflation of a column, 1 / (1 - R²) of its regression on the others, tells how
     much wider its interval is than if the others were known (Belsley, Kuh and Welsch, 1980).
     """
-    jacobian = np.concatenate(
-        [data_jacobian(problem, logs) / SCALE, _prior_jacobian(problem, logs)]
-    )
+    rows, usual = data_jacobian(problem, logs) / SCALE, _prior_jacobian(problem, logs)
     untold = []
     for index, parameter in enumerate(problem.free):
-        column = jacobian[:, index]
-        others = np.delete(jacobian, index, axis=1)
-        length = np.linalg.norm(column)
-        if parameter.usual is not None:
+        if not parameter.remedy:
             continue
+        own = usual[:, index] == 1.0 / parameter.spread
+        jacobian = np.concatenate([rows, usual[~own]])
+        column = jacobian[:, index]
+        length = np.linalg.norm(column)
         if length < _NOTICED / SCALE:
             untold.append(parameter.name)
             continue
+        others = np.delete(jacobian, index, axis=1)
         scaled = others / np.maximum(np.linalg.norm(others, axis=0), 1e-300)
         answer = np.linalg.lstsq(scaled, column / length, rcond=None)[0]
         left = np.linalg.norm(column / length - scaled @ answer)

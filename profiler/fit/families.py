@@ -58,22 +58,24 @@ TOKEN_WORK = Family(
     delays=False,
 )
 
-# Usual values: engines spend 1-5 ms an iteration on scheduling and launches and some 20 us on a
-# sequence; iterations that leave the captured decode graph cost about 1 ms more; attention to one
-# token takes a few hundred-thousandths of the work of a token (4 d_model n_layers operations of
-# 2 n_parameters, at lower efficiency); a server hands the first token on in a few ms. All of them
-# give way to rows that say otherwise.
+# Usual values, all of which give way to rows that say otherwise. An accelerator reads one byte in
+# the time of 200 to 400 operations, so a token, 2 operations a weight, takes about 1/180 of
+# reading the weights, and a token of KV about 1/1000 of computing one. Attention to one token
+# takes some hundred-thousandths of it (4 d_model n_layers operations of 2 n_parameters, at lower
+# efficiency). Engines spend 1 to 5 ms an iteration on scheduling and launches and some ten us on
+# a sequence, iterations that leave the captured decode graph about 1 ms more; servers hand the
+# first token on in some ms to some ten ms.
 OVERLAP = Family(
     "overlap",
     (
         Parameter("base_ms", 1e-2, 1e3, 2.5, 0.5),
         Parameter("weights_ms", 1e-2, 1e4, remedy=FLOOR_POINT),
-        Parameter("token_ms", 1e-6, 1e2, remedy=PROMPT_POINTS),
-        Parameter("sequence_ms", 1e-5, 1e2, 0.02, 0.7),
-        Parameter("kv_token_ms", 1e-9, 1.0, remedy=CONTEXT_POINTS),
-        Parameter("attention_ms", 1e-12, 1e-2, 4e-5, 0.7, "token_ms"),
+        Parameter("token_ms", 1e-6, 1e2, 5.5e-3, 0.35, "weights_ms", PROMPT_POINTS),
+        Parameter("sequence_ms", 1e-5, 1e2, 0.03, 1.0),
+        Parameter("kv_token_ms", 1e-9, 1.0, 1e-3, 1.0, "token_ms", CONTEXT_POINTS),
+        Parameter("attention_ms", 1e-12, 1e-2, 2.5e-5, 0.6, "token_ms"),
         Parameter("prompts_ms", 1e-3, 1e3, 1.0, 0.7),
-        Parameter("first_token_ms", 1e-2, 1e4, 6.0, 0.7),
+        Parameter("first_token_ms", 1e-2, 1e4, 12.0, 1.0),
         Parameter("first_token_sequence_ms", 1e-5, 1e2, 0.03, 0.7),
         Parameter("first_token_output_ms", 1e-8, 1.0, 5e-5, 1.0),
     ),

@@ -23,7 +23,7 @@ class Parameter:
         usual: what engines show where the rows do not tell; None where only rows can.
         spread: how far `usual` may be off: standard deviation of the logarithm.
         relative_to: parameter that `usual` is a multiple of; empty for an absolute one.
-        remedy: operating points that would identify it.
+        remedy: operating points that would identify it; empty where the usual value may do.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Family:
 
 
 CONDITIONS = (
-    Parameter("wave_share", 1e-4, 1.0, 0.1, 1.5),
+    Parameter("wave_share", 1e-4, 1.0, 0.1, 0.7),
     Parameter("turnover_share", 1e-7, 1.0, 2e-5, 3.0),
     Parameter("kv_tokens", 1e3, 1e9),
 )
