@@ -108,12 +108,14 @@ class MemoryBound:
         bounded = self.bounded()
         if not np.any(bounded):
             return np.zeros(np.broadcast_shapes(np.shape(present), np.shape(self.room)))
-        capacity = np.where(bounded, self.capacity, 1e18)
+        capacity = np.where(bounded, np.maximum(self.capacity, 1.0), 1e18)
         serving = self.in_service(present)
         leaving = serving / self.requests.output
         sinks = _sinking(serving, leaving, self.freed_mean, self.freed_variance)
         crossed = _edges_at(capacity, present, self.kv_mean, self.kv_variance, self.edge)
-        rate: FloatArray = np.where(bounded & (present > 1.0), sinks * crossed, 0.0)
+        rate: FloatArray = np.where(
+            bounded & (present > 1.0) & (self.too_large < 1.0), sinks * crossed, 0.0
+        )
         return rate
 
     def preemptions_per_request(self, present: FloatArray) -> FloatArray:
@@ -130,9 +132,9 @@ class MemoryBound:
 
     def kv_use(self, in_service: FloatArray) -> FloatArray:
         """Return the mean share of the capacity in use; 0 without a limit."""
-        return np.where(
-            self.bounded(), np.minimum(in_service * self.kv_mean / self.capacity, 1.0), 0.0
-        )
+        held = in_service * self.kv_mean / np.maximum(self.capacity, 1.0)
+        use: FloatArray = np.minimum(held, 1.0)
+        return use
 
 
 def memory_bound(cases: EngineCases) -> MemoryBound:
@@ -140,7 +142,7 @@ def memory_bound(cases: EngineCases) -> MemoryBound:
     holds = held(cases)
     requests = holds.requests
     bounded = np.isfinite(holds.capacity)
-    capacity = np.where(bounded, holds.capacity, 1.0)
+    capacity = np.where(bounded, np.maximum(holds.capacity, 1.0), 1.0)
     mean, variance = holds.mean, holds.variance
     room = capacity / mean
     deviation = np.sqrt(capacity * variance / mean**3)

@@ -32,6 +32,9 @@ from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
 from queueing.engine.memory import MemoryBound, memory_bound
 
+_NO_BUDGET = 1e12
+"""A token budget that binds nobody."""
+
 _PASSES = 2
 """Rounds between preemptions and the token budget that recomputing them takes."""
 
@@ -85,11 +88,12 @@ def saturation(cases: EngineCases, memory: MemoryBound | None = None) -> Saturat
     memory = memory_bound(cases) if memory is None else memory
     requests = memory.requests
     steps = requests.steps
-    batch = np.minimum(cases.max_batch, np.floor(cases.token_budget))
+    budget = np.minimum(np.floor(cases.token_budget), _NO_BUDGET)
+    batch = np.minimum(cases.max_batch, budget)
     own = np.maximum(requests.computed, 1.0)
     again = memory.recomputed_tokens(cases.prefix_hit_rate)
     slots, extra = memory.in_service(batch), np.zeros(len(cases))
-    flow = _flow(slots, steps, own, requests.input_spread, cases.token_budget)
+    flow = _flow(slots, steps, own, requests.input_spread, budget)
     if np.any(memory.bounded()):
         for _ in range(_PASSES):
             serving = _in_service(flow, steps)
@@ -97,9 +101,7 @@ def saturation(cases: EngineCases, memory: MemoryBound | None = None) -> Saturat
             asking = serving + (batch - slots) * np.minimum(serving / slots, 1.0) ** 8
             extra = memory.preemptions_per_request(np.clip(asking, 1.0, batch))
             # A preempted request makes its next token in the iteration that recomputes it.
-            flow = _flow(
-                slots, steps, own + extra * again, requests.input_spread, cases.token_budget
-            )
+            flow = _flow(slots, steps, own + extra * again, requests.input_spread, budget)
     rate = flow.requests
     work = own + extra * again
     reads = requests.held * (1.0 + extra) + extra * (memory.edge - requests.held)
