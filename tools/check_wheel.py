@@ -26,6 +26,7 @@ PACKAGES = frozenset(
         "actuator",
         "api",
         "simulator",
+        "profiler",
         "demos",
     }
 )
