@@ -100,8 +100,9 @@ def _noticeable(problem: Problem, logs: FloatArray) -> FloatArray:
 def _untold(problem: Problem, logs: FloatArray) -> tuple[str, ...]:
     """Return the parameters to be told by rows that others explain away, or that do nothing.
 
-    Usual values of the others count, its own does not. The variance inflation of a column, 1 / (1 - R²) of its regression on the others, tells how
-    much wider its interval is than if the others were known (Belsley, Kuh and Welsch, 1980).
+    Usual values of the others count, its own does not. The variance inflation of a column,
+    1 / (1 - R²) of its regression on the others, tells how much wider its interval is than if the
+    others were known (Belsley, Kuh and Welsch, 1980).
     """
     rows, usual = data_jacobian(problem, logs) / SCALE, _prior_jacobian(problem, logs)
     untold = []
