@@ -29,12 +29,21 @@ def count_variance(expected: FloatArray, cv: FloatArray) -> FloatArray:
     """
     if np.all(cv == 1.0):
         return expected
-    return expected * _dispersion(expected, cv)
+    return expected * _look_up(_table()[0], expected, cv)
 
 
-def _dispersion(expected: FloatArray, cv: FloatArray) -> FloatArray:
-    """Return variance over mean of the count, bilinear in log time and cv."""
-    table = _table()
+def count_after(expected: FloatArray, cv: FloatArray) -> FloatArray:
+    """Return the expected number of arrivals over a time that begins with an arrival.
+
+    That one is not counted. Takes the same arguments as `count_variance`.
+    """
+    if np.all(cv == 1.0):
+        return expected
+    return expected * _look_up(_table()[1], expected, cv)
+
+
+def _look_up(table: FloatArray, expected: FloatArray, cv: FloatArray) -> FloatArray:
+    """Return a ratio to the expected count from a table, bilinear in log time and cv."""
     row = np.clip(np.searchsorted(_CVS, cv, side="right") - 1, 0, len(_CVS) - 2)
     up = np.clip((cv - _CVS[row]) / (_CVS[row + 1] - _CVS[row]), 0.0, 1.0)
     with np.errstate(divide="ignore"):
@@ -53,24 +62,27 @@ def _dispersion(expected: FloatArray, cv: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=1)
-def _table() -> FloatArray:
-    """Return V(t)/t, shape (cvs, times)."""
+def _table() -> tuple[FloatArray, FloatArray]:
+    """Return V(t)/t and m(t)/t, shape (cvs, times)."""
     times = 10.0 ** (_LOWEST + np.arange(_PER_DECADE * _DECADES + 1) / _PER_DECADE)
-    return np.array([_row(cv, times) for cv in _CVS])
+    rows = [_rows(cv, times) for cv in _CVS]
+    return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
 
 
-def _row(cv: float, times: FloatArray) -> FloatArray:
+def _rows(cv: float, times: FloatArray) -> tuple[FloatArray, FloatArray]:
     if cv == 1.0:
-        return np.ones(len(times))
+        return np.ones(len(times)), np.ones(len(times))
     shape = 1.0 / max(cv, _SMALLEST_CV) ** 2
     settled = 12.0 * max(cv, 1.0) ** 2
     fine = np.concatenate([[0.0], np.geomspace(1e-6, settled, 400)])
     most = int(settled + 8.0 * max(cv, 1.0) * np.sqrt(settled)) + 10
-    excess = np.array([gammainc(np.arange(1, most + 1) * shape, shape * t).sum() - t for t in fine])
+    excess = np.array(
+        [gammainc(np.arange(1, most + 1) * shape, shape * t).sum() - t for t in fine]
+    )
     middle = 0.5 * (excess[1:] + excess[:-1]) * np.diff(fine)
     integral = np.concatenate([[0.0], np.cumsum(middle)])
-    inside = np.interp(times, fine, integral)
     limit = 0.5 * (shape**-1 - 1.0)
     beyond = np.maximum(times - settled, 0.0) * limit
-    row: FloatArray = 1.0 + 2.0 * (inside + beyond) / times
-    return row
+    variance = 1.0 + 2.0 * (np.interp(times, fine, integral) + beyond) / times
+    after = 1.0 + np.interp(times, fine, excess, right=limit) / times
+    return np.maximum(variance, 0.0), np.maximum(after, 0.0)

@@ -19,16 +19,20 @@ class Iterations:
     """Iterations with some number in service; arrays (states, cases).
 
     Attributes:
+        in_service: requests in service.
         decoding: mean number of sequences in decode.
         base_ms: time without prompts.
+        seen_ms: the same where at least one sequence decodes.
         offset_ms: what the presence of prompts adds, whatever their number.
         prompt_ms: what each prompt adds.
         chunks: iterations over which a prompt is computed when it is alone, at least 1.
         room: prompt tokens that one iteration can compute.
     """
 
+    in_service: FloatArray
     decoding: FloatArray
     base_ms: FloatArray
+    seen_ms: FloatArray
     offset_ms: FloatArray
     prompt_ms: FloatArray
     chunks: FloatArray
@@ -61,7 +65,9 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     # costs more is rare enough to be taken like the first.
     prompt = np.maximum(np.minimum(two - one, one - base), 0.0)
     offset = np.maximum(one - base - prompt, 0.0)
-    return Iterations(decoding, base, offset, prompt, chunks, room)
+    beside = np.maximum(in_service - 1.0, 0.0) * share
+    seen = times.iteration_ms(1.0 + beside, context, none, none, none)
+    return Iterations(in_service, decoding, base, seen, offset, prompt, chunks, room)
 
 
 def expected_chunks(requests: Requests, room: FloatArray) -> FloatArray:

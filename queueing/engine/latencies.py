@@ -32,19 +32,50 @@ class Scene:
     accepted: FloatArray
 
 
+def memory_wait(scene: Scene) -> tuple[FloatArray, FloatArray] | None:
+    """Return at each state the probability of a wait for KV memory, and its mean.
+
+    Those present beyond the number that fits wait for departures, one for each.
+    """
+    states, memory = scene.states, scene.top.memory
+    if not np.any(memory.bounded()):
+        return None
+    # A newcomer needs room for its prompt, less than those hold that have decoded for a while.
+    needs = np.minimum(scene.requests.held / memory.kv_mean, 1.0)
+    waits = memory.waiting_for_memory(states.number + needs)
+    waits = np.where(states.number >= 0.5, waits, 0.0)
+    beyond = np.maximum(states.number - memory.in_service(states.number), 0.0)
+    place = np.clip(beyond / np.maximum(waits, 1e-12), 0.0, states.number) + needs
+    pace = states.at.in_service / scene.station.service_ms
+    return waits, np.where(waits > 1e-9, place / np.maximum(pace, 1e-300), 0.0)
+
+
+def full_wait(scene: Scene) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance of the wait of those who find the replica full."""
+    line, top = scene.line, scene.top
+    before = np.maximum(top.limit - top.slots, 0.0) / top.rate
+    return line.mean_ms + before, line.variance + before / top.rate
+
+
 def wait_mixture(scene: Scene) -> Mixture:
     """Return the time from arrival to the iteration that begins the prompt."""
-    states, station, line = scene.states, scene.station, scene.line
+    states, station = scene.states, scene.station
     busy = states.number >= 0.5
     mean = np.where(busy, station.wait_ms, 0.0)
-    below = Parts(scene.accepted, np.zeros_like(mean), mean, mean**2 / 3.0)
-    above = _row(scene.accepted_full, 0.0 * line.mean_ms, line.mean_ms, line.variance)
-    return Mixture((below, above))
+    none = np.zeros_like(mean)
+    full_mean, full_variance = full_wait(scene)
+    above = _row(scene.accepted_full, 0.0 * full_mean, full_mean, full_variance)
+    memory = memory_wait(scene)
+    if memory is None:
+        return Mixture((Parts(scene.accepted, none, mean, mean**2 / 3.0), above))
+    waits, long = memory
+    below = Parts(scene.accepted * (1.0 - waits), none, mean, mean**2 / 3.0)
+    return Mixture((below, Parts(scene.accepted * waits, none, long, long**2), above))
 
 
 def ttft_mixture(scene: Scene) -> Mixture:
     """Return the time from arrival to the first output token."""
-    states, station, line, top = scene.states, scene.station, scene.line, scene.top
+    states, station, top = scene.states, scene.station, scene.top
     at = states.at
     busy = states.number >= 0.5
     shift = at.chunks * at.base_ms + at.offset_ms
@@ -56,17 +87,31 @@ def ttft_mixture(scene: Scene) -> Mixture:
     rest = np.maximum(1.0 - share, 1e-9)
     loud_mean = (mean - share * quiet_mean) / rest
     square = variance + mean**2 - share * (station.quiet_variance + quiet_mean**2)
-    loud_variance = np.maximum(square / rest - loud_mean**2, station.own_variance + 0.02 * loud_mean**2)
+    loud_variance = np.maximum(
+        square / rest - loud_mean**2, station.own_variance + 0.02 * loud_mean**2
+    )
     quiet = Parts(
         scene.accepted * share, shift, quiet_mean, station.quiet_variance, Shape.LOGNORMAL
     )
     loud = Parts(scene.accepted * rest, shift, loud_mean, loud_variance, Shape.LOGNORMAL)
     own = top.prompt_ms
     spread = own**2 * scene.requests.input_spread
+    full_mean, full_variance = full_wait(scene)
     above = _row(
-        scene.accepted_full, top.admission_ms - own, line.mean_ms + own, line.variance + spread
+        scene.accepted_full, top.admission_ms - own, full_mean + own, full_variance + spread
     )
-    return Mixture((quiet, loud, above))
+    memory = memory_wait(scene)
+    if memory is None:
+        return Mixture((quiet, loud, above))
+    waits, long = memory
+    held = Parts(
+        scene.accepted * waits,
+        shift,
+        at.prompt_ms + long,
+        station.own_variance + long**2,
+    )
+    parts = [replace(part, weight=part.weight * (1.0 - waits)) for part in (quiet, loud)]
+    return Mixture((*parts, held, above))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,10 +140,10 @@ def decoding(scene: Scene) -> Decoding:
     # Harmonic mean over time, weighted by those that decode: tokens come where iterations are.
     count = top.slots * requests.steps / top.steps
     tokens = (states.in_time * at.decoding).sum(axis=0) + states.full_in_time * count
-    pace = (states.in_time * at.decoding / station.mean_ms).sum(axis=0)
+    pace = (states.in_time * at.decoding / station.seen_ms).sum(axis=0)
     pace = pace + states.full_in_time * count / top.decode_ms
     base = tokens / np.maximum(pace, 1e-300)
-    clear = (states.in_time * at.decoding * at.base_ms).sum(axis=0)
+    clear = (states.in_time * at.decoding * at.seen_ms).sum(axis=0)
     clear = (clear + states.full_in_time * count * top.base_ms) / np.maximum(tokens, 1e-300)
     met = scene.accepted
     share = np.minimum(
@@ -109,7 +154,7 @@ def decoding(scene: Scene) -> Decoding:
     unit = echo * (1.0 - share) / np.maximum(1.0 - share**typical, 1e-12)
     mean = base + unit * (1.0 - share**steps) / (1.0 - share) / steps
     # Between states: the pace changes with the number in service, less so over a long request.
-    slope, prompt, prompt_variance = _near_mean(scene)
+    slope, prompt, prompt_variance, largest = _near_mean(scene)
     whole = mean * steps
     relax = np.maximum(base * typical, 1e-9)
     x = np.maximum(whole / relax, 1e-6)
@@ -124,6 +169,9 @@ def decoding(scene: Scene) -> Decoding:
     burst = (
         alone * (prompt_variance + prompt**2 * dispersion) * number * (1 - share) * grown / steps**2
     )
+    # No iteration computes more than the token budget.
+    excess = np.maximum(mean - clear, 0.0)
+    burst = np.minimum(burst, excess * np.maximum(largest - excess, 0.05 * largest))
     first = (met * station.first_ms).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
     window = rate * (first + np.maximum(steps - 1.0, 0.0) * clear)
     swing = np.maximum(count_variance(window, cases.arrival_cv) / np.maximum(window, 1e-12), 1.0001)
@@ -217,7 +265,7 @@ def e2e_mixture(scene: Scene, decode: Decoding, ttft: Mixture) -> Mixture:
     return Mixture((after, *singles))
 
 
-def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return slope of the iteration time over the number in service at its mean, and prompts."""
     states, station = scene.states, scene.station
     columns = np.arange(len(scene.cases))
@@ -228,7 +276,7 @@ def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray]:
     rise = station.mean_ms[after, columns] - station.mean_ms[index, columns]
     slope = np.where(gap > 1e-9, rise / np.where(gap > 1e-9, gap, 1.0), 0.0)
     prompt = states.at.prompt_ms[index, columns]
-    return slope, prompt, station.own_variance[index, columns]
+    return slope, prompt, station.own_variance[index, columns], station.largest_ms[index, columns]
 
 
 def _row(weight: FloatArray, shift: FloatArray, mean: FloatArray, variance: FloatArray) -> Parts:

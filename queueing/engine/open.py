@@ -29,8 +29,8 @@ def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray
     """Return what the latencies at a rate (per ms) follow from."""
     behind = line(cases, top.slots, rate, top.rate, top.spread)
     states = solve_states(cases, requests, rate, top, behind)
-    idle = np.where(states.number < 0.5, states.met, 0.0).sum(axis=0)
-    prompts = station(cases, requests, states.at, rate, idle)
+    idle = np.where(states.number < 0.5, states.in_time, 0.0).sum(axis=0)
+    prompts = station(cases, requests, states.at, rate, idle, top.slots)
     accepted_full = states.full_met * (1.0 - behind.lost)
     kept = states.met.sum(axis=0) + accepted_full
     return Scene(

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
-from queueing.engine.arrivals import count_variance
+from queueing.engine.arrivals import count_after, count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.iterations import MOST_PREFILL, Iterations
 from queueing.engine.requests import Requests
@@ -20,6 +20,7 @@ class Station:
 
     share: FloatArray
     mean_ms: FloatArray
+    seen_ms: FloatArray
     count_variance: FloatArray
     first_ms: FloatArray
     wait_ms: FloatArray
@@ -32,10 +33,12 @@ class Station:
     quiet_variance: FloatArray
     echo_ms: FloatArray
     service_ms: FloatArray
+    largest_ms: FloatArray
 
 
 def station(
-    cases: EngineCases, requests: Requests, at: Iterations, rate: FloatArray, idle: FloatArray
+    cases: EngineCases, requests: Requests, at: Iterations, rate: FloatArray, idle: FloatArray,
+    slots: FloatArray,
 ) -> Station:
     b, w = at.base_ms, at.prompt_ms
     r = np.minimum(rate * w, MOST_PREFILL)
@@ -49,31 +52,30 @@ def station(
     sq = 1 + spread
     m = np.maximum(rate * t, 1e-12)
     cv = cases.arrival_cv
-    if np.all(cv == 1.0):
-        v1, later = m, 0.0
-    else:
-        v1 = count_variance(m, cv)
-        v2 = count_variance(2 * m, cv)
-        v3 = count_variance(3 * m, cv)
-        g1 = 0.5 * (v2 - 2 * v1)
-        g2 = 0.5 * (v3 - 2 * v2 + v1)
-        decay = np.clip(np.where(np.abs(g1) > 1e-9, g2 / np.where(g1 == 0, 1, g1), 0), 0, 0.95)
-        later = g1 / (1 - r * decay)
-    va = np.maximum((v1 + 2 * r * later + rate**2 * m * vw) / (1 - r * r), 1e-12)
-    vt = w**2 * va + m * vw
-    tp = np.maximum(t + (rate * vt + w * later) / m, t * 0.3)
-    others = np.maximum(m + va / m - 1.0, 0.0)
-    scale = 1.0 / np.maximum(1.0 - idle, 0.05)
-    swing = v1 / m
-    skew = m * w**3 * spread**2 * (3.0 + spread) + 3.0 * v1 * w * vw
-    skew = skew + v1 * np.maximum(2.0 * swing - 1.0, 0.1) * w**3
+    poisson = bool(np.all(cv == 1.0))
+    # Poisson arrivals first: variance and third moment of an iteration that prompts lengthen.
+    vt = (w**2 * sq * m) / (1.0 - r * r)
+    skew = m * w**3 * (1.0 + 3.0 * spread + 3.0 * spread**2 + spread**3)
     skew = (skew + 3.0 * r * rate * w**2 * sq * vt) / (1.0 - r**3)
+    tp = t + vt / t
+    va = m + rate**2 * vt
+    scale = 1.0 / np.maximum(1.0 - idle, 0.05)
     vtp = np.maximum(vt + skew / t - (vt / t) ** 2, 0.1 * vt)
-    extra = (vtp + np.maximum(tp - b, 0) ** 2) * scale
-    tp = b + np.maximum(tp - b, 0) * scale
+    extra = (vtp + (tp - b) ** 2) * scale
+    tp = b + (tp - b) * scale
+    others = rate * tp
+    swing = 1.0
+    follow = 1.0
+    if not poisson:
+        # Others are more or less likely to be near than anywhere.
+        near = count_after(others, cv) / np.maximum(others, 1e-12)
+        tp = b + (tp - b) * near
+        extra = extra * near
+        follow = near
+        others = count_after(rate * tp, cv)
+        swing = count_variance(rate * tp, cv) / (rate * tp)
+        va = m * (count_variance(m, cv) / m) + rate**2 * vt * near
     vtp = np.maximum(extra - (tp - b) ** 2, 0.05 * extra)
-    others = rate * b + np.maximum(others - rate * b, -rate * b) * scale
-    others = np.maximum(others, 0)
     h = np.maximum(requests.computed, 1e-9)
     cw = w * at.room / h
     ey = w * (1 + others)
@@ -100,25 +102,64 @@ def station(
     var_pk = var_pk + (fill**2) / 3 + b * b / 12
     var = (1 - theta) * var + theta * var_pk
     # an arrival may meet an iteration that computes no prompt
-    swing = np.maximum(va / m, 1.0001)
-    none = np.exp(-m * np.log(swing) / (swing - 1.0))
+    swing_all = np.maximum(va / m, 1.0001)
+    none = np.exp(-m * np.log(swing_all) / (swing_all - 1.0))
     quiet = np.maximum(1.0 - (1.0 - none * b / t) * scale, 0.0)
     short = np.maximum(rate * b, 1e-12)
     vb = count_variance(short, cv)
-    few = np.maximum(short + vb / short - 1.0, 0.0)
+    few = count_after(short, cv)
     quiet_mean = 0.5 * b + w * few
     quiet_variance = b * b / 12 + (w * w * np.maximum(vb / short, 0.05) + vw) * few + vw
     # what a request meets on average over all arrivals, whether they meet an idle replica or not
     met = 1.0 / scale
-    joined = w * np.maximum(m + va / m - 1.0, 0.0)
+    joined = w * (rate * b + (others - rate * b) * met)
+    joined = np.maximum(joined, 0.0)
     joined = joined / np.sqrt(1 + (joined / cw) ** 2)
     first = at.chunks * b + at.offset_ms + w + joined
-    left_fcfs = np.maximum(r * (met * ahead + first) - met * fill, 0)
-    left = (1 - theta) * r * first + theta * left_fcfs
+    span = met * ahead + first
+    # who finds no slot free adds no prompt before another leaves
+    free = np.maximum(slots - 1.0 - at.in_service, 0.0)
+    free = free + at.in_service * np.minimum(span / (requests.steps * t + first), 1.0)
+    behind = count_after(rate * first, cv)
+    behind = behind / (1.0 + (behind / np.maximum(free, 1e-9)) ** 1.5) ** (1 / 1.5)
+    left_fcfs = np.maximum(w * count_after(rate * span, cv) - met * fill, 0)
+    left = (1 - theta) * w * behind + theta * left_fcfs
     some = requests.answering
     steps = np.maximum(requests.steps / np.maximum(some, 1e-9), 1.0)
-    echo = (left - r * t) * (1 - r**steps) / (1 - r)
-    most = steps * np.maximum(b + cw - t, 1e-9)
-    echo = np.where(echo > 0, echo / np.sqrt(1 + (echo / most) ** 2), 0)
-    service = first + requests.steps * t + some * echo
-    return Station(r, t, va, first, wait, ahead, fill, var, vw, quiet, quiet_mean, quiet_variance, echo, service)
+    # over its decodes it meets the prompts of those that follow, near arrivals apart
+    span = np.maximum(rate * (steps * t + left / (1 - r)), 1e-12)
+    before = rate * first
+    follow = (count_after(before + span, cv) - count_after(before, cv)) / span
+    follow = np.clip(follow, 0.0, 0.97 / np.maximum(r, 1e-9))
+    most_seen = free + at.in_service * np.minimum(steps * t / (requests.steps * t + first), 1.0)
+    follow = follow / (1.0 + (span * follow / np.maximum(most_seen, 1e-9)) ** 1.5) ** (1 / 1.5)
+    tf = b + (t - b) * follow
+    # each of them holds a slot that the next one needs
+    rf = r * follow
+    again = np.maximum(free - 1.0, 0.0)
+    rf = rf * again / (again + rf + 1e-9)
+    echo = (left - rf * tf) * (1 - rf**steps) / (1 - rf)
+    most = steps * np.maximum(b + cw - tf, 1e-9)
+    share_some = -np.expm1(-np.maximum(left / np.maximum(w, 1e-12), 1e-9))
+    inner = echo / np.maximum(share_some, 1e-9)
+    echo = np.where(echo > 0, echo / np.sqrt(1 + (inner / most) ** 2), 0)
+    service = first + requests.steps * tf + some * echo
+    tf = tf - b + at.seen_ms
+    return Station(
+        r,
+        t,
+        tf,
+        va,
+        first,
+        wait,
+        ahead,
+        fill,
+        var,
+        vw,
+        quiet,
+        quiet_mean,
+        quiet_variance,
+        echo,
+        service,
+        cw,
+    )

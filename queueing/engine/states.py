@@ -15,12 +15,15 @@ from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.iterations import Iterations, iterations
+from queueing.engine.memory import MemoryBound
 from queueing.engine.prompts import station
 from queueing.engine.requests import Requests
 from queueing.engine.saturation import Saturation
 from queueing.engine.wait import Line
 
 NODES = 33
+SOFT = 2.0
+"""Standard deviations beyond the mean number that fits in memory up to which states are told apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +31,9 @@ class Full:
     """A replica with every slot taken; arrays (cases,).
 
     Attributes:
-        slots: requests in service.
+        memory: what KV memory allows.
+        limit: requests present from which on further ones are taken to be in the line.
+        slots: requests in service with that many present.
         iteration_ms: mean time of an iteration.
         rate: departures per millisecond.
         steps: iterations that a request spends in service.
@@ -37,6 +42,8 @@ class Full:
         admission_ms: time of the iteration that a request is admitted to.
     """
 
+    memory: MemoryBound
+    limit: FloatArray
     slots: FloatArray
     iteration_ms: FloatArray
     rate: FloatArray
@@ -51,7 +58,10 @@ class Full:
 
 def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     """Return what a replica does with every slot that memory allows taken and others waiting."""
-    slots = np.maximum(np.minimum(np.rint(most.memory.effective_batch), cases.max_batch), 1.0)
+    memory = most.memory
+    bound = np.where(memory.bounded(), memory.room + SOFT * memory.room_deviation + 1.0, np.inf)
+    limit = np.maximum(np.minimum(np.ceil(bound), cases.max_batch), 1.0)
+    slots = np.maximum(memory.in_service(limit), 1.0)
     at = iterations(cases, requests, slots[None, :])
     rate = np.maximum(most.throughput_rps / 1e3, 1e-15)
     time = most.iteration_ms
@@ -63,7 +73,9 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     admission = base + offset + prompt * (1.0 + others)
     own = prompt**2 * requests.input_spread
     spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) * (rate / slots) ** 2
-    return Full(slots, time, rate, steps, seen, admission, base, offset, prompt, spread)
+    return Full(
+        memory, limit, slots, time, rate, steps, seen, admission, base, offset, prompt, spread
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,24 +123,30 @@ def solve_states(
     line: Line,
 ) -> States:
     """Return the probabilities of the number in service at a rate (per ms)."""
-    limit = top.slots
+    limit, memory = top.limit, top.memory
+    soft = bool(np.any(memory.bounded()))
+
+    def serving(present: FloatArray) -> FloatArray:
+        return memory.in_service(present) if soft else present
+
     load = rate / top.rate
     idle = np.zeros(len(cases))
     # Where the window lies: a fixed point of n = λ K T(n), and its slope.
     low, high = np.zeros(len(cases)), limit.copy()
     for _ in range(14):
         middle = 0.5 * (low + high)
-        at = iterations(cases, requests, middle[None, :])
+        at = iterations(cases, requests, serving(middle)[None, :])
         idle = np.exp(-middle)
-        need = rate * station(cases, requests, at, rate, idle).service_ms[0]
-        low = np.where(need > middle, middle, low)
-        high = np.where(need > middle, high, middle)
+        need = rate * station(cases, requests, at, rate, idle, top.slots).service_ms[0]
+        more = need > serving(middle)
+        low = np.where(more, middle, low)
+        high = np.where(more, high, middle)
     centre = 0.5 * (low + high)
     wider = np.minimum(centre + np.maximum(1.0, 0.05 * centre), limit + 1.0)
-    at = iterations(cases, requests, wider[None, :])
-    need_wider = rate * station(cases, requests, at, rate, idle).service_ms[0]
-    at = iterations(cases, requests, centre[None, :])
-    need = rate * station(cases, requests, at, rate, idle).service_ms[0]
+    at = iterations(cases, requests, serving(wider)[None, :])
+    need_wider = rate * station(cases, requests, at, rate, idle, top.slots).service_ms[0]
+    at = iterations(cases, requests, serving(centre)[None, :])
+    need = rate * station(cases, requests, at, rate, idle, top.slots).service_ms[0]
     elasticity = np.clip((need_wider - need) / (wider - centre), 0.0, 0.97)
     # How much arrivals vary over the time in service.
     offered = np.maximum(np.minimum(need, limit), 1e-9)
@@ -156,10 +174,11 @@ def solve_states(
 
     # Growth of the log probability from node to node.
     shifted = np.where(fine, number + 1.0, number + 0.5)
-    ahead = iterations(cases, requests, shifted)
+    served = serving(shifted)
+    ahead = iterations(cases, requests, served)
     idle = np.exp(-need)
-    departures = station(cases, requests, ahead, rate, idle).service_ms
-    growth = np.log(arrivals(shifted - np.where(fine, 1.0, 1.0)) * departures / shifted)
+    departures = station(cases, requests, ahead, rate, idle, top.slots).service_ms
+    growth = np.log(arrivals(shifted - np.where(fine, 1.0, 1.0)) * departures / served)
     growth = np.where(fine, growth, growth)
     between = np.where(fine, growth[:-1], 0.5 * step * (growth[:-1] + growth[1:]))
     logs = np.concatenate([np.zeros((1, len(cases))), np.cumsum(between, axis=0)])
@@ -180,7 +199,7 @@ def solve_states(
     )
     weights_full = weights_full * line.weight
     total = weights.sum(axis=0) + weights_full
-    at = iterations(cases, requests, number)
+    at = iterations(cases, requests, serving(number))
     in_time = weights / total
     full_in_time = weights_full / total
     met = in_time * arrivals(number)
