@@ -126,6 +126,7 @@ class Decoding:
     mean_ms: FloatArray
     state_variance: FloatArray
     burst_variance: FloatArray
+    largest_ms: FloatArray
 
 
 def decoding(scene: Scene) -> Decoding:
@@ -171,77 +172,78 @@ def decoding(scene: Scene) -> Decoding:
     )
     # No iteration computes more than the token budget.
     excess = np.maximum(mean - clear, 0.0)
+    excess = excess / (1.0 + (excess / np.maximum(largest, 1e-12)) ** 3) ** (1.0 / 3.0)
+    mean = clear + excess
     burst = np.minimum(burst, excess * np.maximum(largest - excess, 0.05 * largest))
-    first = (met * station.first_ms).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
-    window = rate * (first + np.maximum(steps - 1.0, 0.0) * clear)
+    behind = (met * station.behind).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
+    window = behind + rate * np.maximum(steps - 1.0, 0.0) * clear
     swing = np.maximum(count_variance(window, cases.arrival_cv) / np.maximum(window, 1e-12), 1.0001)
     none = np.exp(-window * np.log(swing) / (swing - 1.0))
-    return Decoding(steps, variance, weight, none, clear, mean, between, burst)
+    return Decoding(steps, variance, weight, none, clear, mean, between, burst, largest)
 
 
 def itl_mixture(decode: Decoding) -> Mixture:
     """Return the mean time between the tokens of a request, by request."""
     excess = np.maximum(decode.mean_ms - decode.clear_ms, 0.0)
-    some = np.maximum(1.0 - decode.clear, 1e-9)
+    # Those disturbed are disturbed by one prompt or by what an iteration can compute at most.
+    some = np.maximum(1.0 - decode.clear, excess / np.maximum(decode.largest_ms, 1e-12))
+    some = np.clip(some, 1e-9, 1.0)
     mean = excess / some
     square = (decode.burst_variance + excess**2) / some
     spread = np.maximum(square - mean**2, 0.02 * mean**2)
+    spread = np.minimum(spread, 0.02 * mean**2 + mean * np.maximum(decode.largest_ms - mean, 0.0))
     quiet = Parts(
-        decode.weight * decode.clear,
+        decode.weight * (1.0 - some),
         np.zeros_like(mean),
         np.broadcast_to(decode.clear_ms, mean.shape),
         decode.state_variance,
     )
     low = 0.7 * np.broadcast_to(decode.clear_ms, mean.shape)
     busy = Parts(
-        decode.weight * (1.0 - decode.clear),
+        decode.weight * some,
         low,
         mean + decode.clear_ms - low,
         spread + decode.state_variance,
     )
-    return Mixture((quiet, busy))
+    most = decode.clear_ms + decode.largest_ms
+    most = most + 3.0 * np.sqrt(decode.state_variance.max(axis=0))
+    return Mixture((quiet, busy), most)
 
 
 def token_itl_mixture(scene: Scene) -> Mixture:
     """Return the time before an output token after the first, by token."""
     states, station, top, cases = scene.states, scene.station, scene.top, scene.cases
     at = states.at
-    some = np.maximum(at.decoding, 0.0)
     count = top.slots * scene.requests.steps / top.steps
-    weight = states.in_time * some / station.mean_ms
+    weight = states.in_time * at.decoding / station.mean_ms
     full = states.full_in_time * count / top.decode_ms
     total = np.maximum(weight.sum(axis=0) + full, 1e-300)
     mean = np.maximum(scene.rate * station.mean_ms, 1e-12)
     parts = []
-    for w, number, variance, base, prompt, offset, own in (
-        (
-            weight / total,
-            mean,
-            station.count_variance,
-            at.base_ms,
-            at.prompt_ms,
-            at.offset_ms,
-            station.own_variance,
-        ),
-        (
-            (full / total)[None],
-            (np.maximum(top.slots - 1, 0) / top.steps)[None],
-            (np.maximum(top.slots - 1, 0) / top.steps)[None],
-            top.base_ms[None],
-            top.prompt_ms[None],
-            top.offset_ms[None],
-            (top.prompt_ms**2 * scene.requests.input_spread)[None],
-        ),
-    ):
-        number = np.maximum(number, 1e-12)
+    others = np.maximum(top.slots - 1.0, 0.0) / top.steps
+    own_full = top.prompt_ms**2 * scene.requests.input_spread
+    rows = (
+        (weight / total, mean, station.count_variance, at.seen_ms, at.prompt_ms, at.offset_ms,
+         station.own_variance, station.largest_ms),
+        tuple(value[None] for value in (
+            full / total, others, others, top.base_ms, top.prompt_ms, top.offset_ms, own_full,
+            station.largest_ms[-1],
+        )),
+    )  # fmt: skip
+    for w, count, variance, base, prompt, offset, own, largest in rows:
+        number = np.maximum(count, 1e-12)
         swing = np.maximum(variance / number, 1.0001)
-        none = np.exp(-number * np.log(swing) / (swing - 1.0))
-        some_share = np.maximum(1.0 - none, 1e-12)
-        there = number / some_share
-        square = (variance + number**2) / some_share
+        some = np.maximum(-np.expm1(-number * np.log(swing) / (swing - 1.0)), 1e-12)
+        there = number / some
+        square = (variance + number**2) / some
         spread = prompt**2 * np.maximum(square - there**2, 0.0) + there * own
-        parts.append(Parts(w * none, base, 0.0 * base, 0.0 * base))
-        parts.append(Parts(w * (1.0 - none), base + offset, prompt * there, spread))
+        # Work beyond the token budget goes to other iterations.
+        work = prompt * there
+        held = work / (1.0 + (work / np.maximum(largest, 1e-12)) ** 3) ** (1.0 / 3.0)
+        some = np.minimum(some * work / np.maximum(held, 1e-12), 1.0)
+        spread = np.minimum(spread, held * np.maximum(largest - held, 0.0) + 1e-4 * held**2)
+        parts.append(Parts(w * (1.0 - some), base, 0.0 * base, 0.0 * base))
+        parts.append(Parts(w * some, base + offset, held, spread))
     return Mixture(tuple(parts))
 
 
@@ -269,11 +271,12 @@ def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray, FloatA
     """Return slope of the iteration time over the number in service at its mean, and prompts."""
     states, station = scene.states, scene.station
     columns = np.arange(len(scene.cases))
-    index = np.maximum((states.number < states.mean).sum(axis=0) - 1, 0)
-    last = states.number.shape[0] - 1
-    after = np.minimum(index + 1, last)
+    last = np.maximum(states.number.shape[0] - 2, 0)
+    # Between states in which somebody decodes: the first node may be the empty one.
+    index = np.clip((states.number < states.mean).sum(axis=0) - 1, 1, last)
+    after = index + 1
     gap = states.number[after, columns] - states.number[index, columns]
-    rise = station.mean_ms[after, columns] - station.mean_ms[index, columns]
+    rise = station.seen_ms[after, columns] - station.seen_ms[index, columns]
     slope = np.where(gap > 1e-9, rise / np.where(gap > 1e-9, gap, 1.0), 0.0)
     prompt = states.at.prompt_ms[index, columns]
     return slope, prompt, station.own_variance[index, columns], station.largest_ms[index, columns]

@@ -56,9 +56,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixture:
-    """A mixture of shifted distributions; the weights of a case sum to 1."""
+    """A mixture of shifted distributions; the weights of a case sum to 1.
+
+    Attributes:
+        parts: its parts.
+        most: largest value that can be, array (cases,); infinite unless told.
+    """
 
     parts: tuple[Parts, ...]
+    most: FloatArray | None = None
 
     def average(self) -> FloatArray:
         """Return the mean, array (cases,)."""
@@ -78,7 +84,7 @@ class Mixture:
     def cdf(self, value: FloatArray) -> FloatArray:
         """Return the probability to be at most a value, array (cases,)."""
         below: FloatArray = np.sum([part.cdf(value) for part in self.parts], axis=0)
-        return below
+        return below if self.most is None else np.where(value >= self.most, 1.0, below)
 
     def percentiles(self, percentiles: tuple[float, ...]) -> FloatArray:
         """Return percentiles, array (percentiles, cases): bisection, to 1e-9 of the range."""

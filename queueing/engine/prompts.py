@@ -34,6 +34,7 @@ class Station:
     echo_ms: FloatArray
     service_ms: FloatArray
     largest_ms: FloatArray
+    behind: FloatArray
 
 
 def station(
@@ -122,7 +123,9 @@ def station(
     free = free + at.in_service * np.minimum(span / (requests.steps * t + first), 1.0)
     behind = count_after(rate * first, cv)
     behind = behind / (1.0 + (behind / np.maximum(free, 1e-9)) ** 1.5) ** (1 / 1.5)
-    left_fcfs = np.maximum(w * count_after(rate * span, cv) - met * fill, 0)
+    late = np.maximum(count_after(rate * span, cv) - met * fill / np.maximum(w, 1e-12), 0.0)
+    late = late / (1.0 + (late / np.maximum(free, 1e-9)) ** 1.5) ** (1 / 1.5)
+    left_fcfs = w * late
     left = (1 - theta) * w * behind + theta * left_fcfs
     some = requests.answering
     steps = np.maximum(requests.steps / np.maximum(some, 1e-9), 1.0)
@@ -162,4 +165,5 @@ def station(
         echo,
         service,
         cw,
+        left / np.maximum(w, 1e-12),
     )
