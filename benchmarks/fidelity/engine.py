@@ -26,6 +26,10 @@ from queueing.engine import (
     analyze_engine,
     size_engine,
 )
+from queueing.engine.open import scene_at
+from queueing.engine.saturation import saturation
+from queueing.engine.states import NODES
+from queueing.engine.states import full as full_replica
 from stoker.domain.profile import LinearParameters, TokenWorkParameters
 
 
@@ -57,6 +61,26 @@ def size(promises: Sequence[Promise]) -> FloatArray:
         )
         rates[rows] = size_engine(cases, targets).rate_rps
     return rates
+
+
+def in_service(replica: Replica, rate_rps: float) -> FloatArray:
+    """Return the probability of 0, 1, ... requests in service, up to the batch limit.
+
+    Args:
+        replica: One whose batch limit is within the states that the analysis lists one by one.
+        rate_rps: Requests per second.
+
+    Raises:
+        ValueError: The analysis spaces the states of so large a batch.
+    """
+    ((_, cases),) = _by_model([replica])
+    if replica.max_batch > NODES:
+        raise ValueError(f"max_batch is {replica.max_batch} (allowed: {NODES} or less)")
+    most = saturation(cases)
+    top = full_replica(cases, most.memory.requests, most)
+    scene = scene_at(cases, most.memory.requests, top, np.array([rate_rps / 1000]))
+    below = scene.states.in_time[: replica.max_batch, 0]
+    return np.append(below, scene.states.full_in_time[0])
 
 
 def _by_model(replicas: Sequence[Replica]) -> Iterator[tuple[list[int], EngineCases]]:

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure as Picture
 
 from benchmarks.fidelity.campaign import Progress, Settings
 from benchmarks.fidelity.case import OperatingPoint, Replica
-from benchmarks.fidelity.plots import CurveData, curves_figure
+from benchmarks.fidelity.engine import in_service
+from benchmarks.fidelity.plots import CurveData, curves_figure, states_figure
 from benchmarks.fidelity.predicted import Analysis, Figure
 from benchmarks.fidelity.report import Example
 from benchmarks.fidelity.simulated import PERCENTS
-from benchmarks.fidelity.work import Measured, Measuring, carried_out
+from benchmarks.fidelity.work import Measured, Measuring, Watching, carried_out, saturation
 from stoker.domain.profile import TokenWorkParameters
 
 CHAT = Replica(
@@ -32,6 +33,7 @@ CHAT = Replica(
 """A chat of an 8B model on one card."""
 
 SEED = 1
+WATCHED = (0.4, 0.8, 0.94)
 LOADS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94)
 
 
@@ -49,7 +51,28 @@ def examples(settings: Settings, analysis: Analysis, progress: Progress) -> list
             _latency_over_load(measured, analysis),
             "One replica over its load: lines are predicted, dots simulated.",
         ),
+        Example(
+            "example-states.png",
+            _states(settings, progress),
+            "The same replica: share of time with each number of requests in service.",
+        ),
     ]
+
+
+def _states(settings: Settings, progress: Progress) -> Picture:
+    points = [OperatingPoint(CHAT, load, SEED) for load in WATCHED]
+    tasks = [Watching(point, 400_000, settings.store) for point in points]
+    with progress("states", len(tasks)) as on_done:
+        shares = carried_out(tasks, settings.jobs, on_done)
+    panels = [
+        (
+            f"load {point.load:g}",
+            np.array(simulated),
+            in_service(CHAT, point.load * saturation(CHAT, SEED, settings.store)),
+        )
+        for point, simulated in zip(points, shares, strict=True)
+    ]
+    return states_figure(f"Requests in service, of {CHAT.max_batch} at most", panels)
 
 
 def _latency_over_load(measured: Sequence[Measured], analysis: Analysis) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,12 +17,15 @@ from queueing.arrays import FloatArray
 from stoker.cli.plots.style import (
     BLUE,
     INK,
+    LOG_FROM,
     ORANGE,
     RULE,
     SMALL,
     VERMILION,
     blank_figure,
     dress,
+    log_axis,
+    spread,
 )
 
 _SHOWN: tuple[tuple[str, Figure], ...] = (
@@ -54,8 +58,8 @@ def scatter_figure(comparison: Comparison) -> Picture:
         axes.plot(ends, ends, color=INK, linewidth=0.8)
         for factor in (0.8, 1.25):
             axes.plot(ends, ends * factor, color=INK, linewidth=0.6, linestyle=":")
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        log_axis(axes, "x", [*ends])
+        log_axis(axes, "y", [*ends])
         axes.set_title(name, fontsize=SMALL + 1, loc="left")
         dress(axes, xlabel="simulated, ms", ylabel="predicted, ms", grid="both")
     figure.axes[0].legend(fontsize=SMALL, frameon=False, loc="upper left")
@@ -169,7 +173,9 @@ def curves_figure(title: str, data: CurveData) -> Picture:
             axes.plot(
                 data.simulated_loads, data.simulated[which], "o", color=colour, markersize=3.5
             )
-        axes.set_yscale("log")
+        values = [*data.predicted[latency, "mean"], *data.simulated[latency, "p99"]]
+        if spread(values) > LOG_FROM:
+            log_axis(axes, "y", values)
         axes.set_title(name, fontsize=SMALL + 1, loc="left")
         dress(axes, xlabel="share of the saturation throughput", ylabel="ms", grid="both")
     figure.axes[0].plot([], [], "o", color=INK, markersize=3.5, label="simulated")
@@ -177,36 +183,26 @@ def curves_figure(title: str, data: CurveData) -> Picture:
     return figure
 
 
-def states_figure(
-    title: str, simulated: FloatArray, predicted: FloatArray | None, max_batch: int
-) -> Picture:
-    """Return how often a replica holds 0, 1, ... requests: simulated bars, predicted line.
+def states_figure(title: str, panels: Sequence[tuple[str, FloatArray, FloatArray]]) -> Picture:
+    """Return how often a replica serves 0, 1, ... requests: simulated bars, predicted dots.
 
     Args:
         title: Of the picture.
-        simulated: Share of time in each state.
-        predicted: The same by the analysis; None where it does not tell.
-        max_batch: Requests in service at most.
+        panels: For each panel its name, and the share of time in each state, simulated and
+            predicted.
     """
-    figure = blank_figure(7.5, 3.8, title)
-    axes = figure.subplots()
-    axes.bar(
-        np.arange(len(simulated)), simulated, width=1.0, color=BLUE, alpha=0.5, label="simulated"
-    )
-    if predicted is not None:
-        axes.plot(np.arange(len(predicted)), predicted, color=VERMILION, label="analysis")
-    axes.axvline(max_batch + 0.5, color=INK, linewidth=0.8, linestyle="--", label="batch limit")
-    dress(axes, xlabel="requests in the replica", ylabel="share of time", grid="y")
-    axes.legend(fontsize=SMALL, frameon=False)
+    figure = blank_figure(8.5, 3.6, title)
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (name, simulated, predicted) in zip(row, panels, strict=True):
+        places = np.arange(len(simulated))
+        axes.bar(places, simulated, width=1.0, color=BLUE, alpha=0.45, label="simulated")
+        axes.plot(places, predicted, "o-", color=VERMILION, markersize=3, linewidth=0.8,
+            label="predicted")  # fmt: skip
+        axes.set_title(name, fontsize=SMALL + 1, loc="left")
+        dress(axes, xlabel="requests in service", ylabel="share of time", grid="y")
+    row[0].legend(fontsize=SMALL, frameon=False)
     return figure
 
 
 def _ends(values: FloatArray) -> FloatArray:
     return np.array([0.7 * values.min(initial=1e9), 1.4 * values.max(initial=1e-9)])
-
-
-def histogram(values: FloatArray) -> FloatArray:
-    """Return the shares of the whole numbers 0, 1, ... among some values."""
-    counts = np.bincount(values.astype(np.int64))
-    shares: FloatArray = counts / counts.sum()
-    return shares

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from benchmarks.fidelity.case import Json, Replica
 from simulator import LatencySummary, Run, Scenario, simulate, summarize
 
@@ -167,6 +169,21 @@ def simulated(replica: Replica, rate_rps: float, seed: int, effort: Effort) -> T
             return truth
         growth = max(2.0, min(1.3 * missing**2, 20.0))
         requests = min(int(requests * growth), effort.most_requests)
+
+
+def states(replica: Replica, rate_rps: float, seed: int, requests: int) -> list[float]:
+    """Return the share of time with 0, 1, ... requests in service, up to the batch limit."""
+    run = simulate(replica.scenario(rate_rps, requests, seed))
+    records, measured = run.records, run.measured
+    times = np.concatenate([records.admitted_ms, records.completion_ms])
+    changes = np.repeat([1, -1], len(records))
+    order = np.argsort(times, kind="stable")
+    times, number = times[order], np.cumsum(changes[order])
+    begin, end = records.arrival_ms[[measured.start, measured.stop - 1]]
+    lasting = np.diff(np.clip(times, begin, end))
+    # Within one instant some leave before others join: such states last no time.
+    shares = np.bincount(np.maximum(number[:-1], 0), lasting, replica.max_batch + 1)
+    return [float(share) for share in shares[: replica.max_batch + 1] / lasting.sum()]
 
 
 def _truth(run: Run, rate_rps: float) -> Truth:

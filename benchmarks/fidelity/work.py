@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from benchmarks.fidelity.case import Json, OperatingPoint, Replica
-from benchmarks.fidelity.simulated import Effort, Truth, saturation_rps, simulated
+from benchmarks.fidelity.simulated import Effort, Truth, saturation_rps, simulated, states
 from benchmarks.fidelity.store import Store
 
 Result = TypeVar("Result")
@@ -80,6 +80,40 @@ def truth_at(replica: Replica, rate_rps: float, seed: int, effort: Effort, store
         kept = simulated(replica, rate_rps, seed, effort).to_json()
         store.write(question, kept)
     return Truth.from_json(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The task of telling how often a replica holds how many requests.
+
+    Attributes:
+        point: The replica and its load.
+        requests: How many to simulate.
+        store: Where results are kept.
+    """
+
+    point: OperatingPoint
+    requests: int
+    store: Store
+
+    def __call__(self) -> list[float]:
+        """Return the share of time with 0, 1, ... requests in service."""
+        replica, seed = self.point.replica, self.point.seed
+        rate = self.point.load * saturation(replica, seed, self.store)
+        question: dict[str, Json] = {
+            "replica": replica.key(),
+            "rate_rps": rate,
+            "seed": seed,
+            "requests": self.requests,
+            "what": "states",
+        }
+        kept = self.store.read(question)
+        if kept is None:
+            kept = {"shares": [*states(replica, rate, seed, self.requests)]}
+            self.store.write(question, kept)
+        shares = kept["shares"]
+        assert isinstance(shares, list)
+        return [share for share in shares if isinstance(share, float)]
 
 
 def carried_out(
