@@ -30,7 +30,7 @@ def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray
     behind = line(cases, top.slots, rate, top.rate, top.spread)
     states = solve_states(cases, requests, rate, top, behind)
     idle = np.where(states.number < 0.5, states.in_time, 0.0).sum(axis=0)
-    prompts = station(cases, requests, states.at, rate, idle, top.slots)
+    prompts = station(cases, requests, states.at, rate, idle, top.slots, np.clip(states.number, 0.0, 1.0))
     accepted_full = states.full_met * (1.0 - behind.lost)
     kept = states.met.sum(axis=0) + accepted_full
     return Scene(

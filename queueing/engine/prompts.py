@@ -40,6 +40,7 @@ class Station:
 def station(
     cases: EngineCases, requests: Requests, at: Iterations, rate: FloatArray, idle: FloatArray,
     slots: FloatArray,
+    busy: FloatArray,
 ) -> Station:
     b, w = at.base_ms, at.prompt_ms
     r = np.minimum(rate * w, MOST_PREFILL)
@@ -112,9 +113,8 @@ def station(
     quiet_mean = 0.5 * b + w * few
     quiet_variance = b * b / 12 + (w * w * np.maximum(vb / short, 0.05) + vw) * few + vw
     # what a request meets on average over all arrivals, whether they meet an idle replica or not
-    met = 1.0 / scale
-    joined = w * (rate * b + (others - rate * b) * met)
-    joined = np.maximum(joined, 0.0)
+    met = busy
+    joined = w * others * met
     joined = joined / np.sqrt(1 + (joined / cw) ** 2)
     first = at.chunks * b + at.offset_ms + w + joined
     span = met * ahead + first

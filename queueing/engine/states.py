@@ -137,16 +137,16 @@ def solve_states(
         middle = 0.5 * (low + high)
         at = iterations(cases, requests, serving(middle)[None, :])
         idle = np.exp(-middle)
-        need = rate * station(cases, requests, at, rate, idle, top.slots).service_ms[0]
+        need = rate * station(cases, requests, at, rate, idle, top.slots, 1.0 - idle).service_ms[0]
         more = need > serving(middle)
         low = np.where(more, middle, low)
         high = np.where(more, high, middle)
     centre = 0.5 * (low + high)
     wider = np.minimum(centre + np.maximum(1.0, 0.05 * centre), limit + 1.0)
     at = iterations(cases, requests, serving(wider)[None, :])
-    need_wider = rate * station(cases, requests, at, rate, idle, top.slots).service_ms[0]
+    need_wider = rate * station(cases, requests, at, rate, idle, top.slots, 1.0 - idle).service_ms[0]
     at = iterations(cases, requests, serving(centre)[None, :])
-    need = rate * station(cases, requests, at, rate, idle, top.slots).service_ms[0]
+    need = rate * station(cases, requests, at, rate, idle, top.slots, 1.0 - idle).service_ms[0]
     elasticity = np.clip((need_wider - need) / (wider - centre), 0.0, 0.97)
     # How much arrivals vary over the time in service.
     offered = np.maximum(np.minimum(need, limit), 1e-9)
@@ -177,7 +177,8 @@ def solve_states(
     served = serving(shifted)
     ahead = iterations(cases, requests, served)
     idle = np.exp(-need)
-    departures = station(cases, requests, ahead, rate, idle, top.slots).service_ms
+    found = np.clip(served - 1.0, 0.0, 1.0)
+    departures = station(cases, requests, ahead, rate, idle, top.slots, found).service_ms
     growth = np.log(arrivals(shifted - np.where(fine, 1.0, 1.0)) * departures / served)
     growth = np.where(fine, growth, growth)
     between = np.where(fine, growth[:-1], 0.5 * step * (growth[:-1] + growth[1:]))
