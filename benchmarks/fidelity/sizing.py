@@ -27,6 +27,9 @@ LIGHT = 0.1
 """Load at which the targets are taken, as a share of the saturation throughput."""
 
 PRECISE = Effort((Precision("ttft", "p95", 0.01), Precision("itl", "p95", 0.01)))
+ROUGH = Effort((Precision("ttft", "p95", 0.03), Precision("itl", "p95", 0.03)))
+_CLEAR = 0.06
+"""Distance from a limit, relative, from which a rough figure decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +134,19 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """The task of simulating a sized replica."""
+    """The task of simulating a sized replica.
+
+    Attributes:
+        promise: Replica and targets.
+        rate_rps: The rate found; 0 where none was.
+        store: Where results are kept.
+        efforts: How precisely, the next one where the one before comes close to a limit.
+    """
 
     promise: Promise
     rate_rps: float
     store: Store
-    effort: Effort = PRECISE
+    efforts: tuple[Effort, ...] = (ROUGH, PRECISE)
 
     def __call__(self) -> Sized:
         """Return what comes out at the rate and beyond it."""
@@ -145,16 +155,21 @@ class Checking:
         return Sized(
             self.promise,
             self.rate_rps,
-            self._over_target(self.rate_rps),
-            self._over_target(BEYOND * self.rate_rps),
+            self._over_target(self.rate_rps, TOLERANCE),
+            self._over_target(BEYOND * self.rate_rps, 1.0),
         )
 
-    def _over_target(self, rate_rps: float) -> float:
+    def _over_target(self, rate_rps: float, limit: float) -> float:
         promise = self.promise
         if rate_rps >= promise.saturation_rps:
             return math.inf
-        truth = truth_at(promise.replica, rate_rps, promise.seed, self.effort, self.store)
-        return over_target(promise, truth)
+        ratio = math.nan
+        for effort in self.efforts:
+            truth = truth_at(promise.replica, rate_rps, promise.seed, effort, self.store)
+            ratio = over_target(promise, truth)
+            if abs(ratio / limit - 1) > _CLEAR:
+                break
+        return ratio
 
 
 def over_target(promise: Promise, truth: Truth) -> float:

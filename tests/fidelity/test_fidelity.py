@@ -168,7 +168,7 @@ def test_sizing_is_checked_in_simulation(tmp_path: Path) -> None:
     # p95 of TTFT is 10 ms without load, and grows with the queue of a single slot.
     promise = Promise(one_at_a_time(), 1, 10.0, ttft_ms=250.0, itl_ms=20.0)
     timid, bold, beyond, none = (
-        Checking(promise, rate, store, SMALL)() for rate in (3.0, 8.5, 12.0, 0.0)
+        Checking(promise, rate, store, (SMALL,))() for rate in (3.0, 8.5, 12.0, 0.0)
     )
     assert timid.kept
     assert not timid.broken
