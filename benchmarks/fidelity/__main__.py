@@ -27,6 +27,7 @@ from benchmarks.fidelity.measurements import sections
 from benchmarks.fidelity.predicted import reference
 from benchmarks.fidelity.report import write_page
 from benchmarks.fidelity.store import ROOT
+from benchmarks.fidelity.worst import worst_table
 
 ANALYSES = Analyses(engine.full, reference, engine.size)
 
@@ -91,6 +92,7 @@ def _print(outcome: Outcome) -> None:
     for table in (
         verdict_table(outcome.full),
         regime_table(outcome.full),
+        worst_table(outcome.full, 20),
         reference_table(outcome),
         sizing_table(outcome),
     ):

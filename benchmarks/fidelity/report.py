@@ -21,8 +21,10 @@ from benchmarks.fidelity.figures import (
 )
 from benchmarks.fidelity.plots import load_figure, regimes_figure, scatter_figure
 from benchmarks.fidelity.sizing import BEYOND, TOLERANCE
+from benchmarks.fidelity.worst import worst_table
 from stoker.cli.plots.write import write_figure
 
+WORST = 12
 IMAGES = Path("images") / "fidelity"
 
 
@@ -102,6 +104,9 @@ def _page(outcome: Outcome, examples: Sequence[Example], sections: Sequence[Sect
         f"![Errors by regime]({IMAGES.as_posix()}/regimes.png)",
         "### Where it is worse",
         _where_worse(full),
+        f"The {WORST} points with the largest errors, measured by the limits, up to the same load; "
+        "each with the figure that is furthest off:",
+        worst_table(full, WORST).markdown(),
         "### Against the reference analysis",
         "The same points, less those with curves, which the reference has no formula for. It "
         "predicts means alone. Plain points have Poisson arrivals, no limit of memory and no "
