@@ -1,20 +1,96 @@
-"""Profiles from a document that may be a fleet, or hold profiles and nothing else."""
+"""Profiles as `stoker fit` writes them, from a document of their own or a fleet.
+
+They are entries of `profiles` in Stoker's fleet format. A model that can be fitted and predicted
+with, but not planned with yet, has its own `kind` of parameters there.
+"""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.decode import Decoded
+from data.fields import Amount, StrictModel
 from data.problems import problems_from_validation
-from data.stoker_reading import fleet_from_entry
-from data.stoker_schema import FORMAT_VERSION, FleetEntry
+from data.stoker_schema import LinearEntry, ProfileEntry, TokenWorkEntry
+from data.stoker_writing import number
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.profile import ModelProfile
+from stoker.domain.profile import (
+    DEFAULT_TOKEN_BUDGET,
+    EstimateKind,
+    OverlapParameters,
+    Provenance,
+)
 
 _ALLOWED = "a mapping with a list of profiles, as in a fleet document"
 
 
-def read_profiles(decoded: Decoded, file: str) -> tuple[ModelProfile, ...]:
+@dataclass(frozen=True, slots=True)
+class FittedProfile:
+    """A profile whose model need not be one that plans can be made with.
+
+    Attributes:
+        model: Name of the model.
+        accelerator: Name of the accelerator.
+        accelerators_per_replica: Accelerators that one replica takes.
+        max_batch: Largest number of requests in service.
+        at_tokens: Output tokens per request at which `max_batch` holds.
+        kind: Name of the service-time model.
+        parameters: Its parameters by name.
+        provenance: Where they come from.
+        kv_tokens: Tokens that the KV memory of a replica holds; None where unknown.
+        token_budget: Tokens that one iteration computes at most.
+    """
+
+    model: str
+    accelerator: str
+    accelerators_per_replica: int
+    max_batch: int
+    at_tokens: int
+    kind: str
+    parameters: Mapping[str, float]
+    provenance: Provenance = field(default_factory=Provenance)
+    kv_tokens: int | None = None
+    token_budget: int = DEFAULT_TOKEN_BUDGET
+
+
+class OverlapEntry(StrictModel):
+    """Memory traffic and computing side by side; the fields of `OverlapParameters`."""
+
+    kind: Literal["overlap"]
+    base_ms: Amount
+    weights_ms: Amount
+    token_ms: Amount
+    sequence_ms: Amount
+    kv_token_ms: Amount
+    attention_ms: Amount
+    prompts_ms: Amount
+    first_token_ms: Amount = 0.0
+    first_token_sequence_ms: Amount = 0.0
+    first_token_output_ms: Amount = 0.0
+
+
+assert {item.name for item in fields(OverlapParameters)} == set(OverlapEntry.model_fields) - {
+    "kind"
+}
+
+
+class _Profile(ProfileEntry):
+    parameters: Annotated[  # type: ignore[assignment]
+        LinearEntry | TokenWorkEntry | OverlapEntry, Field(discriminator="kind")
+    ]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    profiles: list[_Profile]
+
+
+def read_profiles(decoded: Decoded, file: str) -> tuple[FittedProfile, ...]:
     """Return the profiles of a decoded document.
 
     Everything else in it is passed over: a fleet document serves as well as the profiles that
@@ -24,23 +100,52 @@ def read_profiles(decoded: Decoded, file: str) -> tuple[ModelProfile, ...]:
         InvalidInputError: There are none, or one of them is wrong.
     """
     document = decoded.value
-    listed = document.get("profiles") if isinstance(document, dict) else None
-    if not isinstance(listed, list) or not listed:
+    if not isinstance(document, dict) or not document.get("profiles"):
         raise InvalidInputError([Problem("profiles", "is missing", _ALLOWED, file)])
-    frame: dict[str, object] = {
-        "version": FORMAT_VERSION,
-        "currency": "USD",
-        "accelerators": [
-            {"name": name, "cost_per_hour": 0}
-            for name in {item.get("accelerator"): None for item in listed if isinstance(item, dict)}
-            if isinstance(name, str) and name
-        ],
-        "capacity": {},
-        "service_classes": [],
-        "servers": [],
-    }
     try:
-        entry = FleetEntry.model_validate(frame | {"profiles": listed})
+        entry = _Document.model_validate(document)
     except ValidationError as error:
-        raise InvalidInputError(problems_from_validation(error, file, "", FleetEntry)) from error
-    return fleet_from_entry(entry).profiles
+        raise InvalidInputError(problems_from_validation(error, file, "", _Document)) from error
+    return tuple(_fitted(item) for item in entry.profiles)
+
+
+def _fitted(entry: _Profile) -> FittedProfile:
+    origin = entry.provenance
+    parameters = entry.parameters.model_dump()
+    kind = parameters.pop("kind")
+    return FittedProfile(
+        model=entry.model,
+        accelerator=entry.accelerator,
+        accelerators_per_replica=entry.accelerators_per_replica,
+        max_batch=entry.max_batch,
+        at_tokens=entry.at_tokens,
+        kind=kind,
+        parameters=parameters,
+        provenance=Provenance(EstimateKind(origin.kind), origin.source) if origin else Provenance(),
+        kv_tokens=entry.kv_tokens,
+        token_budget=entry.token_budget,
+    )
+
+
+def profile_document(profiles: Sequence[FittedProfile]) -> dict[str, object]:
+    """Return profiles as a document; values at their defaults are left out."""
+    return {"profiles": [_entry(item) for item in profiles]}
+
+
+def _entry(item: FittedProfile) -> dict[str, object]:
+    units = item.accelerators_per_replica
+    entry: dict[str, object] = {"model": item.model, "accelerator": item.accelerator}
+    if units != 1:
+        entry["accelerators_per_replica"] = units
+    entry |= {
+        "max_batch": item.max_batch,
+        "at_tokens": item.at_tokens,
+        "parameters": {"kind": item.kind}
+        | {name: number(value) for name, value in item.parameters.items()},
+        "provenance": {"kind": item.provenance.kind.value, "source": item.provenance.source},
+    }
+    if item.kv_tokens is not None:
+        entry["kv_tokens"] = item.kv_tokens
+    if item.token_budget != DEFAULT_TOKEN_BUDGET:
+        entry["token_budget"] = item.token_budget
+    return entry

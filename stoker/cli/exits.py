@@ -18,6 +18,8 @@ class ExitCode(IntEnum):
     """Infeasible, or some server is not served in full."""
     TIME_LIMIT = 4
     """The time limit passed before any plan was found."""
+    NOT_IDENTIFIED = 5
+    """No deployment's measurements tell the parameters of a model."""
 
 
 def exit_code(plan: Plan) -> ExitCode:

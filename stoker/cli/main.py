@@ -13,6 +13,8 @@ from stoker.cli import (
     convert,
     demo,
     estimate,
+    fit,
+    predict,
     replica,
     schema,
     serve,
@@ -34,6 +36,7 @@ _EPILOG = """**Exit codes**
 * 2: bad input
 * 3: infeasible, or a server is not served in full
 * 4: the time limit passed before any plan was found
+* 5: the measurements tell the parameters of no model
 """
 
 app = typer.Typer(
@@ -70,6 +73,8 @@ app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=schema.EPILOG)(schema.schema)
 app.command(epilog=catalogue.EPILOG)(catalogue.catalogue)
 app.command(epilog=estimate.EPILOG)(estimate.estimate)
+app.command(epilog=fit.EPILOG)(fit.fit)
+app.command(epilog=predict.EPILOG)(predict.predict)
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=version.EPILOG)(version.version)

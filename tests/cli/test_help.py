@@ -1,5 +1,6 @@
 """Help, examples and the reference page say what the commands do, and the examples run."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import typer.main
 
 from stoker.cli.main import app
 from tests.support.cli import ROOT, stoker, stoker_process
+from tests.support.measured import PROFILE, guidellm_report, measured_rows, row_of, write_rows
 
 PAGE = ROOT / "docs" / "cli.md"
 
@@ -74,6 +76,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "cases.jsonl").write_text(case)
     (folder / "case.json").write_text(case)
+    rows = measured_rows()
+    write_rows(folder / "measurements.jsonl", *map(row_of, rows))
+    (folder / "benchmarks.json").write_text(json.dumps(guidellm_report(rows)))
+    (folder / "profile.yaml").write_text(PROFILE)
+    (folder / "points.jsonl").write_text('{"in_tokens": 512, "out_tokens": 128, "rate": 2}\n')
+    (folder / "points.csv").write_text("in_tokens,out_tokens,concurrency\n512,128,8\n")
     (folder / "trace.csv").write_text("arrival_s,in_tokens,out_tokens\n0,128,64\n0.5,256,32\n")
     return folder
 

@@ -12,9 +12,9 @@ from tests.support.benchmark_files import lines, row
 TRUTH = Path(__file__).resolve().parents[3] / "shared" / "truth"
 
 
-def problems(text: str, **options: bool) -> list[str]:
+def problems(text: str, *, skip_bad_rows: bool = False) -> list[str]:
     with pytest.raises(InvalidInputError) as caught:
-        read_measurements(text, "rows.jsonl", **options)
+        read_measurements(text, "rows.jsonl", skip_bad_rows=skip_bad_rows)
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -130,7 +130,7 @@ def test_many_problems_are_summed_up() -> None:
 
 
 def test_points_to_predict_need_no_latency() -> None:
-    point = {"in_tokens": 10, "out_tokens": 5, "rate": 1}
+    point: dict[str, object] = {"in_tokens": 10, "out_tokens": 5, "rate": 1}
     beside = Unrecorded(model="m", gpu="g", n_gpus=1)
     (found,) = read_measurements(lines(point), "points", beside, measured=False).rows
     assert found.ttft == LatencyFigures()

@@ -66,8 +66,8 @@ def against_measured_figure(points: Sequence[ComparedPoint], title: str) -> Figu
 def residuals_figure(points: Sequence[ComparedPoint], title: str) -> Figure:
     """Return the relative errors of TTFT and ITL over the requests in the system.
 
-    The line is the median of windows of equal numbers of points: it tells a bias that depends on
-    the load. Errors beyond 100% stand at the edge.
+    The line is the median of windows of about equal numbers of points: it tells a bias that
+    depends on the load. Errors beyond those of the points fitted to stand at the edge.
 
     Args:
         points: What to compare.
@@ -77,15 +77,19 @@ def residuals_figure(points: Sequence[ComparedPoint], title: str) -> Figure:
         return message_figure(title, "Nothing measured has a prediction to compare with.")
     figure = blank_figure(11.0, 5.0, title)
     left, right = figure.subplots(1, 2, sharey=True)
-    _draw_residuals(left, points, "TTFT", ttft_error)
-    _draw_residuals(right, points, "ITL", itl_error)
-    sizes = [
-        abs(value) for error in (ttft_error, itl_error) for value in known_errors(points, error)
-    ]
-    limit = max(_BAND * 1.5, min(_LARGEST_RESIDUAL, max(sizes)))
+    limit = _limit(points)
+    _draw_residuals(left, points, "TTFT", ttft_error, limit)
+    _draw_residuals(right, points, "ITL", itl_error, limit)
     left.set_ylim(-1.06 * limit, 1.06 * limit)
     _explain(figure, left, points)
     return figure
+
+
+def _limit(points: Sequence[ComparedPoint]) -> float:
+    """Return the largest error drawn: that of the points fitted to, within reason."""
+    used = [point for point in points if point.used] or list(points)
+    sizes = [abs(value) for error in (ttft_error, itl_error) for value in known_errors(used, error)]
+    return max(_BAND * 1.5, min(_LARGEST_RESIDUAL, max(sizes)))
 
 
 def _any_known(points: Sequence[ComparedPoint]) -> bool:
@@ -183,21 +187,25 @@ def _draw_against(axes: Axes, points: Sequence[ComparedPoint], name: str, error:
     if not marks:
         _nothing(axes, name)
         return
-    values = [value for _, measured, predicted in marks for value in (measured, predicted)]
+    shown = [mark for mark in marks if mark[0].used] or marks
+    values = [value for _, measured, predicted in shown for value in (measured, predicted)]
     low, high = min(values) / 1.3, max(values) * 1.3
+    inside = [mark for mark in marks if low <= min(mark[1:]) and max(mark[1:]) <= high]
     ends = np.array([low, high])
     axes.fill_between(
         ends, ends * (1 - _BAND), ends * (1 + _BAND), color=PALE, zorder=1, label="within 20%"
     )
     axes.plot(ends, ends, color=INK, linewidth=1.0, linestyle="--", zorder=2, label="exact")
-    _scatter(axes, marks, _norm(points))
+    _scatter(axes, inside, _norm(points))
     if spread(values) > 4:
         log_axis(axes, "x", [low, high])
         log_axis(axes, "y", [low, high])
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_title(f"{name}: {_summary(points, error)}", fontsize=SMALL + 1, color=INK, loc="left")
-    dress(axes, xlabel=f"measured {name} [ms]", ylabel=f"predicted {name} [ms]", grid="both")
+    outside = len(marks) - len(inside)
+    tail = f" ({outside:,} not fitted to lie outside)" if outside else ""
+    dress(axes, xlabel=f"measured {name} [ms]{tail}", ylabel=f"predicted {name} [ms]", grid="both")
 
 
 def _summary(points: Sequence[ComparedPoint], error: Error) -> str:
@@ -216,12 +224,14 @@ def _nothing(axes: Axes, name: str) -> None:
     dress(axes)
 
 
-def _draw_residuals(axes: Axes, points: Sequence[ComparedPoint], name: str, error: Error) -> None:
+def _draw_residuals(
+    axes: Axes, points: Sequence[ComparedPoint], name: str, error: Error, limit: float
+) -> None:
     marks = []
     for point in points:
         held, value = point.requests_held, error(point)
         if held is not None and value is not None:
-            marks.append((point, held, min(value, _LARGEST_RESIDUAL)))
+            marks.append((point, held, max(-limit, min(value, limit))))
     if not marks:
         _nothing(axes, name)
         return
@@ -234,8 +244,8 @@ def _draw_residuals(axes: Axes, points: Sequence[ComparedPoint], name: str, erro
     _draw_trend(axes, [(held, value) for point, held, value in marks if point.used])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_title(f"{name}: {_summary(points, error)}", fontsize=SMALL + 1, color=INK, loc="left")
-    beyond = sum(1 for point, _, _ in marks if (error(point) or 0.0) > _LARGEST_RESIDUAL)
-    tail = f" ({beyond:,} beyond 100%, at the edge)" if beyond else ""
+    beyond = sum(abs(error(point) or 0.0) > limit for point, _, _ in marks)
+    tail = f" ({beyond:,} beyond ±{limit:.0%}, at the edge)" if beyond else ""
     dress(
         axes,
         xlabel=f"mean requests in the system{tail}",
