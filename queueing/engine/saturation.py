@@ -187,22 +187,25 @@ def _flow(
     """
     cycle = steps + 1.0
     most = budget / (work + steps)
-    room = np.maximum(budget - slots * steps / cycle, 1.0)
+    # Decodes come first, yet no more of them than prompts are done for.
+    fair = most * work
+    room = np.maximum(budget - slots * steps / cycle, fair)
     beside = np.maximum(slots - 1.0, 0.0) * steps / cycle
-    chunks = _chunks(work / np.maximum(budget - beside, 1.0), spread)
+    free = np.maximum(budget - beside, fair)
+    chunks = _chunks(work / free, spread)
     left, split = _backlog(slots, steps, work, spread, budget, room)
     few, few_split = _closed(slots, cycle, work, spread, room, chunks)
     # Prompts of half an iteration or more: the closed queue knows better that slots are few.
     long = np.clip(4.0 * work / room - 1.0, 0.0, 1.0)
     left = left - long * np.maximum(left - few, 0.0)
     split = np.minimum(split, split + long * (few_split - split))
-    requests = np.minimum((slots - left) / cycle, most)
+    # A prompt delays each other slot once at most, however long it is.
+    least = slots / (steps + chunks + np.maximum(slots - 1.0, 0.0) * work / free)
     single = slots <= 1.0
-    alone = slots / (steps + chunks)
-    return _Flow(
-        np.where(single, alone, requests),
-        np.where(single, alone * (chunks - 1.0), np.clip(split, 0.0, 1.0)),
-    )
+    requests = np.where(single, least, np.maximum((slots - left) / cycle, least))
+    split = np.where(single, least * (chunks - 1.0), np.clip(split, 0.0, 1.0))
+    requests = np.minimum(requests, most)
+    return _Flow(requests, np.minimum(split, np.maximum(slots - requests * cycle, 0.0)))
 
 
 def _backlog(
