@@ -129,9 +129,10 @@ def _slot_times(loops: Loops) -> SlotTimes:
     requests = loops.requests
     spread = np.sqrt(np.maximum(requests.output_square / requests.output**2 - 1.0, 0.0))
     group = wave_group(loops)
-    # A slot alone is a renewal process whatever the lengths; and random prompts of which not even
-    # one is sure to fit scatter the clients as random answers do.
-    scattered = (loops.slots <= 1.0) | ((loops.cases.input_cv > 0.0) & (group < 1.0))
+    # A slot alone is a renewal process whatever the lengths; and random prompts that hardly fit
+    # scatter the clients as random answers do.
+    tight = (group < 1.0) | (loops.slots > 0.9 * group * requests.output)
+    scattered = (loops.slots <= 1.0) | ((loops.cases.input_cv > 0.0) & tight)
     lockstep = (spread < LOCKSTEP_CV) & ~scattered
     parts: list[tuple[BoolArray, SlotTimes]] = []
     if lockstep.any():

@@ -36,6 +36,7 @@ class _Chain:
         present: probabilities of the tokens at the start of a step, shape (2 · cells, cases).
         decoding: sequences in decode by these tokens, times the probability.
         begun: probability that a prompt is begun already, times the probability.
+        prompts: prompts that the tokens are of, times the probability.
         computed: mean tokens computed in an iteration.
     """
 
@@ -47,6 +48,7 @@ class _Chain:
     present: FloatArray
     decoding: FloatArray
     begun: FloatArray
+    prompts: FloatArray
     computed: FloatArray
 
 
@@ -60,8 +62,7 @@ def backlog_times(loops: Loops) -> SlotTimes:
     for _ in range(_ROUNDS):
         chain = _solve(loops, np.maximum(loops.cases.token_budget - rate * requests.steps, 1.0))
         rate = chain.computed / loops.computed
-    tokens, decoding, begun, weights = _iterations(loops, chain)
-    prompts = tokens / loops.computed
+    tokens, decoding, begun, prompts, weights = _iterations(loops, chain)
     again = 0.5 * loops.computed * (1.0 + loops.cases.input_cv**2)
     reads = tokens + (prompts + begun) * loops.cached + begun * np.minimum(again, loops.computed)
     times = loops.iteration_ms(decoding, prompts, tokens, reads)
@@ -75,7 +76,7 @@ def backlog_times(loops: Loops) -> SlotTimes:
     variance = mean_of((times - mean_gap) ** 2, gap_weight)
     alone = (mean_gap - quiet) ** 2 * (1.0 + loops.cases.input_cv**2) / rate
     evenness = np.where(alone > 0.0, np.minimum(variance / np.maximum(alone, 1e-300), 1.0), 1.0)
-    none = mean_of(np.where(tokens < 0.5 * chain.grid.step, 1.0, 0.0), gap_weight)
+    none = mean_of(np.where(tokens < 0.25 * np.minimum(chain.grid.step, chain.room), 1.0, 0.0), gap_weight)
     itl, itl_weight, decode, decode_weight = request_gaps(
         loops, mean_gap, quiet, rate, none, evenness
     )
@@ -139,18 +140,26 @@ def _solve(loops: Loops, room: FloatArray) -> _Chain:
             np.add.at(left[row], (target, cases), sums[row] * chance)
     carried = _stationary(left)
     present = np.zeros((3 * _CELLS, count))
-    decoding, begun = np.zeros_like(present), np.zeros_like(present)
-    new = column * cells / computed
+    decoding, begun, prompts = (np.zeros_like(present) for _ in range(3))
+    new = _prompts_of(grid, slots, share)
     for row in range(_CELLS):
         mass = carried[row] * sums[row]
         there = slice(row, row + 2 * _CELLS)
         present[there] += mass
         decoding[there] += mass * np.maximum(active[row] - new, 0.0)
         begun[there] += mass * (row > 0)
+        prompts[there] += mass * (new + at[row] / computed)
     total = np.maximum(present.sum(axis=0), 1e-300)
     tokens = np.arange(3 * _CELLS)[:, None] * cells
     used = (present * np.minimum(tokens, room * step)).sum(axis=0) / total / step
-    return _Chain(grid, room, step, carried, waiting, present, decoding, begun, used)
+    return _Chain(grid, room, step, carried, waiting, present, decoding, begun, prompts, used)
+
+
+def _prompts_of(grid: PromptGrid, slots: FloatArray, share: FloatArray) -> FloatArray:
+    """Return the expected number of new prompts by their tokens, shape (2 · cells, cases)."""
+    sums, counts = grid.sums(slots, share), grid.counts(slots, share)
+    prompts = np.divide(counts, sums, out=np.zeros_like(sums), where=sums > 1e-12)
+    return np.minimum(prompts, slots)
 
 
 def _stationary(left: FloatArray) -> FloatArray:
@@ -170,20 +179,25 @@ def _stationary(left: FloatArray) -> FloatArray:
 
 def _iterations(
     loops: Loops, chain: _Chain
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return tokens computed, sequences decoding, prompts begun, and weights, of iterations."""
+) -> tuple[FloatArray, ...]:
+    """Return tokens computed, sequences decoding, prompts begun and computed, and weights."""
     tokens = np.arange(len(chain.present))[:, None] * chain.grid.step
-    full = np.minimum(tokens / (chain.room * chain.step), 1.0)
     share = np.divide(
         chain.decoding, chain.present, out=np.zeros_like(tokens), where=chain.present > 1e-15
     )
     begun = np.divide(
         chain.begun, chain.present, out=np.zeros_like(tokens), where=chain.present > 1e-15
     )
-    used, decoding, again = stratify(
-        chain.present, [np.minimum(tokens, chain.room * chain.step), share, begun], FINE
+    parts = np.divide(
+        chain.prompts, chain.present, out=np.zeros_like(tokens), where=chain.present > 1e-15
+    )
+    # Of the prompts that are there, as much as of their tokens.
+    parts = parts * np.minimum(chain.room * chain.step / np.maximum(tokens, 1e-9), 1.0)
+    used, decoding, again, prompts = stratify(
+        chain.present, [np.minimum(tokens, chain.room * chain.step), share, begun, parts], FINE
     )
     several = chain.step > 1.0
+    decoding = np.where(several, loops.cases.token_budget - chain.room, decoding)
     # Within a step of several iterations all are full but the idle ones at its end.
     full = used / (chain.room * chain.step)
     weights = np.diff(FINE)[:, None] * np.ones(len(chain.room))
@@ -194,6 +208,7 @@ def _iterations(
         np.concatenate([one, np.zeros_like(one)]),
         np.concatenate([decoding, decoding]),
         np.concatenate([np.where(several, 1.0, again), np.zeros_like(again)]),
+        np.concatenate([np.where(several, chain.room / loops.computed, prompts), 0.0 * prompts]),
         np.concatenate([first, second]),
     )
 
@@ -210,8 +225,11 @@ def _prefills(
     hazard = 1.0 / loops.requests.output
     others = np.maximum(loops.slots - 1.0, 0.0)
     sums = chain.grid.sums(others, hazard)
-    (beside,) = stratify(sums, [chain.grid.tokens], COARSE)
-    beside = beside * np.maximum(free.mean(axis=0), 0.0) / np.maximum(loops.slots, 1.0)
+    new = _prompts_of(chain.grid, others, hazard)
+    fewer = np.maximum(free.mean(axis=0), 0.0) / np.maximum(loops.slots, 1.0)
+    beside, company = (
+        part * fewer for part in stratify(sums, [chain.grid.tokens, new], COARSE)
+    )
     own = np.maximum(loops.computed * lognormal_factors(loops.cases.input_cv, COARSE), 1.0)
     # Half of those that come in the same iteration stand before it, on average.
     place = np.array([0.25, 0.75])
@@ -227,15 +245,18 @@ def _prefills(
     later = full * rate * loops.computed
     last = np.minimum(rest + behind + later, room)
     decoders = rate * loops.requests.steps
+    density = (
+        carried[:, None, None, None] / loops.computed + company[:, None, None] + 1.0
+    ) / (upto + behind)
     per_token = 1.0 + loops.cached / loops.computed
     again = 0.5 * loops.computed * (1.0 + loops.cases.input_cv**2) + loops.cached
     decoders = np.broadcast_to(decoders, shape)
     end = loops.iteration_ms(
-        decoders, last / loops.computed, last, last * per_token + np.where(full > 0.0, again, 0.0)
+        decoders, last * density, last, last * per_token + np.where(full > 0.0, again, 0.0)
     )
     whole = np.broadcast_to(room, shape)
     whole_ms = loops.iteration_ms(
-        decoders, whole / loops.computed, whole, whole * per_token + again
+        decoders, whole * density, whole, whole * per_token + again
     )
     ready = np.floor(ahead / room + 1e-9) * whole_ms
     times = full * whole_ms + end

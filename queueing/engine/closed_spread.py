@@ -11,13 +11,12 @@ theorem B requests are completed in the mean time of a request in its slot.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from queueing.arrays import FloatArray
-from queueing.engine.arrivals import count_variance
 from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
 from queueing.engine.closed_nodes import COARSE, FINE, combine, lognormal_factors, stratify
 from queueing.engine.closed_prompts import PromptGrid
+from queueing.engine.closed_renewals import dispersion, passage_factors
 
 _CELLS = 512
 
@@ -97,16 +96,16 @@ def queue_times(loops: Loops, rate_per_ms: FloatArray) -> tuple[FloatArray, Floa
     the count of the completions of B slots in it. A gamma distribution of these two moments.
     """
     queue = np.maximum(loops.clients - loops.slots, 0.0)
-    turns = np.maximum(queue / loops.slots, 1e-9)
+    factors = passage_factors(np.maximum(queue, 1e-3), loops.slots, _cycle_cv(loops))
+    return factors * queue / rate_per_ms, np.diff(FINE)[:, None] * np.ones(len(queue))
+
+
+def _cycle_cv(loops: Loops) -> FloatArray:
+    """Return the spread of the iterations that a request keeps its slot."""
     requests = loops.requests
-    output_cv = np.sqrt(np.maximum(requests.output_square / requests.output**2 - 1.0, 0.0))
-    variance = loops.slots * count_variance(turns, output_cv)
-    shape = np.clip(queue**2 / np.maximum(variance, 1e-12), 1e-3, 1e9)
-    middle = 0.5 * (FINE[1:] + FINE[:-1])[:, None]
-    factors = gammaincinv(shape, middle * np.ones(len(queue))) / shape
-    weights = np.diff(FINE)[:, None] * np.ones(len(queue))
-    factors /= (factors * weights).sum(axis=0)
-    return factors * queue / rate_per_ms, weights
+    variance = np.maximum(requests.output_square - requests.output**2, 0.0)
+    answer: FloatArray = np.sqrt(variance) / requests.output
+    return answer
 
 
 def request_gaps(
@@ -140,13 +139,13 @@ def request_gaps(
     level = mean_gap + slope * own
     extra = np.maximum(mean_gap - quiet, 0.0)
     expected = new_prompts * steps
-    output_cv = np.sqrt(np.maximum(requests.output_square / requests.output**2 - 1.0, 0.0))
     others = np.maximum(loops.slots - 1.0, 1e-9)
     turns = np.maximum(expected / others, 1e-9)
-    dispersion = count_variance(turns, output_cv) / turns
+    even = dispersion(turns, _cycle_cv(loops))
     size = cases.input_cv**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.where(expected > 0.0, (dispersion + size) / np.maximum(expected, 1e-12), 0.0)
+        variance = evenness * (even + size) / np.maximum(expected, 1e-12)
+        variance = np.where(expected > 0.0, variance, 0.0)
         none = np.exp(steps * others * np.log1p(-np.minimum(new_prompts / others, 1.0 - 1e-12)))
     # Moments, over the mean, of the sum where there is a prompt at all.
     none = np.where(new_prompts > 0.0, np.clip(none, 0.0, 1.0 - 1e-9), 0.0)

@@ -130,9 +130,7 @@ def play(loop: Loop, seed: int = 3) -> Summary:
     def length(mean: int, cv: float) -> Length:
         return LognormalLength(mean, cv) if cv else FixedLength(mean)
 
-    engine = Engine(
-        model, loop.max_batch, token_budget=loop.token_budget, kv_tokens=loop.kv_tokens
-    )
+    engine = Engine(model, loop.max_batch, token_budget=loop.token_budget, kv_tokens=loop.kv_tokens)
     scenario = Scenario(
         ClosedLoop(loop.concurrency),
         SeparateLengths(
@@ -252,9 +250,7 @@ def table(
         for name in names:
             values = np.concatenate(by_name[name])
             values = values[np.isfinite(values)]
-            middle, high = (
-                np.percentile(values, [50, 90]) if len(values) else (np.nan, np.nan)
-            )
+            middle, high = np.percentile(values, [50, 90]) if len(values) else (np.nan, np.nan)
             line += f"{100 * middle:6.1f} /{100 * high:6.1f}%"
         lines.append(line)
     return "\n".join(lines)
