@@ -8,7 +8,6 @@ from benchmarks.fidelity.case import Replica
 from benchmarks.fidelity.comparison import LIMITED, LOADED, Comparison
 from benchmarks.fidelity.tables import Table, share
 
-
 _HEADERS = (
     "parameters",
     "batch",
