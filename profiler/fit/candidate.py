@@ -24,6 +24,7 @@ class Candidate:
         turnover_share: in closed loops, the share of the mean time between two completions that
             a request waits for a place, as where the batch limit is the number of clients.
         kv_tokens: tokens that fit into KV memory.
+        miss_share: where prefixes are cached, the share of each prompt that is computed.
     """
 
     times: IterationTimes
@@ -33,12 +34,13 @@ class Candidate:
     wave_share: FloatArray
     turnover_share: FloatArray
     kv_tokens: FloatArray
+    miss_share: FloatArray
 
     @classmethod
     def plain(cls, times: IterationTimes) -> Self:
         """Assume an engine without delays outside it, and memory without end."""
-        none = np.zeros(len(times))
-        return cls(times, none, none, none, none, none, np.full(len(times), np.inf))
+        none, all_of_it = np.zeros(len(times)), np.ones(len(times))
+        return cls(times, none, none, none, none, none, np.inf * all_of_it, all_of_it)
 
     def take(self, rows: RowSelector) -> Self:
         """Return the assumptions for the selected points."""
@@ -50,4 +52,5 @@ class Candidate:
             self.wave_share[rows],
             self.turnover_share[rows],
             self.kv_tokens[rows],
+            self.miss_share[rows],
         )

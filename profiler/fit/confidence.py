@@ -11,8 +11,8 @@ from profiler.fit.search import data_jacobian
 from queueing.arrays import FloatArray
 
 _NORMAL_95 = 1.959964
-UNTOLD = 50.0
-"""A parameter is not told by the rows where the others blur it by this factor."""
+UNTOLD = 1.0
+"""A parameter is not told by rows that leave its logarithm this standard deviation."""
 _NOTICED = 0.02
 """Elasticity of the figures, over all rows, from which a parameter has an effect."""
 _STEP_UP = 1.0
@@ -100,26 +100,21 @@ def _noticeable(problem: Problem, logs: FloatArray) -> FloatArray:
 def _untold(problem: Problem, logs: FloatArray) -> tuple[str, ...]:
     """Return the parameters to be told by rows that others explain away, or that do nothing.
 
-    Usual values of the others count, its own does not. The variance inflation of a column,
-    1 / (1 - R²) of its regression on the others, tells how much wider its interval is than if the
-    others were known (Belsley, Kuh and Welsch, 1980).
+    Usual values of the others count, its own does not. What the regression of its column on the
+    others leaves is the information on it, in units of the error assumed for rows.
     """
     rows, usual = data_jacobian(problem, logs) / SCALE, _prior_jacobian(problem, logs)
+    owners = [name for name, p in zip(problem.names, problem.free, strict=True) if p.usual]
     untold = []
     for index, parameter in enumerate(problem.free):
         if not parameter.remedy:
             continue
-        own = usual[:, index] == 1.0 / parameter.spread
-        jacobian = np.concatenate([rows, usual[~own]])
+        others_usual = usual[[owner != parameter.name for owner in owners]]
+        jacobian = np.concatenate([rows, others_usual])
         column = jacobian[:, index]
-        length = np.linalg.norm(column)
-        if length < _NOTICED / SCALE:
-            untold.append(parameter.name)
-            continue
         others = np.delete(jacobian, index, axis=1)
         scaled = others / np.maximum(np.linalg.norm(others, axis=0), 1e-300)
-        answer = np.linalg.lstsq(scaled, column / length, rcond=None)[0]
-        left = np.linalg.norm(column / length - scaled @ answer)
-        if left * UNTOLD < 1.0:
+        answer = np.linalg.lstsq(scaled, column, rcond=None)[0]
+        if np.linalg.norm(column - scaled @ answer) * UNTOLD < 1.0:
             untold.append(parameter.name)
     return tuple(untold)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from profiler.fit.candidate import Candidate
-from profiler.fit.mixture import Mixture, iteration_with_prompts
+from profiler.fit.mixture import Mixture, computed, iteration_with_prompts
 from profiler.fit.points import Points
 from queueing.arrays import FloatArray
 
@@ -62,7 +62,7 @@ def _prefill_ms(
     points: Points, candidate: Candidate, decoding: FloatArray, prompts: FloatArray
 ) -> FloatArray:
     """Return the time to prefill that many prompts: one iteration, or as many as they fill."""
-    room = np.maximum(points.token_budget - decoding, 1.0) / points.input_tokens
+    room = np.maximum(points.token_budget - decoding, 1.0) / computed(points, candidate)
     filled = np.maximum(prompts / room, 1.0)
     single = iteration_with_prompts(points, candidate, decoding, np.minimum(prompts, room))
     time: FloatArray = filled * single
@@ -71,7 +71,7 @@ def _prefill_ms(
 
 def _wave_ms(points: Points, candidate: Candidate, decoding: FloatArray) -> FloatArray:
     """Return the mean TTFT of prompts that all clients send at once, half of them done before."""
-    room = points.token_budget / points.input_tokens
+    room = points.token_budget / computed(points, candidate)
     filled = np.maximum(points.load / room, 1.0)
     beside = np.where(filled > 1.0, 0.5 * decoding, 0.0)
     iteration = iteration_with_prompts(points, candidate, beside, np.minimum(points.load, room))

@@ -130,7 +130,7 @@ def _fit_family(
     used = [index for index, (what, _) in enumerate(roles) if what is not Role.NOTHING]
     kept = [rows[index] for index in used]
     figures = 2 * sum(roles[index][0] is Role.LATENCY for index in used)
-    needed = [p for p in family.parameters if p.usual is None]
+    needed = [p for p in family.parameters if p.remedy]
     if figures < len(needed) + 1:
         return _refused(family, group, excluded, len(kept), _too_few(family, figures // 2))
     points, observed = Points.of(kept), observe(kept, [roles[index][0] for index in used])
@@ -182,7 +182,7 @@ def _refused(
 
 
 def _too_few(family: Family, rows: int) -> Refusal:
-    told = tuple(p for p in family.parameters if p.usual is None)
+    told = tuple(p for p in family.parameters if p.remedy)
     return Refusal(
         f"{rows} usable operating points cannot tell the {len(told)} parameters of {family.name}",
         tuple(p.name for p in told),

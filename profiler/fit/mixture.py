@@ -49,6 +49,12 @@ def context(points: Points) -> FloatArray:
     return mean
 
 
+def computed(points: Points, candidate: Candidate) -> FloatArray:
+    """Return the tokens of a prompt that are computed, the others being cached."""
+    share = np.where(points.cached, candidate.miss_share, 1.0)
+    return np.maximum(points.input_tokens * share, 1.0)
+
+
 def decode_steps(points: Points) -> FloatArray:
     """Return the decode iterations of a request: its output tokens after the first."""
     return np.maximum(points.output_tokens - 1.0, 1e-6)
@@ -72,7 +78,7 @@ def mixture(points: Points, candidate: Candidate, decoding: FloatArray) -> Mixtu
     regularity = np.clip(points.arrival_cv**2, 0.0, 1.0)
     share = regularity * -np.expm1(-met) + (1.0 - regularity) * np.minimum(met, 1.0)
     room = np.maximum(points.token_budget - decoding, 1.0)
-    share = np.clip(np.maximum(share, met * points.input_tokens / room), _LEAST, 1.0)
+    share = np.clip(np.maximum(share, met * computed(points, candidate) / room), _LEAST, 1.0)
     prompts = np.where(met > _LEAST, met / share, 1.0)
     where = context(points)
     nothing = np.zeros_like(prompts)
@@ -91,7 +97,7 @@ def iteration_with_prompts(
     A part of a prompt reads half of what comes before it on average. Reads are enlarged by the
     variance of the lengths, as attention grows with their squares.
     """
-    tokens = prompts * points.input_tokens
+    tokens = prompts * computed(points, candidate)
     whole = np.minimum(prompts, 1.0)
     reads = np.maximum(prompts, 0.5 * (1.0 + whole)) * points.input_tokens
     reads = reads * (1.0 + 0.5 * points.input_cv**2)

@@ -9,7 +9,7 @@ import numpy as np
 
 from profiler.fit.candidate import Candidate
 from profiler.fit.first_token import first_token_ms
-from profiler.fit.mixture import Mixture, context, decode_steps, mixture
+from profiler.fit.mixture import Mixture, computed, context, decode_steps, mixture
 from profiler.fit.points import Points
 from queueing.arrays import BoolArray, FloatArray, IntArray, RowSelector
 from queueing.roots import last_not_positive
@@ -96,7 +96,7 @@ def largest_batch(points: Points, candidate: Candidate) -> FloatArray:
     With n / (K - 1) prompts an iteration, n (1 + L / (K - 1)) tokens are computed in it.
     """
     memory = candidate.kv_tokens / context(points)
-    budget = points.token_budget / (1.0 + points.input_tokens / decode_steps(points))
+    budget = points.token_budget / (1.0 + computed(points, candidate) / decode_steps(points))
     most = np.minimum(np.minimum(points.max_batch, memory), np.minimum(budget, _LARGEST))
     return np.maximum(most, 1e-3)
 

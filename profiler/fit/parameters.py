@@ -60,8 +60,10 @@ CONDITIONS = (
     Parameter("wave_share", 1e-4, 1.0, 0.1, 0.7),
     Parameter("turnover_share", 1e-7, 1.0, 2e-5, 3.0),
     Parameter("kv_tokens", 1e3, 1e9),
+    Parameter("miss_share", 1e-3, 1.0, 0.3, 1.5),
 )
 """What the runs, rather than the model, did: how closed loops send, and how much memory there was.
 
-A load generator that sends ten requests for each client sends a tenth of them at once.
+A load generator that sends ten requests for each client sends a tenth of them at once. Where
+prefixes are cached, runs rarely say how much of their prompts was.
 """

@@ -29,6 +29,7 @@ class Points:
         max_batch: most sequences in service; infinity where unknown.
         token_budget: most tokens computed in an iteration; 8192 where unknown.
         duration_s: length of the run; infinity where unknown.
+        cached: whether prompts could be served from cached prefixes.
     """
 
     closed: BoolArray
@@ -42,6 +43,7 @@ class Points:
     max_batch: FloatArray
     token_budget: FloatArray
     duration_s: FloatArray
+    cached: BoolArray
 
     @classmethod
     def of(cls, rows: Sequence[Measurement]) -> Self:
@@ -68,6 +70,7 @@ class Points:
             _column([row.max_batch for row in rows], np.inf),
             _column([row.max_num_batched_tokens for row in rows], DEFAULT_TOKEN_BUDGET),
             _column([row.duration_s for row in rows], np.inf),
+            np.array([bool(row.prefix_cache) for row in rows], dtype=np.bool_),
         )
 
     def __len__(self) -> int:

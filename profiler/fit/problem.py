@@ -19,7 +19,7 @@ AT_BATCH_WEIGHT = 2.0
 """Weight of the ITL at the measured concurrency, which no queue amplifies."""
 UNSTABLE = 1.0
 """Residual of the TTFT where the model says that a settled load never settles, at least."""
-_ABSENT = {"wave_share": 0.0, "turnover_share": 0.0, "kv_tokens": np.inf}
+_ABSENT = {"wave_share": 0.0, "turnover_share": 0.0, "kv_tokens": np.inf, "miss_share": 1.0}
 _DELAYS = ("first_token_ms", "first_token_sequence_ms", "first_token_output_ms")
 
 

@@ -58,14 +58,16 @@ def solve(
     return with_memory if better else fitted
 
 
-_KV_TOKENS = next(parameter for parameter in CONDITIONS if parameter.name == "kv_tokens")
+_BY_NAME = {parameter.name: parameter for parameter in CONDITIONS}
+_KV_TOKENS = _BY_NAME["kv_tokens"]
 
 
 def _free(family: Family, points: Points) -> tuple[Parameter, ...]:
-    """Return the parameters of the model, and those of closed loops where there are any."""
+    """Return the parameters of the model, and those of the runs that the rows can tell."""
     loops = bool(np.any(points.closed & ~points.alone & ~points.static))
-    conditions = tuple(p for p in CONDITIONS if p is not _KV_TOKENS) if loops else ()
-    return family.parameters + conditions
+    names = ["wave_share", "turnover_share"] if loops else []
+    names += ["miss_share"] if bool(np.any(points.cached)) else []
+    return family.parameters + tuple(_BY_NAME[name] for name in names)
 
 
 def _moved(near: Fitted, problem: Problem, first: FloatArray) -> FloatArray:
