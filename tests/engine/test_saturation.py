@@ -97,7 +97,8 @@ def engines(draw: st.DrawFn) -> EngineCases:
     def around(low: float, high: float) -> float:
         return float(np.exp(draw(st.floats(np.log(low), np.log(high)))))
 
-    times = draw(st.sampled_from([TOKEN_WORK, LINEAR]))
+    models: list[TokenWorkTimes | LinearTimes] = [TOKEN_WORK, LINEAR]
+    times = draw(st.sampled_from(models))
     return EngineCases.of(
         times,
         draw(st.sampled_from([0.0, 1.0, around(1, 1e5)])),
