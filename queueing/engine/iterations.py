@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
@@ -48,10 +49,7 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     times, budget = cases.times, cases.token_budget
     steps = requests.steps
     room = np.maximum(budget - in_service, 1.0)
-    chunks = np.maximum(requests.computed / room, 1.0)
-    partly = chunks > 1.0
-    if np.any(partly) or np.any(requests.input_spread > 0.0):
-        chunks = expected_chunks(requests, room)
+    chunks = expected_chunks(requests, room)
     share = steps / (steps + chunks)
     decoding = in_service * share
     context = requests.context
@@ -71,19 +69,20 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
 
 
 def expected_chunks(requests: Requests, room: FloatArray) -> FloatArray:
-    """Return E[ceil(computed tokens / room)], of lognormal prompts; at least 1."""
-    ratio = requests.computed / room
-    spread = np.log1p(requests.input_spread)
-    deviation = np.sqrt(np.maximum(spread, 1e-12))
-    location = np.log(np.maximum(ratio, 1e-12)) - 0.5 * spread
-    from scipy.special import ndtr
+    """Return the mean number of iterations that a prompt takes alone, at least 1.
 
-    chunks = np.ones(np.shape(ratio))
-    for k in range(1, 9):
-        chunks = chunks + ndtr((location - np.log(k)) / deviation)
-    # Beyond eight chunks the rest is about the mean excess, and half a chunk is rounded up.
-    beyond = ratio * ndtr((location + spread - np.log(9.0)) / deviation) - 9.0 * ndtr(
-        (location - np.log(9.0)) / deviation
-    )
-    result: FloatArray = chunks + np.maximum(beyond, 0.0)
+    ceil(x), x prompts measured in what an iteration can compute; E[max(1, x + 1/2)] for lognormal
+    ones, by partial expectations.
+    """
+    ratio = requests.computed / room
+    if not np.any(requests.input_spread > 1e-9):
+        return np.maximum(np.ceil(ratio - 1e-9), 1.0)
+    sigma = np.sqrt(np.log1p(np.maximum(requests.input_spread, 1e-12)))
+    place = np.log(np.maximum(2.0 * ratio, 1e-300)) / sigma
+    # Seven deviations away no prompt is long.
+    if np.all(place < -7.0):
+        return np.ones(np.shape(ratio))
+    chunks = 0.5 + ratio * ndtr(place + 0.5 * sigma) + 0.5 * ndtr(0.5 * sigma - place)
+    fixed = np.maximum(np.ceil(ratio - 1e-9), 1.0)
+    result: FloatArray = np.where(requests.input_spread > 1e-9, np.maximum(chunks, 1.0), fixed)
     return result

@@ -18,7 +18,6 @@ from queueing.engine.latencies import (
 )
 from queueing.engine.mixtures import Mixture
 from queueing.engine.point import PERCENTILES, EnginePoint, Latency
-from queueing.engine.prompts import station
 from queueing.engine.requests import Requests
 from queueing.engine.saturation import saturation
 from queueing.engine.states import Full, full, solve_states
@@ -28,9 +27,7 @@ from queueing.engine.wait import line
 def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray) -> Scene:
     """Return what the latencies at a rate (per ms) follow from."""
     behind = line(cases, top.slots, rate, top.rate, top.spread)
-    states = solve_states(cases, requests, rate, top, behind)
-    idle = np.where(states.number < 0.5, states.in_time, 0.0).sum(axis=0)
-    prompts = station(cases, requests, states.at, rate, idle, top.slots, np.clip(states.number, 0.0, 1.0))
+    states, prompts = solve_states(cases, requests, rate, top, behind)
     accepted_full = states.full_met * (1.0 - behind.lost)
     kept = states.met.sum(axis=0) + accepted_full
     return Scene(

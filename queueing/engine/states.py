@@ -6,6 +6,7 @@ them where they are few, equally spaced ones of the smooth probabilities otherwi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +15,14 @@ from scipy.special import ndtr
 from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
-from queueing.engine.iterations import Iterations, iterations
+from queueing.engine.iterations import MOST_PREFILL, Iterations, iterations
 from queueing.engine.memory import MemoryBound
-from queueing.engine.prompts import station
+from queueing.engine.prompts import Station, station
 from queueing.engine.requests import Requests
 from queueing.engine.saturation import Saturation
 from queueing.engine.wait import Line
+from queueing.engine.window import Window
 
-NODES = 33
 SOFT = 2.0
 """Standard deviations beyond the mean number that fits in memory up to which states are told apart."""
 
@@ -116,106 +117,146 @@ def pooling(spread: FloatArray) -> FloatArray:
 
 
 def solve_states(
-    cases: EngineCases,
-    requests: Requests,
-    rate: FloatArray,
-    top: Full,
-    line: Line,
-) -> States:
-    """Return the probabilities of the number in service at a rate (per ms)."""
+    cases: EngineCases, requests: Requests, rate: FloatArray, top: Full, line: Line
+) -> tuple[States, Station]:
+    """Return the probabilities of the number present at a rate (per ms), and its prompts."""
     limit, memory = top.limit, top.memory
     soft = bool(np.any(memory.bounded()))
 
     def serving(present: FloatArray) -> FloatArray:
         return memory.in_service(present) if soft else present
 
-    load = rate / top.rate
-    idle = np.zeros(len(cases))
-    # Where the window lies: a fixed point of n = λ K T(n), and its slope.
-    low, high = np.zeros(len(cases)), limit.copy()
-    for _ in range(14):
-        middle = 0.5 * (low + high)
-        at = iterations(cases, requests, serving(middle)[None, :])
-        idle = np.exp(-middle)
-        need = rate * station(cases, requests, at, rate, idle, top.slots, 1.0 - idle).service_ms[0]
-        more = need > serving(middle)
-        low = np.where(more, middle, low)
-        high = np.where(more, high, middle)
-    centre = 0.5 * (low + high)
-    wider = np.minimum(centre + np.maximum(1.0, 0.05 * centre), limit + 1.0)
-    at = iterations(cases, requests, serving(wider)[None, :])
-    need_wider = rate * station(cases, requests, at, rate, idle, top.slots, 1.0 - idle).service_ms[0]
-    at = iterations(cases, requests, serving(centre)[None, :])
-    need = rate * station(cases, requests, at, rate, idle, top.slots, 1.0 - idle).service_ms[0]
-    elasticity = np.clip((need_wider - need) / (wider - centre), 0.0, 0.97)
-    # How much arrivals vary over the time in service.
-    offered = np.maximum(np.minimum(need, limit), 1e-9)
+    centre, offered, stretch = _centre(cases, requests, rate, top, serving)
     dispersion = count_variance(offered, cases.arrival_cv) / offered
     peakedness = np.maximum(1.0 + (dispersion - 1.0) * pooling(top.spread), 0.05)
-    deviation = np.sqrt(centre * peakedness / (1.0 - elasticity)) + 0.5
-    last = limit - 1.0
-    first = np.clip(np.floor(centre - 7.0 * deviation), 0.0, np.maximum(last - NODES + 1, 0.0))
-    end = np.clip(np.ceil(centre + 7.0 * deviation + 6.0), np.minimum(NODES - 1.0, last), last)
-    step = np.maximum((end - first) / (NODES - 1), 1.0)
-    number = first + step * np.arange(NODES)[:, None]
-    inside = number <= end + 1e-9
-    fine = step <= 1.0
-    number = np.minimum(number, end)
+    deviation = np.sqrt(centre * peakedness * stretch) + 0.5
+    window = Window.around(centre, deviation, limit - 1.0)
     # Arrivals that come in clumps: their rate depends on how many are there (Delbrouck's
     # Bernoulli-Poisson-Pascal input), so that mean and peakedness are those of the renewal input.
     slope = rate * (1.0 - 1.0 / peakedness) / offered
-    room = np.maximum(limit - offered, 1e-9)
-    bound = 0.5 * np.maximum(top.rate - rate, 0.0) / room
+    bound = 0.5 * np.maximum(top.rate - rate, 0.0) / np.maximum(limit - offered, 1e-9)
     slope = np.where(slope > 0.0, np.minimum(slope, bound), slope)
     level = rate - slope * offered
+    least = 1e-9 * rate
 
-    def arrivals(n: FloatArray) -> FloatArray:
-        return np.maximum(level + slope * n, 1e-9 * rate)
+    def arrivals(number: FloatArray) -> FloatArray:
+        return np.maximum(level + slope * number, least)
 
-    # Growth of the log probability from node to node.
-    shifted = np.where(fine, number + 1.0, number + 0.5)
-    served = serving(shifted)
-    ahead = iterations(cases, requests, served)
-    idle = np.exp(-need)
+    # The nodes: nobody there, then the window.
+    number = np.concatenate([np.zeros((1, len(cases))), window.coarse])
+    served = serving(number)
+    at = iterations(cases, requests, served)
+    empty = np.exp(-offered)
     found = np.clip(served - 1.0, 0.0, 1.0)
-    departures = station(cases, requests, ahead, rate, idle, top.slots, found).service_ms
-    growth = np.log(arrivals(shifted - np.where(fine, 1.0, 1.0)) * departures / served)
-    growth = np.where(fine, growth, growth)
-    between = np.where(fine, growth[:-1], 0.5 * step * (growth[:-1] + growth[1:]))
-    logs = np.concatenate([np.zeros((1, len(cases))), np.cumsum(between, axis=0)])
-    logs = np.where(inside, logs, -np.inf)
-    peak = logs.max(axis=0)
-    weights = np.exp(logs - peak)
-    # The full state, from the last node below it: one exact step.
-    last_index = inside.sum(axis=0) - 1
-    columns = np.arange(len(cases))
-    at_last = weights[last_index, columns]
-    reaches = end >= last - 1e-9
-    weights_full = np.where(reaches, at_last * arrivals(last) / np.maximum(top.rate, 1e-300), 0.0)
-    weights = weights * np.where(fine, 1.0, step)
-    # Ends of the trapezoidal rule: the sum over integers counts the end nodes by (step + 1) / 2.
-    weights[0] = np.where(fine, weights[0], weights[0] * 0.5 * (step + 1.0) / step)
-    weights[last_index, columns] = np.where(
-        fine, weights[last_index, columns], weights[last_index, columns] * 0.5 * (step + 1) / step
+    service = station(cases, requests, at, rate, empty, top.slots, found).service_ms[1:]
+    log_service = np.log(window.spread(service) / serving(window.fine))
+    log_arrivals = np.log(arrivals(window.fine))
+    # Sums over the numbers between nodes: the trapezoidal rule, and half of the difference of the
+    # ends as departures count the upper and arrivals the lower end. Exact where the step is 1.
+    half = 0.5 * window.step
+    up = half + 0.5
+    down = half - 0.5
+    growth = (
+        up * (log_service[1:] + log_arrivals[:-1]) + down * (log_service[:-1] + log_arrivals[1:])
     )
-    weights_full = weights_full * line.weight
-    total = weights.sum(axis=0) + weights_full
-    at = iterations(cases, requests, serving(number))
-    in_time = weights / total
-    full_in_time = weights_full / total
-    met = in_time * arrivals(number)
+    logs = np.zeros_like(window.fine)
+    np.cumsum(growth, axis=0, out=logs[1:])
+    logs = np.where(window.inside, logs, -np.inf)
+    # Above a single request there is something below it: the empty replica.
+    bare = np.where(
+        (window.first <= 1.0) & (limit > 1.0),
+        -(np.log(arrivals(np.zeros(len(cases)))) + log_service[0]),
+        np.where(limit > 1.0, -np.inf, 0.0),
+    )
+    logs = np.where(limit > 1.0, logs, -np.inf)
+    peak = np.maximum(logs.max(axis=0), bare)
+    weights = np.exp(logs - peak)
+    empty_weight = np.exp(bare - peak)
+    columns = np.arange(len(cases))
+    last = window.last.astype(np.int64)
+    at_last = np.where(limit > 1.0, weights[last, columns], empty_weight)
+    final = np.where(limit > 1.0, window.fine[last, columns], 0.0)
+    reaches = final >= limit - 1.0 - 1e-6
+    whole = np.where(reaches, at_last * arrivals(limit - 1.0) / top.rate, 0.0) * line.weight
+    # Ends of the trapezoidal rule; both at once where there is but one node.
+    weights = weights * window.step
+    ends = np.where(last > 0, 0.5 * (window.step + 1.0), 1.0) / window.step
+    weights[0] *= np.where(limit > 1.0, ends, 1.0)
+    weights[last, columns] *= np.where(last > 0, ends, 1.0)
+    total = weights.sum(axis=0) + empty_weight + whole
+    scale = 1.0 / total
+    mean = ((weights * window.fine).sum(axis=0) + whole * limit) * scale
+    square = ((weights * window.fine**2).sum(axis=0) + whole * limit**2) * scale
+    in_time = np.concatenate([(empty_weight * scale)[None], window.gather(weights) * scale])
+    met = np.concatenate(
+        [
+            (empty_weight * arrivals(np.zeros(len(cases))) * scale)[None],
+            window.gather(weights * arrivals(window.fine)) * scale,
+        ]
+    )
+    full_in_time = whole * scale
     full_met = full_in_time * arrivals(limit)
     arriving = met.sum(axis=0) + full_met
-    mean = (in_time * number).sum(axis=0) + full_in_time * limit
-    square = (in_time * number**2).sum(axis=0) + full_in_time * limit**2
-    return States(
+    states = States(
         number,
         at,
         in_time,
         met / arriving,
         full_in_time,
         full_met / arriving,
-        load,
+        rate / top.rate,
         mean,
-        square - mean**2,
+        np.maximum(square - mean**2, 0.0),
     )
+    prompts = station(
+        cases, requests, at, rate, in_time[0], top.slots, np.minimum(number, 1.0)
+    )
+    return states, prompts
+
+
+def _centre(
+    cases: EngineCases,
+    requests: Requests,
+    rate: FloatArray,
+    top: Full,
+    serving: Callable[[FloatArray], FloatArray],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return about where the number present settles, the offered number, and how it spreads.
+
+    A fixed point of n = λ·τ(n) by false position; the spread is 1/(1 - λ τ'(n)).
+    """
+
+    def beyond(number: FloatArray) -> tuple[FloatArray, FloatArray]:
+        served = serving(number)
+        at = iterations(cases, requests, served[None, :])
+        share = np.minimum(rate * at.prompt_ms[0], MOST_PREFILL)
+        time = (at.base_ms[0] + at.offset_ms[0] * share) / (1.0 - share)
+        own = at.chunks[0] * at.base_ms[0] + at.offset_ms[0]
+        own = own + at.prompt_ms[0] * (1.0 + rate * time)
+        need = rate * (own / (1.0 - share) + requests.steps * time)
+        return need, need - served
+
+    low, high = np.zeros(len(cases)), top.limit
+    need_low, gap_low = beyond(low)
+    need_high, gap_high = beyond(high)
+    spread = (need_high - need_low) / high
+    for _ in range(3):
+        inside = (gap_low > 0.0) & (gap_high < 0.0)
+        place = np.where(inside, gap_low / np.maximum(gap_low - gap_high, 1e-300), 0.5)
+        middle = low + (high - low) * np.clip(place, 0.02, 0.98)
+        need, gap = beyond(middle)
+        more = gap > 0.0
+        spread = np.where(more, (need_high - need), (need - need_low)) / np.maximum(
+            np.where(more, high - middle, middle - low), 1e-9
+        )
+        low, gap_low = np.where(more, middle, low), np.where(more, gap, gap_low)
+        need_low = np.where(more, need, need_low)
+        high, gap_high = np.where(more, high, middle), np.where(more, gap_high, gap)
+        need_high = np.where(more, need_high, need)
+    inside = (gap_low > 0.0) & (gap_high < 0.0)
+    place = np.where(inside, gap_low / np.maximum(gap_low - gap_high, 1e-300), 0.5)
+    place = np.where(gap_high >= 0.0, 1.0, place)
+    centre = low + (high - low) * place
+    need = need_low + (need_high - need_low) * place
+    stretch = 1.0 / (1.0 - np.clip(spread, 0.0, 0.95))
+    return centre, np.maximum(np.minimum(need, top.limit), 1e-9), stretch
