@@ -11,7 +11,7 @@ from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.lengths import WEIGHTS, step_strata
 from queueing.engine.mixtures import Mixture, Parts, Shape
-from queueing.engine.prompts import Station
+from queueing.engine.prompts import Station, limited
 from queueing.engine.requests import Requests
 from queueing.engine.states import Full, States
 from queueing.engine.wait import Line
@@ -172,7 +172,7 @@ def decoding(scene: Scene) -> Decoding:
     )
     # No iteration computes more than the token budget.
     excess = np.maximum(mean - clear, 0.0)
-    excess = excess / (1.0 + (excess / np.maximum(largest, 1e-12)) ** 3) ** (1.0 / 3.0)
+    excess = limited(excess, largest)
     mean = clear + excess
     burst = np.minimum(burst, excess * np.maximum(largest - excess, 0.05 * largest))
     behind = (met * station.behind).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
@@ -239,7 +239,7 @@ def token_itl_mixture(scene: Scene) -> Mixture:
         spread = prompt**2 * np.maximum(square - there**2, 0.0) + there * own
         # Work beyond the token budget goes to other iterations.
         work = prompt * there
-        held = work / (1.0 + (work / np.maximum(largest, 1e-12)) ** 3) ** (1.0 / 3.0)
+        held = limited(work, largest)
         some = np.minimum(some * work / np.maximum(held, 1e-12), 1.0)
         spread = np.minimum(spread, held * np.maximum(largest - held, 0.0) + 1e-4 * held**2)
         parts.append(Parts(w * (1.0 - some), base, 0.0 * base, 0.0 * base))

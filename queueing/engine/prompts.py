@@ -122,9 +122,9 @@ def station(
     free = np.maximum(slots - 1.0 - at.in_service, 0.0)
     free = free + at.in_service * np.minimum(span / (requests.steps * t + first), 1.0)
     behind = count_after(rate * first, cv)
-    behind = behind / (1.0 + (behind / np.maximum(free, 1e-9)) ** 1.5) ** (1 / 1.5)
+    behind = limited(behind, free)
     late = np.maximum(count_after(rate * span, cv) - met * fill / np.maximum(w, 1e-12), 0.0)
-    late = late / (1.0 + (late / np.maximum(free, 1e-9)) ** 1.5) ** (1 / 1.5)
+    late = limited(late, free)
     left_fcfs = w * late
     left = (1 - theta) * w * behind + theta * left_fcfs
     some = requests.answering
@@ -135,7 +135,7 @@ def station(
     follow = (count_after(before + span, cv) - count_after(before, cv)) / span
     follow = np.clip(follow, 0.0, 0.97 / np.maximum(r, 1e-9))
     most_seen = free + at.in_service * np.minimum(steps * t / (requests.steps * t + first), 1.0)
-    follow = follow / (1.0 + (span * follow / np.maximum(most_seen, 1e-9)) ** 1.5) ** (1 / 1.5)
+    follow = limited(span * follow, most_seen) / span
     tf = b + (t - b) * follow
     # each of them holds a slot that the next one needs
     rf = r * follow
@@ -167,3 +167,10 @@ def station(
         cw,
         left / np.maximum(w, 1e-12),
     )
+
+
+def limited(value: FloatArray, most: FloatArray) -> FloatArray:
+    """Return about the mean of the smaller of a random number and a limit: smooth, below both."""
+    ratio = value / np.maximum(most, 1e-9)
+    result: FloatArray = value / np.sqrt(1.0 + ratio * ratio)
+    return result

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from queueing.arrays import BoolArray, FloatArray
+from queueing.arrays import BoolArray, FloatArray, IntArray
 from queueing.engine.cases import EngineCases
 from queueing.engine.latencies import decoding, e2e_mixture, itl_mixture, ttft_mixture
 from queueing.engine.open import scene_at
 from queueing.engine.requests import Requests
+from queueing.engine.rows import take_rows
 from queueing.engine.saturation import saturation
 from queueing.engine.states import Full, full
 from queueing.engine.targets import EngineTargets
+from queueing.roots import last_not_positive
 
 LARGEST_LOAD = 0.999
 """Share of the saturated throughput up to which rates are considered."""
@@ -21,7 +23,8 @@ SMALLEST_LOAD = 1e-4
 """Share of it from which on they are: who cannot keep a target there cannot keep it."""
 TPS_MARGIN = 0.9
 _BLOCK = 4096
-_HALVINGS = 24
+_WITHIN = 5e-4
+"""How close to a target the search ends, as a share of the requests beyond it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,23 +70,37 @@ def _size(
     rate = limit.throughput_rps
     most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * rate
     usable = cases.usable() & np.isfinite(rate) & (rate > 0.0)
+    problem = _Problem(cases, requests, top, targets)
     safe = np.where(usable, most, 1.0)
-    high_excess, _ = excess(cases, requests, top, targets, safe)
     low = SMALLEST_LOAD * safe
-    low_excess, _ = excess(cases, requests, top, targets, low)
-    all_good = usable & (high_excess <= 0.0)
-    feasible = usable & ((low_excess <= 0.0) | all_good)
-    left, right = np.log(low), np.log(safe)
-    search = feasible & ~all_good
-    if np.any(search):
-        for _ in range(_HALVINGS):
-            middle = 0.5 * (left + right)
-            now, _ = excess(cases, requests, top, targets, np.exp(middle))
-            kept = now <= 0.0
-            left = np.where(kept, middle, left)
-            right = np.where(kept, right, middle)
-    rate = np.where(all_good, safe, np.where(feasible, np.exp(left), 0.0))
-    _, blocking = excess(cases, requests, top, targets, np.maximum(rate, low))
+    at_most, lost = problem.excess(safe)
+    rate, blocking = safe.copy(), lost
+    search = usable & ~(at_most <= 0.0)
+    feasible = usable & ~search
+    rows = np.flatnonzero(search)
+    if len(rows):
+        part = take_rows(problem, rows)
+        at_least, _ = part.excess(low[rows])
+        kept = at_least <= 0.0
+        feasible[rows[kept]] = True
+        rows, value_low = rows[kept], at_least[kept]
+        part = take_rows(part, kept)
+
+        def evaluate(selected: IntArray, rates: FloatArray) -> FloatArray:
+            value, _ = take_rows(part, selected).excess(rates)
+            return value + _WITHIN
+
+        found = last_not_positive(
+            evaluate,
+            low[rows],
+            safe[rows],
+            np.minimum(value_low + _WITHIN, 0.0),
+            at_most[rows] + _WITHIN,
+            close_enough=_WITHIN,
+        )
+        rate[rows] = found
+        _, blocking[rows] = part.excess(found)
+    rate = np.where(feasible, rate, 0.0)
     return (
         rate,
         np.where(feasible, rate * (1.0 - blocking), 0.0),
@@ -91,6 +108,20 @@ def _size(
         feasible,
         search,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """Replicas and their targets."""
+
+    cases: EngineCases
+    requests: Requests
+    top: Full
+    targets: EngineTargets
+
+    def excess(self, rate_rps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how far replicas are beyond their targets at a rate, and blocking."""
+        return excess(self.cases, self.requests, self.top, self.targets, rate_rps)
 
 
 def excess(

@@ -11,6 +11,10 @@ import numpy.typing as npt
 from queueing.arrays import FloatArray, RowSelector, columns
 from queueing.engine.mixtures import Mixture
 
+_EASE = 0.05
+"""Share of the requests that may be beyond a target, added to both sides of the comparison: so a
+search does not see a cliff where hardly any are."""
+
 KEPT_WITHIN = 1e-9
 """A target counts as kept up to this share above it, so that rounding refuses nobody."""
 
@@ -59,7 +63,8 @@ class LatencyTarget:
             share = ~np.isnan(self.at_most_ms) & ~np.isnan(self.percentile)
             if np.any(share):
                 beyond = 1.0 - mixture.cdf(np.where(share, target, 1.0) * (1.0 + KEPT_WITHIN))
-                ratio = np.log(np.maximum(beyond, 1e-300) / (1.0 - self.percentile / 100.0))
+                may = 1.0 - self.percentile / 100.0
+                ratio = np.log((beyond + _EASE * may) / (may + _EASE * may))
                 excess = np.where(share, ratio, excess)
         return np.where(np.isnan(excess), np.inf, excess)
 
