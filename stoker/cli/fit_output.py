@@ -31,7 +31,7 @@ def json_line(result: FitResult) -> str:
 def fit_document(result: FitResult) -> dict[str, object]:
     """Return a fit as a document; a refusal has no parameters but its reason and remedies."""
     error, validated, refusal = result.error, result.cross_validated, result.refusal
-    document: dict[str, object] = {
+    return {
         "group": dict(result.group),
         "model": result.model,
         "parameters": dict(result.parameters),
@@ -39,16 +39,12 @@ def fit_document(result: FitResult) -> dict[str, object]:
         "condition_number": _finite(result.condition_number),
         "n": result.n,
         "error": {"ttft": _finite(error.ttft), "itl": _finite(error.itl)},
-        "cross_validated": (
-            None
-            if validated is None
-            else {
-                "ttft": _finite(validated.ttft),
-                "itl": _finite(validated.itl),
-                "n": validated.n,
-                "folds": result.folds,
-            }
-        ),
+        "cross_validated": {
+            "ttft": None if validated is None else _finite(validated.ttft),
+            "itl": None if validated is None else _finite(validated.itl),
+            "n": 0 if validated is None else validated.n,
+            "folds": result.folds,
+        },
         "excluded": [{"row": item.row, "reason": item.reason} for item in result.excluded],
         "refusal": (
             None
@@ -60,7 +56,6 @@ def fit_document(result: FitResult) -> dict[str, object]:
             }
         ),
     }
-    return document
 
 
 def _finite(value: float | None) -> float | None:
