@@ -76,7 +76,7 @@ OVERLAP = Family(
         Parameter("attention_ms", 1e-12, 1e-2, 2.5e-5, 0.6, "token_ms"),
         Parameter("prompts_ms", 1e-3, 1e3, 1.0, 0.7),
         Parameter("first_token_ms", 1e-2, 1e4, 12.0, 1.0),
-        Parameter("first_token_sequence_ms", 1e-5, 1e2, 0.03, 0.7),
+        Parameter("first_token_sequence_ms", 1e-5, 1e2, 0.05, 1.0),
         Parameter("first_token_output_ms", 1e-8, 1.0, 5e-5, 1.0),
     ),
     _overlap,

@@ -42,6 +42,7 @@ def fit_groups(
     *,
     group_by: tuple[str, ...] = GROUP_FIELDS,
     cross_validation: CrossValidation = CrossValidation.SHAPE,
+    assume_usual: bool = False,
 ) -> list[FitResult]:
     """Fit each deployment among the rows by itself, in the order of first appearance.
 
@@ -50,6 +51,7 @@ def fit_groups(
         model: one of `MODELS`.
         group_by: fields of `GROUP_FIELDS` that tell deployments apart.
         cross_validation: what is left out of the fits that are scored.
+        assume_usual: as in `fit`.
 
     Raises:
         ValueError: unknown model or field.
@@ -58,7 +60,13 @@ def fit_groups(
     for row in rows:
         groups.setdefault(tuple(row.group(group_by).values()), []).append(row)
     return [
-        fit(members, model, group=members[0].group(group_by), cross_validation=cross_validation)
+        fit(
+            members,
+            model,
+            group=members[0].group(group_by),
+            cross_validation=cross_validation,
+            assume_usual=assume_usual,
+        )
         for members in groups.values()
     ]
 
@@ -69,6 +77,7 @@ def fit(
     *,
     group: Mapping[str, str | int | None] | None = None,
     cross_validation: CrossValidation = CrossValidation.SHAPE,
+    assume_usual: bool = False,
 ) -> FitResult:
     """Fit a model to the rows of one deployment.
 
@@ -77,6 +86,8 @@ def fit(
         model: one of `MODELS`.
         group: fields that identify the deployment; those of the first row by default.
         cross_validation: what is left out of the fits that are scored.
+        assume_usual: let usual values stand for parameters that the rows do not tell, where there
+            are any, in place of a refusal.
 
     Returns:
         The fit, or a refusal that says which operating points would identify the model.
@@ -86,8 +97,11 @@ def fit(
     """
     named = group if group is not None else (rows[0].group() if rows else {})
     if model != BEST:
-        return _fit_family(family_named(model), rows, named, cross_validation)
-    results = [_fit_family(f, rows, named, cross_validation) for f in FAMILIES.values()]
+        return _fit_family(family_named(model), rows, named, cross_validation, assume_usual)
+    results = [
+        _fit_family(family, rows, named, cross_validation, assume_usual)
+        for family in FAMILIES.values()
+    ]
     return min(results, key=_rank)
 
 
@@ -120,6 +134,7 @@ def _fit_family(
     rows: Sequence[Measurement],
     group: Mapping[str, str | int | None],
     cross_validation: CrossValidation,
+    assume_usual: bool,
 ) -> FitResult:
     roles = [role(row) for row in rows]
     excluded = tuple(
@@ -136,7 +151,8 @@ def _fit_family(
     points, observed = Points.of(kept), observe(kept, [roles[index][0] for index in used])
     fitted = solve(family, points, observed)
     trust = confidence(fitted.problem, fitted.solution.logs)
-    if trust.untold:
+    usual = {p.name for p in family.parameters if p.usual is not None}
+    if set(trust.untold) - (usual if assume_usual else set()):
         return _refused(family, group, excluded, len(kept), _blurred(family, trust))
     folds = _folds(cross_validation, points)
     validated, count = (
