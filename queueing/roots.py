@@ -23,13 +23,14 @@ def last_not_positive(
     value_high: FloatArray,
     *,
     close_enough: float,
+    narrowest: float = _NARROWEST,
 ) -> FloatArray:
     """Return, for each function, a point where its value is not positive, at a sign change.
 
     Method of Chandrupatla (1997): inverse quadratic interpolation where the last three points
     show that it is safe, bisection elsewhere. A function leaves the search as soon as a value is
     within ``close_enough`` of zero (then that point is returned, on whichever side), or when its
-    bracket is narrower than 1e-12 of the point (then its end that is not positive is returned,
+    bracket is narrower than a share of the point (then its end that is not positive is returned,
     also where the function jumps).
 
     Args:
@@ -39,6 +40,7 @@ def last_not_positive(
         value_low: values at the lower ends, not positive.
         value_high: values at the upper ends, positive.
         close_enough: a value this close to zero counts as zero.
+        narrowest: that share.
     """
     good = low.copy()
     rows = np.arange(len(low), dtype=np.int64)
@@ -57,12 +59,12 @@ def last_not_positive(
         a, fa = x, fx
         close = np.abs(fx) <= close_enough
         good[rows] = np.where(close | (fx <= 0.0), x, np.where(fb <= 0.0, b, good[rows]))
-        width, narrowest = np.abs(b - a), _NARROWEST * np.maximum(a, b)
-        going = ~close & (width > narrowest)
+        width, least = np.abs(b - a), narrowest * np.maximum(a, b)
+        going = ~close & (width > least)
         rows = rows[going]
         a, b, c = a[going], b[going], c[going]
         fa, fb, fc = fa[going], fb[going], fc[going]
-        step = _next_step(a, b, c, fa, fb, fc, (0.5 * narrowest / width)[going])
+        step = _next_step(a, b, c, fa, fb, fc, (0.5 * least / width)[going])
     return good
 
 

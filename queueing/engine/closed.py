@@ -9,7 +9,7 @@ are added, and Little's law holds exactly: C = throughput · mean E2E.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -65,13 +65,16 @@ def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[floa
     memory = memory_bound(cases)
     limit = np.minimum(cases.max_batch, np.floor(cases.token_budget))
     present = np.minimum(clients, limit)
-    loops = Loops.of(cases, clients, _places(memory, present))
+    again = memory.recomputed_tokens(cases.prefix_hit_rate)
+    again = np.where(memory.bounded(), again, 0.0)
+    preemptions = memory.preemptions_per_request(present)
+    loops = Loops.of(cases, clients, _places(memory, present), preemptions, again)
     times = _slot_times(loops)
     full = times.rate_per_ms.copy()
     more = np.flatnonzero(clients < limit)
     if len(more):
-        places = _places(memory, limit)[more]
-        crowd = Loops.of(cases.take(more), limit[more], places)
+        crowded = memory.preemptions_per_request(limit)
+        crowd = Loops.of(cases, limit, _places(memory, limit), crowded, again).take(more)
         full[more] = _slot_times(crowd).rate_per_ms
     rate = times.rate_per_ms
     saturation = np.maximum(full, rate)
@@ -107,7 +110,7 @@ def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[floa
         mean_in_system=clients,
         utilization=in_service / cases.max_batch,
         kv_use=memory.kv_use(in_service),
-        preemption_rate=memory.preemptions_per_request(present),
+        preemption_rate=preemptions,
         stable=np.ones(len(rate), dtype=np.bool_),
         extrapolated=cases.times.extrapolates(
             loops.slots, loops.requests.context, np.minimum(loops.computed, cases.token_budget)
@@ -153,7 +156,7 @@ def _join(parts: list[tuple[BoolArray, SlotTimes]], count: int) -> SlotTimes:
     arrays = {}
     for field in fields(SlotTimes):
         given = [(rows, getattr(part, field.name)) for rows, part in parts]
-        shape = (count,)
+        shape: tuple[int, ...] = (count,)
         if given[0][1].ndim == 2:
             shape = (max(len(values) for _, values in given), count)
         whole = np.zeros(shape)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from queueing.arrays import FloatArray
-from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
+from queueing.engine.closed_loop import SHORTEST_MS, Loops, SlotTimes, mean_of
 from queueing.engine.closed_nodes import COARSE, FINE, combine, lognormal_factors, stratify
 from queueing.engine.closed_prompts import PromptGrid
-from queueing.engine.closed_spread import queue_times, request_gaps
+from queueing.engine.closed_spread import blurred, queue_times, request_gaps
 
 _CELLS = 128
 _ROUNDS = 3
@@ -55,30 +55,32 @@ class _Chain:
 def backlog_times(loops: Loops) -> SlotTimes:
     """Return the times of slots where prompts wait for the token budget."""
     requests = loops.requests
-    output = requests.output
-    rate = np.minimum(
-        loops.slots / output, loops.cases.token_budget / (loops.computed + requests.steps)
-    )
+    budget = loops.cases.token_budget
+    steps = requests.steps
+    # Prompts by iteration: new ones and those computed again, of which a request has `visits`.
+    rate = np.minimum(loops.slots * loops.share, budget / (loops.work + steps / loops.visits))
     for _ in range(_ROUNDS):
-        chain = _solve(loops, np.maximum(loops.cases.token_budget - rate * requests.steps, 1.0))
-        rate = chain.computed / loops.computed
+        chain = _solve(loops, np.maximum(budget - rate * steps / loops.visits, 1.0))
+        rate = chain.computed / loops.work
     tokens, decoding, begun, prompts, weights = _iterations(loops, chain)
     again = 0.5 * loops.computed * (1.0 + loops.cases.input_cv**2)
     reads = tokens + (prompts + begun) * loops.cached + begun * np.minimum(again, loops.computed)
     times = loops.iteration_ms(decoding, prompts, tokens, reads)
     mean = mean_of(times, weights)
-    rate_per_ms = rate / mean
+    rate_per_ms = rate / loops.visits / np.maximum(mean, SHORTEST_MS)
     gap_weight = weights * decoding
     mean_gap = mean_of(times, gap_weight)
     idle = np.zeros_like(rate)
-    decoders = rate * requests.steps
+    decoders = rate * steps / loops.visits
     quiet = np.minimum(loops.iteration_ms(decoders, idle, idle, idle), mean_gap)
     variance = mean_of((times - mean_gap) ** 2, gap_weight)
     alone = (mean_gap - quiet) ** 2 * (1.0 + loops.cases.input_cv**2) / rate
     evenness = np.where(alone > 0.0, np.minimum(variance / np.maximum(alone, 1e-300), 1.0), 1.0)
-    none = mean_of(np.where(tokens < 0.25 * np.minimum(chain.grid.step, chain.room), 1.0, 0.0), gap_weight)
+    none = mean_of(
+        np.where(tokens < 0.25 * np.minimum(chain.grid.step, chain.room), 1.0, 0.0), gap_weight
+    )
     itl, itl_weight, decode, decode_weight = request_gaps(
-        loops, mean_gap, quiet, rate, none, evenness
+        loops, mean_gap, quiet, rate, none, evenness, decoders
     )
 
     prefill, ready, prefill_weight = _prefills(loops, chain, rate)
@@ -86,7 +88,7 @@ def backlog_times(loops: Loops) -> SlotTimes:
     found = mean_of(prefill, prefill_weight)
     scale = np.where(found > 0.0, np.maximum(exact, 1e-12) / np.maximum(found, 1e-300), 1.0)
     queued, queued_weight = queue_times(loops, rate_per_ms)
-    blurred, blurred_weight = _blurred(loops, times, gap_weight, decoders)
+    gaps, gap_weight = blurred(loops, times, gap_weight, decoders)
     return SlotTimes(
         rate_per_ms=rate_per_ms,
         queued_ms=queued,
@@ -94,8 +96,8 @@ def backlog_times(loops: Loops) -> SlotTimes:
         prefill_ms=prefill * scale,
         prefill_weight=prefill_weight,
         ready_ms=ready * scale,
-        gap_ms=blurred,
-        gap_weight=blurred_weight,
+        gap_ms=gaps,
+        gap_weight=gap_weight,
         itl_ms=itl,
         itl_weight=itl_weight,
         decode_ms=decode,
@@ -104,8 +106,8 @@ def backlog_times(loops: Loops) -> SlotTimes:
 
 
 def _solve(loops: Loops, room: FloatArray) -> _Chain:
-    computed, cv, slots = loops.computed, loops.cases.input_cv, loops.slots
-    hazard = 1.0 / loops.requests.output
+    computed, cv, slots = loops.work, loops.cases.input_cv, loops.slots
+    hazard = loops.share
     mean = slots * hazard * computed
     deviation = np.sqrt(slots * hazard * (1.0 + cv**2)) * computed
     longest = lognormal_factors(cv, np.array([0.0, 0.998, 1.0]))[-1] * computed
@@ -177,9 +179,7 @@ def _stationary(left: FloatArray) -> FloatArray:
     return stationary
 
 
-def _iterations(
-    loops: Loops, chain: _Chain
-) -> tuple[FloatArray, ...]:
+def _iterations(loops: Loops, chain: _Chain) -> tuple[FloatArray, ...]:
     """Return tokens computed, sequences decoding, prompts begun and computed, and weights."""
     tokens = np.arange(len(chain.present))[:, None] * chain.grid.step
     share = np.divide(
@@ -208,7 +208,7 @@ def _iterations(
         np.concatenate([one, np.zeros_like(one)]),
         np.concatenate([decoding, decoding]),
         np.concatenate([np.where(several, 1.0, again), np.zeros_like(again)]),
-        np.concatenate([np.where(several, chain.room / loops.computed, prompts), 0.0 * prompts]),
+        np.concatenate([np.where(several, chain.room / loops.work, prompts), 0.0 * prompts]),
         np.concatenate([first, second]),
     )
 
@@ -222,14 +222,12 @@ def _prefills(
     active = np.maximum(loops.slots - chain.waiting, 0.0)
     # Requests come in proportion to the slots that may bring them.
     carried, free = stratify(chain.carried * active, [at, active], FINE)
-    hazard = 1.0 / loops.requests.output
+    hazard = loops.share
     others = np.maximum(loops.slots - 1.0, 0.0)
     sums = chain.grid.sums(others, hazard)
     new = _prompts_of(chain.grid, others, hazard)
     fewer = np.maximum(free.mean(axis=0), 0.0) / np.maximum(loops.slots, 1.0)
-    beside, company = (
-        part * fewer for part in stratify(sums, [chain.grid.tokens, new], COARSE)
-    )
+    beside, company = (part * fewer for part in stratify(sums, [chain.grid.tokens, new], COARSE))
     own = np.maximum(loops.computed * lognormal_factors(loops.cases.input_cv, COARSE), 1.0)
     # Half of those that come in the same iteration stand before it, on average.
     place = np.array([0.25, 0.75])
@@ -242,12 +240,12 @@ def _prefills(
     room = chain.room
     full = np.maximum(np.ceil(upto / room - 1e-9) - 1.0, 0.0)
     rest = upto - full * room
-    later = full * rate * loops.computed
+    later = full * rate * loops.work
     last = np.minimum(rest + behind + later, room)
-    decoders = rate * loops.requests.steps
-    density = (
-        carried[:, None, None, None] / loops.computed + company[:, None, None] + 1.0
-    ) / (upto + behind)
+    decoders = rate * loops.requests.steps / loops.visits
+    density = (carried[:, None, None, None] / loops.work + company[:, None, None] + 1.0) / (
+        upto + behind
+    )
     per_token = 1.0 + loops.cached / loops.computed
     again = 0.5 * loops.computed * (1.0 + loops.cases.input_cv**2) + loops.cached
     decoders = np.broadcast_to(decoders, shape)
@@ -255,9 +253,7 @@ def _prefills(
         decoders, last * density, last, last * per_token + np.where(full > 0.0, again, 0.0)
     )
     whole = np.broadcast_to(room, shape)
-    whole_ms = loops.iteration_ms(
-        decoders, whole * density, whole, whole * per_token + again
-    )
+    whole_ms = loops.iteration_ms(decoders, whole * density, whole, whole * per_token + again)
     ready = np.floor(ahead / room + 1e-9) * whole_ms
     times = full * whole_ms + end
     ones = np.ones(count)
@@ -268,13 +264,3 @@ def _prefills(
         0.5 * np.ones((2, count)),
     )
     return times.reshape(-1, count), np.minimum(ready, times).reshape(-1, count), weight
-
-
-def _blurred(
-    loops: Loops, times: FloatArray, weights: FloatArray, decoding: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    cv = loops.context_cv / np.sqrt(np.maximum(decoding, 1.0))
-    blur = loops.context_ms(np.maximum(decoding, 1e-9)) * (lognormal_factors(cv, COARSE) - 1.0)
-    count = times.shape[-1]
-    values = (times[:, None] + blur[None]).reshape(-1, count)
-    return np.maximum(values, 1e-12), combine(weights, np.diff(COARSE)[:, None] * np.ones(count))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from queueing.arrays import FloatArray, RowSelector
 from queueing.engine.cases import EngineCases
 from queueing.engine.requests import Requests
+
+SHORTEST_MS = 1e-9
+"""Least time of a cycle: parameters may give an iteration without decode no time at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,20 +25,39 @@ class Loops:
         requests: moments of the requests.
         computed: mean tokens of a prompt that are computed, at least 1.
         cached: mean tokens of a prompt that are in KV already.
+        visits: prompts that a request has computed, those after a preemption included.
+        work: mean tokens of such a prompt.
         context_cv: coefficient of variation of the context of a decoding sequence.
     """
 
     cases: EngineCases
+    requests: Requests
     clients: FloatArray
     slots: FloatArray
-    requests: Requests
     computed: FloatArray
     cached: FloatArray
+    visits: FloatArray
+    work: FloatArray
     context_cv: FloatArray
 
     @classmethod
-    def of(cls, cases: EngineCases, clients: FloatArray, slots: FloatArray) -> Loops:
-        """Build the loops of cases."""
+    def of(
+        cls,
+        cases: EngineCases,
+        clients: FloatArray,
+        slots: FloatArray,
+        preemptions: FloatArray,
+        again: FloatArray,
+    ) -> Loops:
+        """Build the loops of cases.
+
+        Args:
+            cases: the replicas.
+            clients: clients.
+            slots: requests that are served together.
+            preemptions: preemptions of a request.
+            again: tokens that each of them makes the engine compute again.
+        """
         requests = Requests.of(cases)
         computed = np.clip(requests.held * (1.0 - cases.prefix_hit_rate), 1.0, None)
         return cls(
@@ -45,12 +67,24 @@ class Loops:
             requests=requests,
             computed=computed,
             cached=requests.held - computed,
-            context_cv=_context_cv(cases, requests),
+            visits=1.0 + preemptions,
+            work=(computed + preemptions * again) / (1.0 + preemptions),
+            context_cv=_context_cv(requests),
         )
+
+    @property
+    def share(self) -> FloatArray:
+        """Probability that a slot has a prompt to compute in an iteration."""
+        return np.minimum(self.visits / self.requests.output, 1.0)
 
     def take(self, rows: RowSelector) -> Loops:
         """Return the selected loops."""
-        return Loops.of(self.cases.take(rows), self.clients[rows], self.slots[rows])
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
+        return Loops(
+            self.cases.take(rows),
+            Requests.of(self.cases.take(rows)),
+            **{name: array[rows] for name, array in arrays.items()},
+        )
 
     def iteration_ms(
         self,
@@ -122,7 +156,7 @@ def mean_of(values: FloatArray, weights: FloatArray) -> FloatArray:
     return mean
 
 
-def _context_cv(cases: EngineCases, requests: Requests) -> FloatArray:
+def _context_cv(requests: Requests) -> FloatArray:
     """Return the spread of L + j over all decode iterations j = 1 … K - 1 of all requests."""
     output = requests.output
     spread = np.maximum(requests.output_square / output**2, 1.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
@@ -27,7 +28,7 @@ class PromptGrid:
 
     cells: int
     step: FloatArray
-    transform: FloatArray
+    transform: npt.NDArray[np.complex128]
 
     @classmethod
     def of(cls, mean: FloatArray, cv: FloatArray, reach: FloatArray, cells: int) -> PromptGrid:
@@ -75,7 +76,7 @@ class PromptGrid:
         rest = np.maximum(slots - 1.0, 0.0)
         return self._back(slots * share * self.transform * inner**rest)
 
-    def _back(self, transform: FloatArray) -> FloatArray:
+    def _back(self, transform: npt.NDArray[np.complex128]) -> FloatArray:
         masses = np.fft.irfft(transform, 2 * self.cells, axis=0)
         positive: FloatArray = np.where(masses > 1e-15, masses, 0.0)
         return positive

@@ -66,9 +66,7 @@ def passage_factors(queue: FloatArray, slots: FloatArray, cv: FloatArray) -> Flo
     less = ratio < 1.0
     # Of a count with variance r·mean: binomial with p = 1 - r, or negative binomial with p = 1/r.
     most = np.maximum(mean / np.where(less, 1.0 - ratio, 1.0), 1e-9)
-    binomial = betainc(
-        np.maximum(most - queue + 1.0, 1e-9), queue, np.where(less, ratio, 0.5)
-    )
+    binomial = betainc(np.maximum(most - queue + 1.0, 1e-9), queue, np.where(less, ratio, 0.5))
     binomial = np.where(most - queue + 1.0 <= 0.0, 1.0, binomial)
     size = np.maximum(mean / np.where(less, 1.0, ratio - 1.0), 1e-9)
     negative = betainc(size, queue, np.where(less, 0.5, 1.0 / np.maximum(ratio, 1e-9)))
@@ -107,7 +105,7 @@ def _variances() -> FloatArray:
         renewals[:, step] = upto[:, step] + (masses[:, :step] * before).sum(axis=1)
     excess = renewals - times
     # The mean excess settles at (c² - 1)/2: what the grid loses of it grows with time.
-    settled = _CVS[:, None] <= 0.8
+    settled = (_CVS[:, None] >= 0.2) & (_CVS[:, None] <= 0.8)
     lost = (excess[:, -1:] - 0.5 * (_CVS[:, None] ** 2 - 1.0)) / times[-1]
     excess -= np.where(settled, lost * times, 0.0)
     area = np.cumsum(0.5 * (excess[:, 1:] + excess[:, :-1]) * _STEP, axis=1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from queueing.arrays import FloatArray
-from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
+from queueing.engine.closed_loop import SHORTEST_MS, Loops, SlotTimes, mean_of
 from queueing.engine.closed_nodes import COARSE, FINE, combine, lognormal_factors, stratify
 from queueing.engine.closed_prompts import PromptGrid
 from queueing.engine.closed_renewals import dispersion, passage_factors
@@ -27,7 +27,7 @@ def spread_times(loops: Loops) -> SlotTimes:
     A prompt longer than the budget itself is computed in chunks, alone.
     """
     others = np.maximum(loops.slots - 1.0, 0.0)
-    share = 1.0 / loops.requests.output
+    share = loops.share
     grid = prompt_grid(loops, _CELLS)
     masses = grid.sums(others, share)
     counts = grid.counts(others, share)
@@ -44,14 +44,13 @@ def spread_times(loops: Loops) -> SlotTimes:
     idle = np.zeros_like(others)
     quiet = loops.iteration_ms(loops.slots, idle, idle, idle)
     new_prompts = others * share
-    with np.errstate(divide="ignore"):
-        none = np.exp(others * np.log1p(-share))
+    none = (1.0 - share) ** others
     itl, itl_weight, decode, decode_weight = request_gaps(
-        loops, mean_gap, quiet, new_prompts, none, np.ones_like(none)
+        loops, mean_gap, quiet, new_prompts, none, np.ones_like(none), loops.slots
     )
-    gaps, gap_weight = _blurred(loops, gaps, weights, loops.slots)
+    gaps, gap_weight = blurred(loops, gaps, weights, loops.slots)
     total = mean_of(prefill, prefill_weight) + loops.requests.steps * mean_gap
-    rate = loops.slots / total
+    rate = loops.slots / np.maximum(total, SHORTEST_MS)
     queued, queued_weight = queue_times(loops, rate)
     return SlotTimes(
         rate_per_ms=rate,
@@ -71,7 +70,7 @@ def spread_times(loops: Loops) -> SlotTimes:
 
 def overflow_share(loops: Loops) -> FloatArray:
     """Return the share of iterations whose new prompts exceed the token budget."""
-    share = 1.0 / loops.requests.output
+    share = loops.share
     grid = prompt_grid(loops, _CELLS)
     masses = grid.sums(loops.slots, share)
     room = loops.cases.token_budget - loops.slots * (1.0 - share)
@@ -81,12 +80,12 @@ def overflow_share(loops: Loops) -> FloatArray:
 
 def prompt_grid(loops: Loops, cells: int) -> PromptGrid:
     """Return a grid that holds the prompts of an iteration, with hardly a tail beyond."""
-    share = 1.0 / loops.requests.output
+    share = loops.share
     cv = loops.cases.input_cv
-    mean = loops.slots * share * loops.computed
-    deviation = np.sqrt(loops.slots * share * (1.0 + cv**2)) * loops.computed
-    longest = lognormal_factors(cv, np.array([0.0, 0.9995, 1.0]))[-1] * loops.computed
-    return PromptGrid.of(loops.computed, cv, mean + 7.0 * deviation + longest, cells)
+    mean = loops.slots * share * loops.work
+    deviation = np.sqrt(loops.slots * share * (1.0 + cv**2)) * loops.work
+    longest = lognormal_factors(cv, np.array([0.0, 0.9995, 1.0]))[-1] * loops.work
+    return PromptGrid.of(loops.work, cv, mean + 7.0 * deviation + longest, cells)
 
 
 def queue_times(loops: Loops, rate_per_ms: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -115,6 +114,7 @@ def request_gaps(
     new_prompts: FloatArray,
     none: FloatArray,
     evenness: FloatArray,
+    decoding: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return the mean gaps of requests and their decode times, with weights.
 
@@ -128,13 +128,14 @@ def request_gaps(
         new_prompts: prompts of others that come into an iteration on average.
         none: probability that an iteration has no prompt of others.
         evenness: variance of the gaps, over that of prompts that come independently.
+        decoding: sequences that decode in an iteration, on average.
     """
     requests, cases = loops.requests, loops.cases
     length = np.maximum(lognormal_factors(cases.output_cv, FINE) * cases.output_tokens, 1.0)
     weight = np.diff(FINE)[:, None] * np.minimum(length - 1.0, 1.0)
     steps = np.maximum(length - 1.0, 1.0)
     # All requests together make their tokens in the mean gap; a long one reads more of its own.
-    slope = loops.context_ms(loops.slots) / requests.context / loops.slots
+    slope = loops.context_ms(decoding) / requests.context / np.maximum(decoding, 1.0)
     own = requests.held + 0.5 * (steps + 1.0) - requests.context
     level = mean_gap + slope * own
     extra = np.maximum(mean_gap - quiet, 0.0)
@@ -146,7 +147,7 @@ def request_gaps(
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = evenness * (even + size) / np.maximum(expected, 1e-12)
         variance = np.where(expected > 0.0, variance, 0.0)
-        none = np.exp(steps * others * np.log1p(-np.minimum(new_prompts / others, 1.0 - 1e-12)))
+        none = np.maximum(none, 0.0) ** steps
     # Moments, over the mean, of the sum where there is a prompt at all.
     none = np.where(new_prompts > 0.0, np.clip(none, 0.0, 1.0 - 1e-9), 0.0)
     some = 1.0 / (1.0 - none)
@@ -156,7 +157,7 @@ def request_gaps(
     chances = np.diff(COARSE)[:, None, None] * (1.0 - none)
     chances = np.concatenate([none[None], chances])
 
-    blur = _context_blur(loops, steps)
+    blur = _context_blur(loops, steps, np.maximum(decoding, 1.0))
     values = level + extra * (factors - 1.0)
     values = values[:, None] + blur[None]
     chances = chances[:, None] * np.diff(COARSE)[None, :, None, None]
@@ -172,7 +173,7 @@ def request_gaps(
     )
 
 
-def _context_blur(loops: Loops, steps: FloatArray) -> FloatArray:
+def _context_blur(loops: Loops, steps: FloatArray, decoding: FloatArray) -> FloatArray:
     """Return what the contexts of the batch add to the mean gap of requests, around the mean.
 
     Contexts are alike for about half the length of a request (weighted by length), so that long
@@ -180,12 +181,12 @@ def _context_blur(loops: Loops, steps: FloatArray) -> FloatArray:
     """
     memory = 0.4 * loops.requests.output_square / loops.requests.output
     kept = 1.0 / (1.0 + steps / (2.0 * np.maximum(memory, 1e-9)))
-    cv = loops.context_cv * np.sqrt(kept / loops.slots)
-    blur: FloatArray = loops.context_ms(loops.slots) * (lognormal_factors(cv, COARSE) - 1.0)
+    cv = loops.context_cv * np.sqrt(kept / decoding)
+    blur: FloatArray = loops.context_ms(decoding) * (lognormal_factors(cv, COARSE) - 1.0)
     return blur
 
 
-def _blurred(
+def blurred(
     loops: Loops, times: FloatArray, weights: FloatArray, decoding: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Add to times of iterations what the contexts of the decoding sequences vary by."""
@@ -227,4 +228,4 @@ def _prefills(
     count = times.shape[-1]
     times = times.reshape(-1, count)
     chances = combine(np.diff(FINE)[:, None] * np.ones(count), weights)
-    return _blurred(loops, times, chances, np.maximum(loops.slots - 1.0, 0.0))
+    return blurred(loops, times, chances, np.maximum(loops.slots - 1.0, 0.0))

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
-from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
+from queueing.engine.closed_loop import SHORTEST_MS, Loops, SlotTimes, mean_of
 from queueing.engine.closed_nodes import FINE, combine, lognormal_factors
 
 _PLACES = 32
@@ -52,7 +52,8 @@ def _excess(count: FloatArray, mean: FloatArray, cv: FloatArray, room: FloatArra
     rest = np.maximum(room - np.maximum(count - 1.0, 0.0) * mean, 1e-9)
     total = ndtr(-np.log(room / (count * mean)) / together - 0.5 * together)
     single = count * ndtr(-np.log(rest / mean) / one - 0.5 * one)
-    return np.maximum(total, single)
+    answer: FloatArray = np.maximum(total, single)
+    return answer
 
 
 def wave_times(loops: Loops, fit: FloatArray) -> SlotTimes:
@@ -106,7 +107,7 @@ def wave_times(loops: Loops, fit: FloatArray) -> SlotTimes:
     mixed_mean = mean_of(mixed, mixed_weight)
     decode_mean = decode.mean(axis=0)
     cycle_ms = length * mixed_mean + decode_only * decode_mean
-    cycle_ms = np.where(full, slots / rate * mixed_mean, cycle_ms)
+    cycle_ms = np.maximum(np.where(full, slots / rate * mixed_mean, cycle_ms), SHORTEST_MS)
 
     # Of the other iterations of the cycle each gives a token.
     some = steps > 1e-9
@@ -171,8 +172,9 @@ def _waits(
     there = np.floor((place + queue - later * slots) / group)
     groups = slots / group
     waits = (later * groups + there - np.floor(place / group)) * group_ms + later * decode_ms
-    mean = waits.mean(axis=0)
     # In all, Little's law.
     exact = queue / slots * cycle_ms
+    waits = np.maximum(waits, 0.0)
+    mean = waits.mean(axis=0)
     answer: FloatArray = np.where(mean > 0.0, waits * exact / np.maximum(mean, 1e-300), exact)
-    return np.maximum(answer, 0.0)
+    return answer

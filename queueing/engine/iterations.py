@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.special import ndtr
@@ -66,6 +66,11 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     beside = np.maximum(in_service - 1.0, 0.0) * share
     seen = times.iteration_ms(1.0 + beside, context, none, none, none)
     return Iterations(in_service, decoding, base, seen, offset, prompt, chunks, room)
+
+
+def first_nodes(at: Iterations, count: int) -> Iterations:
+    """Return the iterations of the first nodes alone."""
+    return Iterations(*(getattr(at, field.name)[:count] for field in fields(at)))
 
 
 def expected_chunks(requests: Requests, room: FloatArray) -> FloatArray:

@@ -28,3 +28,9 @@ def take_rows(value: T, rows: RowSelector) -> T:
         }
         return cast(T, type(value)(**parts))
     return value
+
+
+def put_rows(value: object, rows: RowSelector, part: object) -> None:
+    """Write the arrays of a dataclass into some of the rows of those of another of its type."""
+    for field in fields(value):  # type: ignore[arg-type]
+        getattr(value, field.name)[..., rows] = getattr(part, field.name)

@@ -23,7 +23,8 @@ SMALLEST_LOAD = 1e-4
 """Share of it from which on they are: who cannot keep a target there cannot keep it."""
 TPS_MARGIN = 0.9
 _BLOCK = 4096
-_WITHIN = 5e-4
+_NARROWEST = 3e-4
+_WITHIN = 2e-3
 """How close to a target the search ends, as a share of the requests beyond it."""
 
 
@@ -97,6 +98,7 @@ def _size(
             np.minimum(value_low + _WITHIN, 0.0),
             at_most[rows] + _WITHIN,
             close_enough=_WITHIN,
+            narrowest=_NARROWEST,
         )
         rate[rows] = found
         _, blocking[rows] = part.excess(found)

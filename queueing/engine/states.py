@@ -15,14 +15,16 @@ from scipy.special import ndtr
 from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
-from queueing.engine.iterations import MOST_PREFILL, Iterations, iterations
+from queueing.engine.iterations import MOST_PREFILL, Iterations, first_nodes, iterations
 from queueing.engine.memory import MemoryBound
 from queueing.engine.prompts import Station, station
 from queueing.engine.requests import Requests
+from queueing.engine.rows import put_rows, take_rows
 from queueing.engine.saturation import Saturation
 from queueing.engine.wait import Line
 from queueing.engine.window import Window
 
+IDLE_WITHIN = 0.01
 SOFT = 2.0
 """Standard deviations beyond the mean number that fits in memory up to which states are told apart."""
 
@@ -147,8 +149,15 @@ def solve_states(
     served = serving(number)
     at = iterations(cases, requests, served)
     empty = np.exp(-offered)
-    found = np.clip(served - 1.0, 0.0, 1.0)
-    service = station(cases, requests, at, rate, empty, top.slots, found).service_ms[1:]
+    busy = np.minimum(number, 1.0)
+    prompts = station(cases, requests, at, rate, empty, top.slots, busy)
+    service = prompts.service_ms[1:]
+    # The only one in service found nobody.
+    alone = np.zeros((1, len(cases)))
+    single = station(cases, requests, first_nodes(at, 2), rate, empty, top.slots, alone)
+    service = np.concatenate(
+        [np.where(number[1:2] < 1.5, single.service_ms[1:2], service[:1]), service[1:]]
+    )
     log_service = np.log(window.spread(service) / serving(window.fine))
     log_arrivals = np.log(arrivals(window.fine))
     # Sums over the numbers between nodes: the trapezoidal rule, and half of the difference of the
@@ -208,9 +217,19 @@ def solve_states(
         mean,
         np.maximum(square - mean**2, 0.0),
     )
-    prompts = station(
-        cases, requests, at, rate, in_time[0], top.slots, np.minimum(number, 1.0)
-    )
+    # What was taken as idle before the probabilities were known matters at low loads.
+    off = np.flatnonzero(np.abs(in_time[0] - empty) > IDLE_WITHIN)
+    if len(off):
+        part = station(
+            cases.take(off),
+            take_rows(requests, off),
+            take_rows(at, off),
+            rate[off],
+            in_time[0, off],
+            top.slots[off],
+            busy[:, off],
+        )
+        put_rows(prompts, off, part)
     return states, prompts
 
 
