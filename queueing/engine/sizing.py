@@ -21,6 +21,7 @@ LARGEST_LOAD = 0.999
 """Share of the saturated throughput up to which rates are considered."""
 SMALLEST_LOAD = 1e-4
 """Share of it from which on they are: who cannot keep a target there cannot keep it."""
+FIRST_LOAD = 0.3
 TPS_MARGIN = 0.9
 _BLOCK = 4096
 _NARROWEST = 3e-4
@@ -72,36 +73,48 @@ def _size(
     most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * rate
     usable = cases.usable() & np.isfinite(rate) & (rate > 0.0)
     problem = _Problem(cases, requests, top, targets)
-    safe = np.where(usable, most, 1.0)
-    low = SMALLEST_LOAD * safe
-    at_most, lost = problem.excess(safe)
-    rate, blocking = safe.copy(), lost
-    search = usable & ~(at_most <= 0.0)
+    high = np.where(usable, most, 1.0)
+    missed, blocking = problem.excess(high)
+    rate = high.copy()
+    search = usable & ~(missed <= 0.0)
     feasible = usable & ~search
     rows = np.flatnonzero(search)
+    low = high.copy()
+    kept = np.full(len(high), np.inf)
+    # Most keep their targets at a third of the load, and need not be looked for further down.
+    for load in (FIRST_LOAD, SMALLEST_LOAD):
+        if not len(rows):
+            break
+        trial = load / LARGEST_LOAD * most[rows]
+        value, lost = take_rows(problem, rows).excess(trial)
+        good = value <= 0.0
+        done = rows[good]
+        low[done], kept[done], blocking[done] = trial[good], value[good], lost[good]
+        high[rows[~good]], missed[rows[~good]] = trial[~good], value[~good]
+        feasible[done] = True
+        rows = rows[~good]
+    rows = np.flatnonzero(search & feasible)
     if len(rows):
         part = take_rows(problem, rows)
-        at_least, _ = part.excess(low[rows])
-        kept = at_least <= 0.0
-        feasible[rows[kept]] = True
-        rows, value_low = rows[kept], at_least[kept]
-        part = take_rows(part, kept)
+        best, best_lost = low[rows], blocking[rows]
 
         def evaluate(selected: IntArray, rates: FloatArray) -> FloatArray:
-            value, _ = take_rows(part, selected).excess(rates)
+            value, lost = take_rows(part, selected).excess(rates)
+            better = (value <= 0.0) & (rates > best[selected])
+            best[selected[better]] = rates[better]
+            best_lost[selected[better]] = lost[better]
             return value + _WITHIN
 
-        found = last_not_positive(
+        last_not_positive(
             evaluate,
             low[rows],
-            safe[rows],
-            np.minimum(value_low + _WITHIN, 0.0),
-            at_most[rows] + _WITHIN,
+            high[rows],
+            np.minimum(kept[rows] + _WITHIN, 0.0),
+            missed[rows] + _WITHIN,
             close_enough=_WITHIN,
             narrowest=_NARROWEST,
         )
-        rate[rows] = found
-        _, blocking[rows] = part.excess(found)
+        rate[rows], blocking[rows] = best, best_lost
     rate = np.where(feasible, rate, 0.0)
     return (
         rate,
