@@ -197,7 +197,12 @@ def _iterations(loops: Loops, chain: _Chain) -> tuple[FloatArray, ...]:
         chain.present, [np.minimum(tokens, chain.room * chain.step), share, begun, parts], FINE
     )
     several = chain.step > 1.0
-    decoding = np.where(several, loops.cases.token_budget - chain.room, decoding)
+    # Then, too, idle iterations have all slots in decode, and the full ones what is left of them.
+    busy = np.clip(chain.computed / chain.room, 1e-9, 1.0)
+    beside = loops.cases.token_budget - chain.room
+    crowded = np.clip((beside - (1.0 - busy) * loops.slots) / busy, 1e-9, loops.slots)
+    decoding = np.where(several, crowded, decoding)
+    quiet = np.where(several, loops.slots, decoding)
     # Within a step of several iterations all are full but the idle ones at its end.
     full = used / (chain.room * chain.step)
     weights = np.diff(FINE)[:, None] * np.ones(len(chain.room))
@@ -206,7 +211,7 @@ def _iterations(loops: Loops, chain: _Chain) -> tuple[FloatArray, ...]:
     second = weights * np.where(several, 1.0 - full, 0.0)
     return (
         np.concatenate([one, np.zeros_like(one)]),
-        np.concatenate([decoding, decoding]),
+        np.concatenate([decoding, quiet]),
         np.concatenate([np.where(several, 1.0, again), np.zeros_like(again)]),
         np.concatenate([np.where(several, chain.room / loops.work, prompts), 0.0 * prompts]),
         np.concatenate([first, second]),
@@ -242,7 +247,7 @@ def _prefills(
     rest = upto - full * room
     later = full * rate * loops.work
     last = np.minimum(rest + behind + later, room)
-    decoders = rate * loops.requests.steps / loops.visits
+    decoders = np.minimum(rate * loops.requests.steps / loops.visits, loops.slots - 1.0)
     density = (carried[:, None, None, None] / loops.work + company[:, None, None] + 1.0) / (
         upto + behind
     )

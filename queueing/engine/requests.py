@@ -20,7 +20,8 @@ class Requests:
     Attributes:
         held: mean tokens of a prompt.
         held_square: mean of their square.
-        computed: mean tokens of a prompt that are computed (no prefix hit).
+        computed: mean tokens of a prompt that are computed: those beyond the prefix hit, whose
+            tokens are rounded down, at least one.
         output: mean output tokens K.
         output_square: mean of their square.
         steps: mean decode iterations of a request, K - 1.
@@ -48,13 +49,14 @@ class Requests:
         held, held_square = whole_moments(cases.input_tokens, cases.input_cv)
         output, output_square = whole_moments(cases.output_tokens, cases.output_cv)
         steps = output - 1.0
+        hits = cases.prefix_hit_rate
         some = np.maximum(steps, 1e-12)
         inner = 0.5 * (output_square - output)
         variance = np.maximum(output_square - output**2, 0.0)
         return cls(
             held=held,
             held_square=held_square,
-            computed=held * (1.0 - cases.prefix_hit_rate),
+            computed=np.maximum(held * (1.0 - hits) + np.where(hits > 0.0, 0.5, 0.0), 1.0),
             output=output,
             output_square=output_square,
             steps=steps,

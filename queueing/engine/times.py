@@ -109,7 +109,7 @@ class LinearTimes:
     """The `linear` generation, played iteration by iteration; arrays (cases,).
 
     α + β·d where d > 0 sequences decode, and for every chunk γ·(its share of the prompt) +
-    δ·(its tokens)·n, with n sequences in service. A prompt so adds γ + δ·L·n in all, as the
+    δ·(its tokens)·n, with n sequences in service; a part of a prompt is a sequence, too. A prompt so adds γ + δ·L·n in all, as the
     formula of that generation says, and an iteration of prompts alone costs no α.
     """
 
@@ -158,7 +158,7 @@ class LinearTimes:
             np.minimum(decoding, 1.0) * self.alpha_ms
             + self.beta_ms * decoding
             + self.gamma_ms * prompts
-            + self.delta_ms * prompt_tokens * (decoding + prompts)
+            + self.delta_ms * prompt_tokens * (decoding + np.maximum(prompts, 1.0))
         )
         return time
 
