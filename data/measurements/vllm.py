@@ -127,7 +127,7 @@ def _load(result: Mapping[str, object]) -> dict[str, object]:
         load["arrival_cv"] = shape**-0.5 if math.isfinite(shape) else 0.0
     asked, done = _number(rate), _number(result.get("request_throughput"))
     if clients is not None and asked and done and done < _CAPPED * asked:
-        load["quality"] = "client-capped"
+        load["quality"] = "saturated-client-cap"
     return load
 
 

@@ -50,7 +50,10 @@ def test_mean_requests_in_the_system_follow_from_all_response_times() -> None:
         ({"request_rate": "inf", "max_concurrency": 16}, ("concurrency", 16, "closed", "")),
         ({"request_rate": "inf"}, ("concurrency", 100, "closed", "saturated-burst")),
         ({"max_concurrency": 64}, ("rate", 2.0, "poisson", "")),
-        ({"max_concurrency": 4, "request_rate": 9.0}, ("rate", 9.0, "poisson", "client-capped")),
+        (
+            {"max_concurrency": 4, "request_rate": 9.0},
+            ("rate", 9.0, "poisson", "saturated-client-cap"),
+        ),
         ({"burstiness": math.inf}, ("rate", 2.0, "constant", "")),
         ({"burstiness": 4.0}, ("rate", 2.0, "unknown", "")),
     ],
