@@ -20,7 +20,7 @@ from queueing.engine.closed_prompts import PromptGrid
 from queueing.engine.closed_spread import blurred, queue_times, request_gaps
 
 _CELLS = 128
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +143,7 @@ def _solve(loops: Loops, room: FloatArray) -> _Chain:
     carried = _stationary(left)
     present = np.zeros((3 * _CELLS, count))
     decoding, begun, prompts = (np.zeros_like(present) for _ in range(3))
-    new = _prompts_of(grid, slots, share)
+    new = _prompts_of(grid, slots, share, computed)
     for row in range(_CELLS):
         mass = carried[row] * sums[row]
         there = slice(row, row + 2 * _CELLS)
@@ -157,10 +157,14 @@ def _solve(loops: Loops, room: FloatArray) -> _Chain:
     return _Chain(grid, room, step, carried, waiting, present, decoding, begun, prompts, used)
 
 
-def _prompts_of(grid: PromptGrid, slots: FloatArray, share: FloatArray) -> FloatArray:
+def _prompts_of(
+    grid: PromptGrid, slots: FloatArray, share: FloatArray, work: FloatArray
+) -> FloatArray:
     """Return the expected number of new prompts by their tokens, shape (2 · cells, cases)."""
     sums, counts = grid.sums(slots, share), grid.counts(slots, share)
-    prompts = np.divide(counts, sums, out=np.zeros_like(sums), where=sums > 1e-12)
+    # What never comes of so many slots may come of fewer: there by the mean length.
+    prompts = grid.tokens / work
+    np.divide(counts, sums, out=prompts, where=sums > 1e-12)
     return np.minimum(prompts, slots)
 
 
@@ -230,7 +234,7 @@ def _prefills(
     hazard = loops.share
     others = np.maximum(loops.slots - 1.0, 0.0)
     sums = chain.grid.sums(others, hazard)
-    new = _prompts_of(chain.grid, others, hazard)
+    new = _prompts_of(chain.grid, others, hazard, loops.work)
     fewer = np.maximum(free.mean(axis=0), 0.0) / np.maximum(loops.slots, 1.0)
     beside, company = (part * fewer for part in stratify(sums, [chain.grid.tokens, new], COARSE))
     own = np.maximum(loops.computed * lognormal_factors(loops.cases.input_cv, COARSE), 1.0)

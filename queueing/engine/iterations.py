@@ -28,6 +28,7 @@ class Iterations:
         prompt_ms: what each prompt adds.
         chunks: iterations over which a prompt is computed when it is alone, at least 1.
         room: prompt tokens that one iteration can compute.
+        prompt_spread: squared coefficient of variation of what prompts add.
     """
 
     in_service: FloatArray
@@ -38,10 +39,16 @@ class Iterations:
     prompt_ms: FloatArray
     chunks: FloatArray
     room: FloatArray
+    prompt_spread: FloatArray
 
 
-def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -> Iterations:
+def iterations(
+    cases: EngineCases, requests: Requests, in_service: FloatArray, rate: FloatArray
+) -> Iterations:
     """Return the iterations of the cases at each number in service.
+
+    The time of prompts is taken as affine in their number around the number that share an
+    iteration at that rate of arrivals (per ms).
 
     A prompt that does not fit in the token budget beside the decodes takes several chunks; with
     lengths that vary, the expected number of iterations that it touches is taken.
@@ -57,15 +64,34 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     reads = requests.held * 0.5 * (chunks + 1.0)
     computed = np.maximum(requests.computed, 1e-9)
     base = times.iteration_ms(decoding, context, none, none, none)
-    one = times.iteration_ms(decoding, context, none + 1.0, computed, reads)
-    two = times.iteration_ms(decoding, context, none + 2.0, 2.0 * computed, 2.0 * reads)
-    # A second prompt that costs less than the first shows what their presence costs; one that
-    # costs more is rare enough to be taken like the first.
-    prompt = np.maximum(np.minimum(two - one, one - base), 0.0)
-    offset = np.maximum(one - base - prompt, 0.0)
+
+    def with_prompts(number: FloatArray, length: float = 1.0) -> FloatArray:
+        scale = number * length
+        return times.iteration_ms(decoding, context, number, scale * computed, scale * reads)
+
+    one = with_prompts(none + 1.0)
+    prompt, offset = one - base, np.zeros_like(base)
+    if not times.proportional:
+        second = with_prompts(none + 2.0) - one
+        slope = np.maximum(np.minimum(second, prompt), 0.0)
+        offset = prompt - slope
+        prompt = slope
+    spread = requests.input_spread
+    if np.any(spread > 0.0):
+        extra = with_prompts(none + 1.0, 2.0) - one
+        fixed = with_prompts(none + 1.0, 1e-6) - base
+        # The part that grows with the length, and what its curvature adds to the mean.
+        growing = np.clip(0.5 * (one - base + extra - fixed), 0.0, None)
+        bend = 0.5 * spread * (extra - (one - base - fixed))
+        factor = 1.0 + np.clip(bend / np.maximum(one - base, 1e-12), -0.5, 4.0)
+        prompt = np.where(spread > 0.0, prompt * factor, prompt)
+        ratio = growing / np.maximum((one - base) * factor, 1e-12)
+        spread = spread * ratio**2
+    else:
+        spread = np.zeros_like(base)
     beside = np.maximum(in_service - 1.0, 0.0) * share
     seen = times.iteration_ms(1.0 + beside, context, none, none, none)
-    return Iterations(in_service, decoding, base, seen, offset, prompt, chunks, room)
+    return Iterations(in_service, decoding, base, seen, offset, prompt, chunks, room, spread)
 
 
 def first_nodes(at: Iterations, count: int) -> Iterations:

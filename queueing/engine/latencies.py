@@ -95,7 +95,7 @@ def ttft_mixture(scene: Scene) -> Mixture:
     )
     loud = Parts(scene.accepted * rest, shift, loud_mean, loud_variance, Shape.LOGNORMAL)
     own = top.prompt_ms
-    spread = own**2 * scene.requests.input_spread
+    spread = own**2 * top.prompt_spread
     full_mean, full_variance = full_wait(scene)
     above = _row(
         scene.accepted_full, top.admission_ms - own, full_mean + own, full_variance + spread
@@ -221,7 +221,7 @@ def token_itl_mixture(scene: Scene) -> Mixture:
     mean = np.maximum(scene.rate * station.mean_ms, 1e-12)
     parts = []
     others = np.maximum(top.slots - 1.0, 0.0) / top.steps
-    own_full = top.prompt_ms**2 * scene.requests.input_spread
+    own_full = top.prompt_ms**2 * top.prompt_spread
     rows = (
         (weight / total, mean, station.count_variance, at.seen_ms, at.prompt_ms, at.offset_ms,
          station.own_variance, station.largest_ms),

@@ -60,6 +60,11 @@ class OverlapTimes:
         names = [field.name for field in fields(cls)]
         return cls(*columns(*([getattr(p, name) for p in parameters] for name in names)))
 
+    @property
+    def proportional(self) -> bool:
+        """What hides behind memory traffic depends on what else there is."""
+        return False
+
     def __len__(self) -> int:
         return len(self.base_ms)
 

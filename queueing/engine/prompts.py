@@ -45,10 +45,10 @@ def station(
     b, w = at.base_ms, at.prompt_ms
     r = np.minimum(rate * w, MOST_PREFILL)
     t = b / (1 - r)
-    if np.any(at.offset_ms > 0):
+    if np.any(at.offset_ms != 0):
         for _ in range(3):
             t = (b - at.offset_ms * np.expm1(-rate * t)) / (1 - r)
-    spread = requests.input_spread
+    spread = at.prompt_spread
     t = np.maximum(t, 1e-9)
     vw = w**2 * spread
     sq = 1 + spread
@@ -106,7 +106,8 @@ def station(
     # an arrival may meet an iteration that computes no prompt
     swing_all = np.maximum(va / m, 1.0001)
     none = np.exp(-m * np.log(swing_all) / (swing_all - 1.0))
-    quiet = np.maximum(1.0 - (1.0 - none * b / t) * scale, 0.0)
+    filled = (1.0 - theta) * (1.0 - none * b / t) + theta * reff
+    quiet = np.maximum(1.0 - filled * scale, 0.0)
     short = np.maximum(rate * b, 1e-12)
     vb = count_variance(short, cv)
     few = count_after(short, cv)

@@ -56,6 +56,7 @@ class Full:
     base_ms: FloatArray
     offset_ms: FloatArray
     prompt_ms: FloatArray
+    prompt_spread: FloatArray
     spread: FloatArray
 
 
@@ -65,7 +66,7 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     bound = np.where(memory.bounded(), memory.room + SOFT * memory.room_deviation + 1.0, np.inf)
     limit = np.maximum(np.minimum(np.ceil(bound), cases.max_batch), 1.0)
     slots = np.maximum(memory.in_service(limit), 1.0)
-    at = iterations(cases, requests, slots[None, :])
+    at = iterations(cases, requests, slots[None, :], most.requests_per_iteration / most.iteration_ms)
     rate = np.maximum(most.throughput_rps / 1e3, 1e-15)
     time = most.iteration_ms
     steps = slots / (rate * time)
@@ -74,10 +75,11 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     seen = base + offset * np.minimum(others, 1.0) + prompt * others
     seen = np.where(requests.steps > 0.0, seen, time)
     admission = base + offset + prompt * (1.0 + others)
-    own = prompt**2 * requests.input_spread
+    own = prompt**2 * at.prompt_spread[0]
     spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) * (rate / slots) ** 2
     return Full(
-        memory, limit, slots, time, rate, steps, seen, admission, base, offset, prompt, spread
+        memory, limit, slots, time, rate, steps, seen, admission, base, offset, prompt,
+        at.prompt_spread[0], spread,
     )
 
 
@@ -147,7 +149,7 @@ def solve_states(
     # The nodes: nobody there, then the window.
     number = np.concatenate([np.zeros((1, len(cases))), window.coarse])
     served = serving(number)
-    at = iterations(cases, requests, served)
+    at = iterations(cases, requests, served, rate)
     empty = np.exp(-offered)
     busy = np.minimum(number, 1.0)
     prompts = station(cases, requests, at, rate, empty, top.slots, busy)
@@ -247,9 +249,9 @@ def _centre(
 
     def beyond(number: FloatArray) -> tuple[FloatArray, FloatArray]:
         served = serving(number)
-        at = iterations(cases, requests, served[None, :])
+        at = iterations(cases, requests, served[None, :], rate)
         share = np.minimum(rate * at.prompt_ms[0], MOST_PREFILL)
-        time = (at.base_ms[0] + at.offset_ms[0] * share) / (1.0 - share)
+        time = (at.seen_ms[0] + at.offset_ms[0] * share) / (1.0 - share)
         own = at.chunks[0] * at.base_ms[0] + at.offset_ms[0]
         own = own + at.prompt_ms[0] * (1.0 + rate * time)
         need = rate * (own / (1.0 - share) + requests.steps * time)
@@ -259,7 +261,7 @@ def _centre(
     need_low, gap_low = beyond(low)
     need_high, gap_high = beyond(high)
     spread = (need_high - need_low) / high
-    for _ in range(3):
+    for _ in range(4):
         inside = (gap_low > 0.0) & (gap_high < 0.0)
         place = np.where(inside, gap_low / np.maximum(gap_low - gap_high, 1e-300), 0.5)
         middle = low + (high - low) * np.clip(place, 0.02, 0.98)

@@ -17,6 +17,11 @@ class IterationTimes(Protocol):
     States are arrays that broadcast to (..., cases).
     """
 
+    @property
+    def proportional(self) -> bool:
+        """Whether every prompt adds the same, however many share an iteration."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of cases."""
         ...
@@ -67,6 +72,11 @@ class TokenWorkTimes:
     def of(cls, alpha_ms: npt.ArrayLike, beta_ms: npt.ArrayLike, gamma_ms: npt.ArrayLike) -> Self:
         """Build from scalars or arrays of one common length."""
         return cls(*columns(alpha_ms, beta_ms, gamma_ms))
+
+    @property
+    def proportional(self) -> bool:
+        """Every prompt adds the same: the time is linear in tokens and reads."""
+        return True
 
     def __len__(self) -> int:
         return len(self.alpha_ms)
@@ -128,6 +138,11 @@ class LinearTimes:
     ) -> Self:
         """Build from scalars or arrays of one common length."""
         return cls(*columns(alpha_ms, beta_ms, gamma_ms, delta_ms))
+
+    @property
+    def proportional(self) -> bool:
+        """Not quite: a prompt adds more beside others."""
+        return False
 
     def __len__(self) -> int:
         return len(self.alpha_ms)
