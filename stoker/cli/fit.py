@@ -101,6 +101,14 @@ def fit(
             case_sensitive=False,
         ),
     ] = LeftOut.SHAPE,
+    assume_usual: Annotated[
+        bool,
+        typer.Option(
+            "--assume-usual",
+            help="Let usual values of engines stand for parameters that the rows do not tell, "
+            "where there are any, instead of refusing the fit.",
+        ),
+    ] = False,
     quality: QualityOption = None,
     skip_bad_rows: SkipOption = False,
     served_model: ServedModelOption = None,
@@ -153,7 +161,7 @@ def fit(
     with steps_bar(title, len(groups), wanted=output_format is TextFormat.TABLE) as report:
         for done, members in enumerate(groups):
             report(done)
-            results.append(_fit(members, model, fields, cross_validate))
+            results.append(_fit(members, model, fields, cross_validate, assume_usual=assume_usual))
             if output_format is TextFormat.JSON:
                 from stoker.cli.fit_output import json_line
 
@@ -192,7 +200,12 @@ def _grouped(rows: Sequence[Measurement], fields: tuple[str, ...]) -> list[list[
 
 
 def _fit(
-    rows: Sequence[Measurement], model: FitModel, fields: tuple[str, ...], left_out: LeftOut
+    rows: Sequence[Measurement],
+    model: FitModel,
+    fields: tuple[str, ...],
+    left_out: LeftOut,
+    *,
+    assume_usual: bool,
 ) -> FitResult:
     from profiler.fit import CrossValidation
     from profiler.fit import fit as fit_rows
@@ -202,6 +215,7 @@ def _fit(
         model.value,
         group=rows[0].group(fields),
         cross_validation=CrossValidation(left_out.value),
+        assume_usual=assume_usual,
     )
 
 

@@ -112,6 +112,19 @@ def test_nothing_identified_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     assert not profile.exists()
 
 
+def test_usual_values_may_stand_for_what_rows_do_not_tell(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "one-shape.jsonl", *map(row_of, measured_rows()[:4]))
+    arguments = ("--model", "overlap", "--cross-validate", "none", "--format", "json")
+    refused = stoker("fit", path, *arguments)
+    assert refused.exit_code == 5
+    (reasons,) = documents(refused.stdout)
+    assert reasons["refusal"]["parameters"] == ["kv_token_ms"]  # type: ignore[index]
+    assumed = stoker("fit", path, *arguments, "--assume-usual")
+    assert assumed.exit_code == 0
+    (document,) = documents(assumed.stdout)
+    assert document["parameters"]["kv_token_ms"] > 0  # type: ignore[index]
+
+
 def test_table_shows_parameters_errors_and_reasons(two: Path) -> None:
     result = stoker("fit", two, *QUICK, columns=None)
     assert result.exit_code == 0
