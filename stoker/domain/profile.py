@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stoker.domain.curve import IterationTable
+
 DEFAULT_TOKEN_BUDGET = 8192
 """Tokens that one iteration computes at most, where nothing says otherwise."""
 
@@ -99,16 +101,20 @@ class OverlapParameters:
     first_token_output_ms: float = 0.0
 
 
-ServiceParameters = LinearParameters | TokenWorkParameters
+ServiceParameters = LinearParameters | TokenWorkParameters | IterationTable
+"""Parameters of a service model: `linear`, `token-work` or `curve`."""
 
 
 def all_zero(parameters: ServiceParameters) -> bool:
     """Return whether every parameter is zero, which describes no hardware at all."""
-    if isinstance(parameters, LinearParameters):
-        return not (
-            parameters.alpha_ms or parameters.beta_ms or parameters.gamma_ms or parameters.delta_ms
-        )
-    return not (parameters.alpha_ms or parameters.beta_ms or parameters.gamma_ms)
+    match parameters:
+        case LinearParameters(alpha, beta, gamma, delta):
+            return not (alpha or beta or gamma or delta)
+        case TokenWorkParameters(alpha, beta, gamma):
+            return not (alpha or beta or gamma)
+        case IterationTable():
+            grids = (*parameters.decode_ms, *parameters.prefill_ms)
+            return not any(any(row) for row in grids)
 
 
 @dataclass(frozen=True, slots=True)
