@@ -65,7 +65,15 @@ def backlog_times(loops: Loops) -> SlotTimes:
     tokens, decoding, begun, prompts, weights = _iterations(loops, chain)
     again = 0.5 * loops.computed * (1.0 + loops.cases.input_cv**2)
     reads = tokens + (prompts + begun) * loops.cached + begun * np.minimum(again, loops.computed)
-    times = loops.iteration_ms(decoding, prompts, tokens, reads)
+    # As many tokens may be of few long prompts or of many short ones.
+    few = lognormal_factors(loops.cases.input_cv / np.sqrt(np.maximum(prompts, 1.0)), COARSE)
+    few = np.where(begun > 0.5, few, 1.0)
+    times = loops.iteration_ms(
+        *(part + np.zeros_like(few) for part in (decoding, prompts * few, tokens, reads))
+    )
+    times, count = times.reshape(-1, times.shape[-1]), len(few)
+    tokens, decoding = (np.tile(part, (count, 1)) for part in (tokens, decoding))
+    weights = combine(np.diff(COARSE)[:, None] * np.ones(weights.shape[-1]), weights)
     mean = mean_of(times, weights)
     rate_per_ms = rate / loops.visits / np.maximum(mean, SHORTEST_MS)
     gap_weight = weights * decoding

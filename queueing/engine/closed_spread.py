@@ -45,8 +45,12 @@ def spread_times(loops: Loops) -> SlotTimes:
     quiet = loops.iteration_ms(loops.slots, idle, idle, idle)
     new_prompts = others * share
     none = (1.0 - share) ** others
+    # The time of a prompt may depend less on its tokens than proportionally.
+    variance = mean_of((gaps - mean_gap) ** 2, weights) * new_prompts
+    alone = (mean_gap - quiet) ** 2 * (1.0 - share + loops.cases.input_cv**2)
+    evenness = np.where(alone > 0.0, np.minimum(variance / np.maximum(alone, 1e-300), 1.0), 1.0)
     itl, itl_weight, decode, decode_weight = request_gaps(
-        loops, mean_gap, quiet, new_prompts, none, np.ones_like(none), loops.slots
+        loops, mean_gap, quiet, new_prompts, none, evenness, loops.slots
     )
     gaps, gap_weight = blurred(loops, gaps, weights, loops.slots)
     total = mean_of(prefill, prefill_weight) + loops.requests.steps * mean_gap

@@ -75,7 +75,7 @@ def station(
         extra = extra * near
         follow = near
         others = count_after(rate * tp, cv)
-        swing = count_variance(rate * tp, cv) / (rate * tp)
+        swing = count_variance(rate * tp, cv) / np.maximum(rate * tp, 1e-12)
         va = m * (count_variance(m, cv) / m) + rate**2 * vt * near
     vtp = np.maximum(extra - (tp - b) ** 2, 0.05 * extra)
     h = np.maximum(requests.computed, 1e-9)
@@ -121,7 +121,8 @@ def station(
     span = met * ahead + first
     # who finds no slot free adds no prompt before another leaves
     free = np.maximum(slots - 1.0 - at.in_service, 0.0)
-    free = free + at.in_service * np.minimum(span / (requests.steps * t + first), 1.0)
+    stay = requests.steps + at.chunks
+    free = free + at.in_service * np.minimum((at.chunks + theta * ahead / (b + w)) / stay, 1.0)
     behind = count_after(rate * first, cv)
     behind = limited(behind, free)
     late = np.maximum(count_after(rate * span, cv) - met * fill / np.maximum(w, 1e-12), 0.0)
@@ -135,7 +136,7 @@ def station(
     before = rate * first
     follow = (count_after(before + span, cv) - count_after(before, cv)) / span
     follow = np.clip(follow, 0.0, 0.97 / np.maximum(r, 1e-9))
-    most_seen = free + at.in_service * np.minimum(steps * t / (requests.steps * t + first), 1.0)
+    most_seen = free + at.in_service * np.minimum(steps / stay, 1.0)
     follow = limited(span * follow, most_seen) / span
     tf = b + (t - b) * follow
     # each of them holds a slot that the next one needs

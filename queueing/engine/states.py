@@ -72,13 +72,13 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     steps = slots / (rate * time)
     others = np.maximum(slots - 1.0, 0.0) / steps
     base, offset, prompt = at.base_ms[0], at.offset_ms[0], at.prompt_ms[0]
-    seen = base + offset * np.minimum(others, 1.0) + prompt * others
+    seen = at.seen_ms[0] + offset * np.minimum(others, 1.0) + prompt * others
     seen = np.where(requests.steps > 0.0, seen, time)
     admission = base + offset + prompt * (1.0 + others)
     own = prompt**2 * at.prompt_spread[0]
     spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) * (rate / slots) ** 2
     return Full(
-        memory, limit, slots, time, rate, steps, seen, admission, base, offset, prompt,
+        memory, limit, slots, time, rate, steps, seen, admission, at.seen_ms[0], offset, prompt,
         at.prompt_spread[0], spread,
     )
 
