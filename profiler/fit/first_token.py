@@ -13,7 +13,7 @@ from queueing.arrays import FloatArray
 def first_token_ms(
     points: Points, candidate: Candidate, decoding: FloatArray, iterations: Mixture
 ) -> FloatArray:
-    """Return the TTFT of a typical request with nobody queued for the batch.
+    """Return the mean TTFT of requests with nobody queued for the batch.
 
     It waits for the running iteration, then is prefilled together with the prompts that came
     during the same iteration, and its token travels. A share of a closed loop's requests comes in
@@ -43,7 +43,8 @@ def _arrival(points: Points, iterations: Mixture) -> tuple[FloatArray, FloatArra
     others that come during it are independent. Constant arrivals never meet the prefill of the
     one before unless it lasts from one to the next, and come alone unless they come faster than
     iterations. In a closed loop a request is sent as the iteration ends that completed the last
-    one: it waits for the whole next one.
+    one: it waits for the whole next one, whichever it is, and the others that were completed with
+    it come along.
     """
     interval = 1.0 / np.maximum(iterations.rate_per_ms, 1e-12)
     overlap = np.clip(
@@ -53,6 +54,7 @@ def _arrival(points: Points, iterations: Mixture) -> tuple[FloatArray, FloatArra
     beat = (1.0 - overlap) * iterations.plain_ms + overlap * iterations.loaded_ms
     regularity = np.clip(points.arrival_cv**2, 0.0, 1.0)
     met = regularity * iterations.met_ms + (1.0 - regularity) * beat
+    met = np.where(points.closed, iterations.gap_ms, met)
     company = points.others * iterations.rate_per_ms * met - (1.0 - regularity)
     wait = np.where(points.closed, np.where(points.alone, 0.0, met), 0.5 * met)
     return wait, 1.0 + np.maximum(company, 0.0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from profiler.fit.candidate import Candidate
 from profiler.fit.first_token import first_token_ms
+from profiler.fit.median import above_median_ms
 from profiler.fit.mixture import Mixture, decode_steps, mixture
 from profiler.fit.operating import Operating, operate
 from profiler.fit.points import Points
@@ -20,8 +21,8 @@ class Forecast:
     """Predictions; arrays (points,). NaN is unknown.
 
     Attributes:
-        ttft_ms: of a typical request; NaN where an open loop never settles and the length of the
-            run is unknown.
+        ttft_ms: mean; NaN where an open loop never settles and the length of the run is unknown.
+        ttft_p50_ms: median; in closed loops that of requests outside of waves is not told apart.
         itl_ms: mean time between tokens.
         e2e_ms: arrival to last token.
         throughput_rps: requests completed per second in the steady state.
@@ -30,6 +31,7 @@ class Forecast:
     """
 
     ttft_ms: FloatArray
+    ttft_p50_ms: FloatArray
     itl_ms: FloatArray
     e2e_ms: FloatArray
     throughput_rps: FloatArray
@@ -41,6 +43,7 @@ def forecast(points: Points, candidate: Candidate) -> Forecast:
     """Predict runs from the load offered, the lengths and, where known, their duration."""
     steady = operate(points, candidate)
     ttft, gap = steady.ttft_ms + _queued_ms(points, steady), steady.iterations.gap_ms.copy()
+    above = above_median_ms(points, candidate, steady.decoding, steady.iterations)
     finite = np.flatnonzero(~points.closed & np.isfinite(points.duration_s))
     if len(finite):
         ttft[finite], gap[finite] = _finite(points, candidate, steady, finite)
@@ -50,7 +53,7 @@ def forecast(points: Points, candidate: Candidate) -> Forecast:
     rate = np.where(points.closed | steady.saturated, rate, points.load)
     rate = np.where(points.static, points.load / e2e * 1000.0, rate)
     concurrency = np.where(points.closed, points.load, rate * e2e / 1000.0)
-    return Forecast(ttft, itl, e2e, rate, concurrency, steady.saturated)
+    return Forecast(ttft, ttft - above, itl, e2e, rate, concurrency, steady.saturated)
 
 
 def itl_at_ms(

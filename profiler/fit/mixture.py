@@ -12,6 +12,7 @@ from profiler.fit.points import Points
 from queueing.arrays import FloatArray, RowSelector
 
 _LEAST = 1e-12
+_MOST_PREFILLING = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,7 @@ class Mixture:
         rate_per_ms: requests completed per ms, as many as are prefilled.
         plain_ms: time of an iteration without prompts.
         loaded_ms: time of an iteration with prompts.
+        loaded_share: share of the time that iterations with prompts take.
     """
 
     gap_ms: FloatArray
@@ -31,6 +33,7 @@ class Mixture:
     rate_per_ms: FloatArray
     plain_ms: FloatArray
     loaded_ms: FloatArray
+    loaded_share: FloatArray
 
     def take(self, rows: RowSelector) -> Self:
         """Return the iterations of the selected points."""
@@ -61,7 +64,7 @@ def decode_steps(points: Points) -> FloatArray:
 
 
 def mixture(points: Points, candidate: Candidate, decoding: FloatArray) -> Mixture:
-    """Return the iterations at a decode batch, (points,) or (states, points).
+    """Return the iterations at a mean decode batch, (points,) or (states, points).
 
     Each iteration makes a token of every sequence in the batch, and a request needs K - 1 of
     them, so n / (K - 1) requests are completed, and as many prefilled, in an iteration: its mean
@@ -80,13 +83,36 @@ def mixture(points: Points, candidate: Candidate, decoding: FloatArray) -> Mixtu
     room = np.maximum(points.token_budget - decoding, 1.0)
     share = np.clip(np.maximum(share, met * computed(points, candidate) / room), _LEAST, 1.0)
     prompts = np.where(met > _LEAST, met / share, 1.0)
-    where = context(points)
-    nothing = np.zeros_like(prompts)
-    plain = candidate.times.iteration_ms(decoding, where, nothing, nothing, nothing)
-    loaded = iteration_with_prompts(points, candidate, decoding, prompts)
+    plain, loaded = _times(points, candidate, decoding, prompts)
+    if not np.all(points.closed | (points.arrival_cv == 0.0)):
+        gap = (1.0 - share) * plain + share * loaded
+        seen = decoding + _company(points, share * (loaded - plain) / gap)
+        plain, loaded = _times(points, candidate, seen, prompts)
     gap = (1.0 - share) * plain + share * loaded
     square = (1.0 - share) * plain**2 + share * loaded**2
-    return Mixture(gap, square / gap, completed / gap, plain, loaded)
+    return Mixture(gap, square / gap, completed / gap, plain, loaded, share * loaded / gap)
+
+
+def _times(
+    points: Points, candidate: Candidate, decoding: FloatArray, prompts: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the times of iterations without prompts and with them."""
+    nothing = np.zeros_like(prompts)
+    plain = candidate.times.iteration_ms(decoding, context(points), nothing, nothing, nothing)
+    return plain, iteration_with_prompts(points, candidate, decoding, prompts)
+
+
+def _company(points: Points, prefilling: FloatArray) -> FloatArray:
+    """Return how many more sequences a request of an open loop sees than decode on average.
+
+    A Poisson arrival sees the average, and itself beside it; processor sharing whose speed falls
+    with n has that mean exactly (its states are negative binomial). Where prompts take a share x
+    of the time, an arrival also holds back 1 / (1 - x) - 1 completions, and the variance of n, to
+    which the effect is proportional, grows by the square. Constant arrivals see no more than the
+    average.
+    """
+    jump = 1.0 / (1.0 - np.minimum(prefilling, _MOST_PREFILLING))
+    return np.where(points.closed, 0.0, points.arrival_cv**2 * jump**2)
 
 
 def iteration_with_prompts(

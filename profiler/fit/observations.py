@@ -43,12 +43,14 @@ class Observations:
 
     Attributes:
         ttft_ms: median time to first token, or the mean where that is all there is.
+        median: whether it is the median.
         itl_ms: mean time between tokens.
         decoding: sequences in decode on average, where a steady open-loop run recorded it.
         capacity_rps: throughput at saturation, of rows that show nothing else.
     """
 
     ttft_ms: FloatArray
+    median: BoolArray
     itl_ms: FloatArray
     decoding: FloatArray
     capacity_rps: FloatArray
@@ -77,6 +79,7 @@ def observe(rows: Sequence[Measurement], roles: Sequence[Role]) -> Observations:
     decoding = np.maximum(present - throughput * ttft / 1000.0, 0.05)
     return Observations(
         np.where(latency, ttft, np.nan),
+        np.array([row.ttft.p50_ms is not None for row in rows], dtype=np.bool_),
         np.where(latency & (points.output_tokens > 1.0), itl, np.nan),
         np.where(latency & calm, decoding, np.nan),
         np.where([role is Role.CAPACITY for role in roles], throughput, np.nan),

@@ -70,9 +70,11 @@ class Problem:
                 self.observed.capacity_rps,
             )
         )
+        median = np.tile(self.observed.median, copies)
+        typical = np.where(median, predicted.ttft_p50_ms, predicted.ttft_ms)
         unstable = predicted.saturated & ~points.closed & ~np.isfinite(predicted.ttft_ms)
         beyond = np.log(points.load / predicted.throughput_rps)
-        late = np.where(unstable, UNSTABLE + beyond, np.log(predicted.ttft_ms / ttft))
+        late = np.where(unstable, UNSTABLE + beyond, np.log(typical / ttft))
         at_batch = AT_BATCH_WEIGHT * _at_batch(points, candidate, decoding, ttft, itl)
         blocks = [
             np.where(np.isfinite(ttft), late, 0.0),

@@ -25,7 +25,8 @@ def errors(
     """
     tiled = {name: np.full(len(points), value) for name, value in values.items()}
     predicted = forecast(points, candidate_of(family, tiled, len(points)))
-    ttft = np.abs(predicted.ttft_ms / observed.ttft_ms - 1.0)
+    typical = np.where(observed.median, predicted.ttft_p50_ms, predicted.ttft_ms)
+    ttft = np.abs(typical / observed.ttft_ms - 1.0)
     endless = np.isfinite(observed.ttft_ms) & ~np.isfinite(predicted.ttft_ms)
     ttft = np.where(endless, np.maximum(points.load / predicted.throughput_rps, 1.0), ttft)
     itl = np.abs(predicted.itl_ms / observed.itl_ms - 1.0)
