@@ -14,7 +14,8 @@ from api.services import Services
 from data.fleets import builtin_names, parse_fleet, read_fleet
 from data.loose_ends import loose_ends
 from data.plan_format import plan_to_document
-from data.replica_lines import answer_document, parse_case, problem_document
+from data.replica_answers import answer_document, problem_document
+from data.replica_lines import parse_case
 from optimizer.replica_questions import answer, answer_many
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet

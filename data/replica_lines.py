@@ -1,9 +1,9 @@
-"""The replica-analysis JSON: one case in, one answer out, often as lines of a file.
+"""The replica-analysis JSON: cases, often as lines of a file.
 
 A line is a case, ``{"RPS": ..., "maxBatchSize": ..., ...}``, or carries one under ``"input"``
 (whatever stands beside it is ignored). Keys match without regard to case, as readers of this
 format expect; unknown ones are refused, for a misspelt target would otherwise count as none.
-Answers keep the field names of the original programs, and hold no NaN or infinity.
+The answers are those of `data.replica_answers`.
 
 Pure functions; reading and writing files is the caller's.
 """
@@ -11,34 +11,30 @@ Pure functions; reading and writing files is the caller's.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from data.replica_fields import ALLOWED, FIELDS, LARGEST_BATCH, LARGEST_COUNT, CaseDocument
+from data.replica_fields import LARGEST_BATCH, LARGEST_COUNT, CaseDocument, allowed_values
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import LinearParameters, TokenWorkParameters, all_zero
-from stoker.domain.replica import DEFAULT_TOKEN_BUDGET, AnswerStatus, ReplicaCase, ReplicaQuestion
-from stoker.domain.replica_answer import ReplicaAnswer
+from stoker.domain.replica import DEFAULT_TOKEN_BUDGET, ReplicaCase, ReplicaQuestion
 
 __all__ = [
     "LARGEST_BATCH",
     "LARGEST_COUNT",
-    "AnswerDocument",
-    "answer_document",
-    "format_line",
+    "case_of",
+    "decode_line",
     "parse_case",
+    "parse_document",
     "parse_line",
-    "problem_document",
 ]
 
-AnswerDocument = dict[str, float | int | str | bool | None]
-"""An answer as a JSON object."""
+_Case = TypeVar("_Case", bound=CaseDocument)
 
 _WRAPPER = "input"
-_SPELLINGS: dict[str, str] = {name.lower(): name for name in FIELDS}
 _SHOWN_LENGTH = 60
 
 
@@ -47,7 +43,8 @@ def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -
 
     Args:
         document: The case, or an object that carries it under ``input``.
-        question: What will be asked of it: `ReplicaQuestion.SOLVE` needs an arrival rate.
+        question: What will be asked of it: `ReplicaQuestion.SOLVE` needs an arrival rate, or
+            clients in its place.
         file: Name of the file for messages; empty for a request body.
 
     Returns:
@@ -57,36 +54,55 @@ def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -
     Raises:
         InvalidInputError: With every problem found.
     """
-    fields, problems = _named_fields(_unwrap(document, file), file)
-    parsed: CaseDocument | None = None
+    needs_rate = question is ReplicaQuestion.SOLVE
+    return case_of(parse_document(document, CaseDocument, needs_rate=needs_rate, file=file), file)
+
+
+def parse_document(
+    document: object,
+    model: type[_Case],
+    *,
+    needs_rate: bool,
+    file: str = "",
+    instead: Mapping[str, object] | None = None,
+) -> _Case:
+    """Read the fields of a case from decoded JSON.
+
+    Args:
+        document: The case, or an object that carries it under ``input``.
+        model: The fields it may have.
+        needs_rate: Whether it must tell an arrival rate, or clients in its place.
+        file: Name of the file for messages.
+        instead: Values of fields that may be left out here though a case needs them.
+
+    Raises:
+        InvalidInputError: With every problem found.
+    """
+    allowed = allowed_values(model)
+    given, problems = _named_fields(_unwrap(document, file), allowed, file)
+    fields = {**(instead or {}), **given}
+    parsed: _Case | None = None
     try:
-        parsed = CaseDocument.model_validate(fields)
+        parsed = model.model_validate(fields)
     except ValidationError as error:
-        problems += [_problem(details, file) for details in error.errors(include_url=False)]
-    if question is ReplicaQuestion.SOLVE and fields.get("RPS") in (None, 0):
+        found = error.errors(include_url=False)
+        problems += [_problem(details, fields, allowed, file) for details in found]
+    if needs_rate and fields.get("RPS") in (None, 0) and fields.get("concurrency") is None:
         message = f"is {_shown(fields['RPS'])}" if "RPS" in fields else "is missing"
         problems.append(Problem("RPS", message, "an arrival rate above 0", file))
     if parsed is None or problems:
         raise InvalidInputError(problems)
-    case = _to_case(parsed)
-    if all_zero(case.parameters):
-        names = "alpha, beta, gamma" + (", delta" if parsed.delta is not None else "")
-        raise InvalidInputError([Problem(names, "are all 0", "at least one above 0", file)])
-    return case
+    return parsed
 
 
-def parse_line(line: bytes, question: ReplicaQuestion) -> ReplicaCase | None:
-    """Read a case from one line of a file.
+def decode_line(line: bytes) -> object:
+    """Return the JSON value of one line of a file; None where the line is blank.
 
     Args:
         line: The line in UTF-8, with or without its end.
-        question: What will be asked of the case.
-
-    Returns:
-        The case; None where the line is blank.
 
     Raises:
-        InvalidInputError: The line is not JSON, or not a case.
+        InvalidInputError: The line is not one JSON value, or null.
     """
     try:
         text = line.decode("utf-8-sig").strip()
@@ -102,82 +118,26 @@ def parse_line(line: bytes, question: ReplicaQuestion) -> ReplicaCase | None:
         raise _malformed("is nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
         raise _malformed(f"cannot be read: {error}") from None
-    return parse_case(document, question)
-
-
-def answer_document(answer: ReplicaAnswer, *, line: int | None = None) -> AnswerDocument:
-    """Return an answer as a JSON object, in the field names of the format.
-
-    An invalid case has no figures: only ``status`` and ``message``. A figure that is not known
-    is null. As in the original programs, ``RPSTargetTTFT`` and ``RPSTargetITL`` are 0 where the
-    question was not about targets.
-
-    Args:
-        answer: The answer.
-        line: Line number of the case, from 1, told where it is invalid; None where there are
-            no lines.
-    """
-    if answer.status is AnswerStatus.INVALID:
-        return _invalid(answer.message, line)
-    document: AnswerDocument = {}
-    if answer.question is ReplicaQuestion.CONCURRENCY:
-        document["concurrency"] = answer.batch
-    document |= {
-        "offeredRPS": _known(answer.arrival_rate_rps),
-        "throughput": _known(answer.throughput_rps),
-        "avgRespTime": _known(answer.response_ms),
-        "avgWaitTime": _known(answer.wait_ms),
-        "avgNumInServ": _known(answer.mean_in_service),
-        "avgTTFT": _known(answer.ttft_ms),
-        "avgITL": _known(answer.itl_ms),
-        "maxRPS": _known(answer.max_rate_rps),
-    }
-    if answer.question is ReplicaQuestion.SOLVE:
-        document |= {"RPSTargetTTFT": 0.0, "RPSTargetITL": 0.0}
-    else:
-        document |= {
-            "RPSTargetTTFT": _known(answer.ttft_rate_rps),
-            "RPSTargetITL": _known(answer.itl_rate_rps),
-        }
-        if answer.tps_rate_rps is not None:
-            document["RPSTargetTPS"] = _known(answer.tps_rate_rps)
-    if answer.question is ReplicaQuestion.CONCURRENCY:
-        document |= {
-            "M_ITL": answer.itl_batch,
-            "M_TPF": answer.prefill_batch,
-            "feasible": answer.status is AnswerStatus.OK,
-        }
-    document |= {
-        "utilization": _known(answer.utilization),
-        "blocking": _known(answer.blocking),
-        "status": answer.status.value,
-        "message": answer.message,
-    }
+    if document is None:
+        raise _malformed("is null")
     return document
 
 
-def problem_document(problems: Sequence[Problem], *, line: int | None = None) -> AnswerDocument:
-    """Return the answer to a case that could not be read.
+def parse_line(line: bytes, question: ReplicaQuestion) -> ReplicaCase | None:
+    """Read a case from one line of a file.
 
     Args:
-        problems: What is wrong with it.
-        line: Its line number, from 1; None where there are no lines.
+        line: The line in UTF-8, with or without its end.
+        question: What will be asked of the case.
+
+    Returns:
+        The case; None where the line is blank.
+
+    Raises:
+        InvalidInputError: The line is not JSON, or not a case.
     """
-    return _invalid("; ".join(str(problem) for problem in problems), line)
-
-
-def format_line(document: Mapping[str, float | int | str | bool | None]) -> str:
-    """Return an answer as one line of strict JSON, without its end."""
-    return json.dumps(document, allow_nan=False)
-
-
-def _invalid(message: str, line: int | None) -> AnswerDocument:
-    text = message if line is None else f"line {line}: {message}"
-    return {"status": AnswerStatus.INVALID.value, "message": text}
-
-
-def _known(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    document = decode_line(line)
+    return None if document is None else parse_case(document, question)
 
 
 def _unwrap(document: object, file: str) -> dict[object, object]:
@@ -194,13 +154,16 @@ def _unwrap(document: object, file: str) -> dict[object, object]:
     return found
 
 
-def _named_fields(case: dict[object, object], file: str) -> tuple[dict[str, object], list[Problem]]:
+def _named_fields(
+    case: dict[object, object], names: Iterable[str], file: str
+) -> tuple[dict[str, object], list[Problem]]:
     """Return the fields under the format's own spelling, nulls left out."""
+    spellings = {name.lower(): name for name in names}
     fields: dict[str, object] = {}
     problems = []
     for key, value in case.items():
         name = str(key)
-        name = _SPELLINGS.get(name.lower(), name)
+        name = spellings.get(name.lower(), name)
         if name in fields:
             message = "is given more than once, in different spellings"
             problems.append(Problem(name, message, "one value for each field", file))
@@ -219,14 +182,15 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return result
 
 
-def _problem(details: ErrorDetails, file: str) -> Problem:
+def _problem(
+    details: ErrorDetails, fields: Mapping[str, object], allowed: Mapping[str, str], file: str
+) -> Problem:
     name = str(details["loc"][0])
     if details["type"] == "extra_forbidden":
-        return Problem(_cut(name), "is not a field of a case", ", ".join(FIELDS), file)
-    allowed = ALLOWED[name]
+        return Problem(_cut(name), "is not a field of a case", ", ".join(allowed), file)
     if details["type"] == "missing":
-        return Problem(name, "is missing", allowed, file)
-    return Problem(name, f"is {_shown(details['input'])}", allowed, file)
+        return Problem(name, "is missing", allowed[name], file)
+    return Problem(name, f"is {_shown(fields[name])}", allowed[name], file)
 
 
 def _malformed(message: str) -> InvalidInputError:
@@ -245,12 +209,20 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
 
 
-def _to_case(document: CaseDocument) -> ReplicaCase:
+def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
+    """Return the case of a document that passed its checks.
+
+    Raises:
+        InvalidInputError: All parameters are 0.
+    """
     parameters = (
         TokenWorkParameters(document.alpha, document.beta, document.gamma)
         if document.delta is None
         else LinearParameters(document.alpha, document.beta, document.gamma, document.delta)
     )
+    if all_zero(parameters):
+        names = "alpha, beta, gamma" + (", delta" if document.delta is not None else "")
+        raise InvalidInputError([Problem(names, "are all 0", "at least one above 0", file)])
     return ReplicaCase(
         parameters=parameters,
         input_tokens=document.input_tokens,
@@ -262,4 +234,13 @@ def _to_case(document: CaseDocument) -> ReplicaCase:
         itl_ms=document.target_itl or None,
         tps=document.target_tps or None,
         token_budget=document.token_budget or DEFAULT_TOKEN_BUDGET,
+        arrival_cv=document.arrival_cv,
+        input_cv=document.input_cv,
+        output_cv=document.output_cv,
+        kv_tokens=document.kv_tokens,
+        prefix_hit_rate=document.prefix_hit_rate,
+        concurrency=document.concurrency,
+        percentiles=tuple(sorted(set(document.percentiles))),
+        target_percentile=document.target_percentile,
+        engine_terms=document.engine_terms(),
     )

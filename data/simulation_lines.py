@@ -6,48 +6,32 @@ Pure functions; reading files is the caller's.
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from data.replica_lines import parse_case
-from data.simulation_fields import FIELDS, SimulationDocument
+from data.replica_lines import case_of, decode_line, parse_document
+from data.simulation_fields import SimulationDocument
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.replica import ReplicaCase, ReplicaQuestion
+from stoker.domain.replica import ReplicaCase
 
-_SPELLINGS = {name.lower(): name for name in FIELDS}
 _COLUMNS = ("arrival_s", "in_tokens", "out_tokens")
 _MOST_TOKENS = 1_000_000_000
+_TRACED = {"avgInputTokens": 1, "avgOutputTokens": 1}
+"""Lengths in place of those that a trace brings."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationCase:
-    """One replica, its load, and how it is simulated.
+    """One replica with its load, and how it is simulated.
 
     Attributes:
-        case: The replica and its mean load.
-        arrival_cv: Coefficient of variation of the times between arrivals.
-        input_cv: Coefficient of variation of the input tokens.
-        output_cv: Coefficient of variation of the output tokens.
-        kv_tokens: KV capacity in tokens; None for no limit.
-        prefix_hit_rate: Share of each prompt whose KV is there already.
-        concurrency: Clients of a closed loop; None for arrivals at the case's rate.
-        percents: Percentiles to report.
+        case: The replica and its load.
         requests: Requests to simulate.
         seed: Seed of the random draws.
     """
 
     case: ReplicaCase
-    arrival_cv: float
-    input_cv: float
-    output_cv: float
-    kv_tokens: int | None
-    prefix_hit_rate: float
-    concurrency: int | None
-    percents: tuple[float, ...]
     requests: int
     seed: int
 
@@ -73,14 +57,8 @@ def parse_simulation_line(line: bytes) -> SimulationCase | None:
     Raises:
         InvalidInputError: The line is not JSON, or not a case.
     """
-    try:
-        text = line.decode("utf-8-sig").strip()
-        document: object = json.loads(text) if text else None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(
-            [Problem("", f"is not JSON: {error}", "one JSON object a line")]
-        ) from None
-    return parse_simulation(document) if text else None
+    document = decode_line(line)
+    return None if document is None else parse_simulation(document)
 
 
 def parse_simulation(document: object, *, file: str = "", traced: bool = False) -> SimulationCase:
@@ -94,53 +72,14 @@ def parse_simulation(document: object, *, file: str = "", traced: bool = False) 
     Raises:
         InvalidInputError: With every problem found.
     """
-    found = document
-    if isinstance(document, dict):
-        found = next((v for k, v in document.items() if str(k).lower() == "input"), document)
-    own: dict[str, object] = {}
-    rest: object = found
-    if isinstance(found, dict):
-        rest = {key: value for key, value in found.items() if str(key).lower() not in _SPELLINGS}
-        own = {
-            _SPELLINGS[str(key).lower()]: value
-            for key, value in found.items()
-            if str(key).lower() in _SPELLINGS and value is not None
-        }
-        if traced:
-            present = {str(key).lower() for key in rest}
-            for name in ("avgInputTokens", "avgOutputTokens"):
-                if name.lower() not in present:
-                    rest[name] = 1
-    problems: list[Problem] = []
-    parsed: SimulationDocument | None = None
-    case: ReplicaCase | None = None
-    try:
-        parsed = SimulationDocument.model_validate(own)
-    except ValidationError as error:
-        for details in error.errors(include_url=False):
-            name = str(details["loc"][0])
-            message = f"is {json.dumps(own[name], default=str)[:60]}"
-            problems.append(Problem(name, message, FIELDS[name], file))
-    rateless = traced or own.get("concurrency") is not None
-    try:
-        question = ReplicaQuestion.TARGET if rateless else ReplicaQuestion.SOLVE
-        case = parse_case(rest, question, file=file)
-    except InvalidInputError as error:
-        problems += error.problems
-    if case is None or parsed is None or problems:
-        raise InvalidInputError(problems)
-    return SimulationCase(
-        case=case,
-        arrival_cv=parsed.arrival_cv,
-        input_cv=parsed.input_cv,
-        output_cv=parsed.output_cv,
-        kv_tokens=parsed.kv_tokens,
-        prefix_hit_rate=parsed.prefix_hit_rate,
-        concurrency=parsed.concurrency,
-        percents=parsed.percentiles,
-        requests=parsed.requests,
-        seed=parsed.seed,
+    parsed = parse_document(
+        document,
+        SimulationDocument,
+        needs_rate=not traced,
+        file=file,
+        instead=_TRACED if traced else None,
     )
+    return SimulationCase(case_of(parsed, file), parsed.requests, parsed.seed)
 
 
 def parse_trace(lines: Iterable[str], *, file: str = "") -> TraceRows:

@@ -12,9 +12,11 @@ from optimizer.entries import Entries, predict_entries
 from optimizer.explain import Explainer
 from optimizer.gap import bound_and_gap
 from optimizer.placement import Outcome
+from optimizer.predictions import binding_names
 from optimizer.table import EMPTY, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency, LatencyStatistics
 from stoker.domain.plan import CardUsage, MixPart, Plan, PlannedAllocation, PlanStatus
 from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis
@@ -49,7 +51,7 @@ def assemble_plan(
         notes: Sentences to put before those of the outcome.
         timings_ms: Milliseconds by phase.
     """
-    entries = predict_entries(fleet, table, outcome.placement)
+    entries = predict_entries(fleet, table, outcome.placement, detailed=True)
     served = outcome.placement.served
     allocations = _Allocations(fleet, table, entries, outcome).with_kept(kept)
     usage = _usage(fleet, table, entries, kept, unlimited=unlimited)
@@ -95,6 +97,7 @@ class _Allocations:
         self._entries = entries
         self._served = outcome.placement.served
         self._start: list[int] = entries.start.tolist()
+        self._bindings = binding_names(table.statistics)
         self._targets = {
             (item.name, target.model): target
             for item in fleet.service_classes
@@ -162,7 +165,34 @@ class _Allocations:
             fully_served=bool(self._served[index]),
             estimate=_ESTIMATE_KINDS[kind] if kind >= 0 else None,
             mix=parts,
+            targets=target if target is not _NO_TARGET else None,
+            latencies={} if mixed else self._latencies(span[0]),
+            binding=None if mixed else self._binding(span[0]),
+            kv_use=None if mixed else _known(entries.details.kv_use[span[0]]),
+            preemptions_per_request=(
+                None if mixed else _known(entries.details.preemptions[span[0]])
+            ),
         )
+
+    def _latencies(self, entry: int) -> dict[Latency, LatencyStatistics]:
+        """Return mean and percentiles of each latency; nothing where the analysis has none."""
+        details = self._entries.details
+        if not details.percentiles:
+            return {}
+        return {
+            latency: LatencyStatistics(
+                _known(details.mean_ms[latency][entry]),
+                {
+                    percentile: _known(details.at_ms[latency][index, entry])
+                    for index, percentile in enumerate(details.percentiles)
+                },
+            )
+            for latency in Latency
+        }
+
+    def _binding(self, entry: int) -> str | None:
+        code = int(self._entries.details.binding[entry])
+        return self._bindings[code] if code >= 0 else None
 
     def _part(self, entry: int) -> MixPart:
         table, figures = self._table, self._entries.figures
@@ -180,6 +210,10 @@ class _Allocations:
             utilization=_known(figures.utilization[entry]),
             blocking=_known(figures.blocking[entry]),
             max_rate_rps=float(table.max_rate_rps[row]),
+            latencies=self._latencies(entry),
+            binding=self._binding(entry),
+            kv_use=_known(self._entries.details.kv_use[entry]),
+            preemptions_per_request=_known(self._entries.details.preemptions[entry]),
         )
 
     def _accelerator(self, row: int) -> str | None:

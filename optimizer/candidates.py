@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,14 +10,15 @@ from optimizer.estimates import table_from_estimates
 from optimizer.fleet_arrays import fleet_arrays
 from optimizer.fleet_columns import MOST_CARDS, UNKNOWN, FleetArrays, pick, total_rate_rps
 from optimizer.pairs import Pairs, fleet_pairs
-from optimizer.replicas import (
+from optimizer.predictions import (
+    Predictor,
     ReplicaFigures,
     Replicas,
     ReplicaSizes,
-    analyze_replicas,
-    idle_figures,
-    size_replicas,
+    of_latency,
 )
+from optimizer.predictors import predictor_of, refuse_beyond
+from optimizer.replicas import idle_figures
 from optimizer.table import (
     ACCEPTED,
     EMPTY,
@@ -28,10 +29,10 @@ from optimizer.table import (
     rejection_code,
 )
 from optimizer.transition import candidate_values
-from stoker.domain.errors import AnalysisUnavailableError
 from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency, Statistic
 from stoker.domain.plan import Rejection
-from stoker.domain.settings import Analysis, PlanningRules
+from stoker.domain.settings import Analysis
 
 __all__ = ["TARGET_TOLERANCE", "build_candidates", "table_from_estimates"]
 
@@ -40,16 +41,21 @@ TARGET_TOLERANCE = 1e-6
 
 _FURTHER_REPLICAS = 32
 
+_UNREACHABLE = {
+    Latency.TTFT: Rejection.TTFT_UNREACHABLE,
+    Latency.ITL: Rejection.ITL_UNREACHABLE,
+    Latency.E2E: Rejection.E2E_UNREACHABLE,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Predictions:
-    """Predictions to be filled in, row by row of the table; arrays of shape (rows,)."""
+    """Predictions to be filled in, row by row of the table; arrays (rows,), best_ms (.., rows)."""
 
     rejection: IntArray
     replicas: IntArray
     max_rate_rps: FloatArray
-    best_ttft_ms: FloatArray
-    best_itl_ms: FloatArray
+    best_ms: FloatArray
     figures: ReplicaFigures
 
 
@@ -64,29 +70,25 @@ def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> C
         analysis: Performance model behind the predictions.
 
     Raises:
-        AnalysisUnavailableError: The analysis is not part of this version.
+        InvalidInputError: A target is beyond the analysis (see `refuse_beyond`).
     """
-    if analysis is not Analysis.REFERENCE:
-        raise AnalysisUnavailableError(
-            f"analysis {analysis.value!r} is not part of this version of Stoker; "
-            f"available: {Analysis.REFERENCE.value!r}"
-        )
+    refuse_beyond(fleet, analysis)
     arrays = fleet_arrays(fleet)
-    pairs = fleet_pairs(arrays, fleet.rules)
+    pairs = fleet_pairs(arrays, fleet.rules, analysis)
     total_rate = total_rate_rps(arrays.servers, fleet.rules.tps_replaces_rate)
     count = len(pairs.server)
+    predictor = predictor_of(analysis, arrays, fleet.rules)
     predictions = _Predictions(
         rejection=pairs.rejection.copy(),
         replicas=np.zeros(count, dtype=np.int64),
         max_rate_rps=np.full(count, np.nan),
-        best_ttft_ms=np.full(count, np.nan),
-        best_itl_ms=np.full(count, np.nan),
+        best_ms=np.full((len(predictor.statistics), count), np.nan),
         figures=ReplicaFigures.unknown(count),
     )
     _predict_empty(pairs, predictions)
     _predict_idle(arrays, pairs, predictions)
-    _predict_loaded(arrays, pairs, total_rate, fleet.rules, predictions)
-    return _table(arrays, pairs, total_rate, predictions)
+    _predict_loaded(predictor, pairs, total_rate, predictions)
+    return replace(_table(arrays, pairs, total_rate, predictions), analysis=analysis)
 
 
 def _predict_empty(pairs: Pairs, predictions: _Predictions) -> None:
@@ -110,20 +112,15 @@ def _predict_idle(arrays: FleetArrays, pairs: Pairs, predictions: _Predictions) 
 
 
 def _predict_loaded(
-    arrays: FleetArrays,
-    pairs: Pairs,
-    total_rate: FloatArray,
-    rules: PlanningRules,
-    predictions: _Predictions,
+    predictor: Predictor, pairs: Pairs, total_rate: FloatArray, predictions: _Predictions
 ) -> None:
     """Size one replica, count the replicas, and predict each at its equal share of the load."""
     loaded = ~pairs.idle & (pairs.accelerator != EMPTY) & (predictions.rejection == ACCEPTED)
     rows = np.flatnonzero(loaded)
-    sizes = size_replicas(arrays, _replicas(pairs, rows), rules.max_blocking)
+    sizes = predictor.size(_replicas(pairs, rows))
     predictions.max_rate_rps[rows] = sizes.max_rate_rps
-    predictions.best_ttft_ms[rows] = sizes.best_ttft_ms
-    predictions.best_itl_ms[rows] = sizes.best_itl_ms
-    predictions.rejection[rows] = _sizing_rejections(sizes)
+    predictions.best_ms[:, rows] = sizes.best_ms
+    predictions.rejection[rows] = _sizing_rejections(sizes, predictor.statistics)
 
     rows = rows[predictions.rejection[rows] == ACCEPTED]
     needed = _replicas_needed(
@@ -134,15 +131,16 @@ def _predict_loaded(
     rows, needed = rows[~over], needed[~over].astype(np.int64)
     predictions.replicas[rows] = needed
     share = total_rate[pairs.server[rows]] / needed
-    predictions.figures.put(rows, analyze_replicas(arrays, _replicas(pairs, rows), share))
+    predictions.figures.put(rows, predictor.figures(_replicas(pairs, rows), share))
     figures = predictions.figures
     known = np.isfinite(figures.ttft_ms[rows]) & np.isfinite(figures.itl_ms[rows])
+    known &= np.isfinite(figures.target_use[rows])
     predictions.rejection[rows[~known]] = rejection_code(Rejection.NUMERIC)
-    _mend_shares(arrays, pairs, total_rate, rows[known], predictions)
+    _mend_shares(predictor, pairs, total_rate, rows[known], predictions)
 
 
 def _mend_shares(
-    arrays: FleetArrays,
+    predictor: Predictor,
     pairs: Pairs,
     total_rate: FloatArray,
     rows: IntArray,
@@ -156,7 +154,7 @@ def _mend_shares(
     is rejected.
     """
     figures, replicas = predictions.figures, predictions.replicas
-    touched = rows[_breaks_target(arrays, pairs, figures, rows)]
+    touched = rows[_breaks_target(figures, rows)]
     pending = touched
     for _ in range(_FURTHER_REPLICAS):
         # With one request in service at a time ITL only rises as the rate falls.
@@ -165,33 +163,19 @@ def _mend_shares(
             break
         replicas[growing] += 1
         share = total_rate[pairs.server[growing]] / replicas[growing]
-        figures.put(growing, analyze_replicas(arrays, _replicas(pairs, growing), share))
-        kept = growing[~_breaks_target(arrays, pairs, figures, growing)]
+        figures.put(growing, predictor.figures(_replicas(pairs, growing), share))
+        kept = growing[~_breaks_target(figures, growing)]
         pending = pending[~np.isin(pending, kept)]
     _reject(predictions, touched, replicas[touched] > pairs.max_replicas[touched])
-    over_ttft = figures.ttft_ms[pending] > _allowed(arrays.servers.ttft_ms, pairs, pending)
-    predictions.best_ttft_ms[pending] = figures.ttft_ms[pending]
-    predictions.best_itl_ms[pending] = figures.itl_ms[pending]
-    predictions.rejection[pending] = np.where(
-        over_ttft,
-        rejection_code(Rejection.TTFT_UNREACHABLE),
-        rejection_code(Rejection.ITL_UNREACHABLE),
-    )
+    statistics = predictor.statistics
+    reasons = np.array([rejection_code(_UNREACHABLE[item.latency]) for item in statistics])
+    predictions.best_ms[0, pending] = figures.ttft_ms[pending]
+    predictions.best_ms[1, pending] = figures.itl_ms[pending]
+    predictions.rejection[pending] = reasons[figures.tightest[pending]]
 
 
-def _breaks_target(
-    arrays: FleetArrays, pairs: Pairs, figures: ReplicaFigures, rows: IntArray
-) -> BoolArray:
-    servers = arrays.servers
-    kept = (figures.ttft_ms[rows] <= _allowed(servers.ttft_ms, pairs, rows)) & (
-        figures.itl_ms[rows] <= _allowed(servers.itl_ms, pairs, rows)
-    )
-    return ~kept
-
-
-def _allowed(target_ms: FloatArray, pairs: Pairs, rows: IntArray) -> FloatArray:
-    """Return the largest latency that still counts as keeping the target."""
-    return target_ms[pairs.server[rows]] * (1.0 + TARGET_TOLERANCE)
+def _breaks_target(figures: ReplicaFigures, rows: IntArray) -> BoolArray:
+    return ~(figures.target_use[rows] <= 1.0 + TARGET_TOLERANCE)
 
 
 def _replicas_needed(
@@ -204,17 +188,15 @@ def _replicas_needed(
     return np.maximum(np.maximum(needed, min_replicas), 1.0)
 
 
-def _sizing_rejections(sizes: ReplicaSizes) -> IntArray:
+def _sizing_rejections(sizes: ReplicaSizes, statistics: tuple[Statistic, ...]) -> IntArray:
     """Return what the sizing found, the most telling reason first."""
     found = np.isfinite(sizes.max_rate_rps) & (sizes.max_rate_rps > 0)
     code = np.full(len(found), rejection_code(Rejection.TARGETS_CONFLICT))
-    for reason, applies in (
-        (Rejection.BLOCKING_UNREACHABLE, sizes.blocking_unreachable),
-        (Rejection.TTFT_UNREACHABLE, sizes.ttft_unreachable),
-        (Rejection.ITL_UNREACHABLE, sizes.itl_unreachable),
-        (Rejection.NUMERIC, ~sizes.valid),
-    ):
-        code[applies] = rejection_code(reason)
+    code[sizes.blocking_unreachable] = rejection_code(Rejection.BLOCKING_UNREACHABLE)
+    for latency in reversed(Latency):
+        unreachable = sizes.unreachable[of_latency(statistics, latency)].any(axis=0)
+        code[unreachable] = rejection_code(_UNREACHABLE[latency])
+    code[~sizes.valid] = rejection_code(Rejection.NUMERIC)
     return np.where(found, ACCEPTED, code)
 
 
@@ -276,7 +258,7 @@ def _table(
         blocking=np.where(accepted, figures.blocking, np.nan),
         max_rate_rps=predictions.max_rate_rps,
         estimate=pick(profiles.estimate, pairs.profile, UNKNOWN),
-        best_ttft_ms=predictions.best_ttft_ms,
-        best_itl_ms=predictions.best_itl_ms,
+        statistics=servers.statistics,
+        best_ms=predictions.best_ms,
         transitions=servers.transitions,
     )

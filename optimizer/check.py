@@ -18,6 +18,9 @@ from stoker.domain.server import Server
 TARGET_TOLERANCE = 1e-6
 """Relative amount by which a predicted latency may exceed its target."""
 
+PERCENTILE_TOLERANCE = 1e-3
+"""The same of a percentile, which is read off a distribution that is itself tabulated."""
+
 _MONEY_TOLERANCE = 1e-9
 _RATE_TOLERANCE = 1e-9
 
@@ -210,6 +213,15 @@ def _promises(server: Server, allocation: PlannedAllocation) -> Iterator[str]:
         for latency in latencies:
             if latency is None or not latency <= target * (1.0 + TARGET_TOLERANCE):
                 yield f"{server.name}: {kind} {latency} ms is not within {target} ms"
+    if allocation.targets is not None:
+        for statistic, limit_ms in allocation.targets.limits():
+            for figures in allocation.mix or (allocation,):
+                known = figures.latencies.get(statistic.latency)
+                if known is None:
+                    continue
+                value = known.at(statistic.percentile)
+                if value is None or not value <= limit_ms * (1.0 + PERCENTILE_TOLERANCE):
+                    yield f"{server.name}: {statistic} {value} ms is not within {limit_ms} ms"
     rates = [(part.max_rate_rps, part.replicas) for part in allocation.mix] or [
         (allocation.max_rate_rps, allocation.replicas)
     ]

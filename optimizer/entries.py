@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.evaluate import evaluate, table_figures
+from optimizer.evaluate import evaluate, evaluate_details, table_figures
 from optimizer.placement import Placement
-from optimizer.replicas import ReplicaFigures
+from optimizer.predictions import ReplicaDetails, ReplicaFigures
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
 from stoker.domain.fleet import Fleet
 
@@ -23,6 +23,7 @@ class Entries:
         start: Entries of server s are ``start[s]:start[s + 1]``, shape (servers + 1,).
         rate_rps: Requests offered to one replica per second.
         figures: What one replica does at that rate.
+        details: What is reported of it beside.
     """
 
     row: IntArray
@@ -30,9 +31,12 @@ class Entries:
     start: IntArray
     rate_rps: FloatArray
     figures: ReplicaFigures
+    details: ReplicaDetails
 
 
-def predict_entries(fleet: Fleet, table: CandidateTable, placement: Placement) -> Entries:
+def predict_entries(
+    fleet: Fleet, table: CandidateTable, placement: Placement, *, detailed: bool = False
+) -> Entries:
     """Return the entries of a placement with the figures at the replicas that they really have.
 
     A server's load is split over its replicas in proportion to their largest rates; equally where
@@ -48,7 +52,8 @@ def predict_entries(fleet: Fleet, table: CandidateTable, placement: Placement) -
     figures.put(whole, table_figures(table, row[whole]))
     partial = np.flatnonzero(~whole & (table.accelerator[row] != EMPTY))
     figures.put(partial, evaluate(fleet, table, row[partial], rate[partial]))
-    return Entries(row, replicas, start, rate, figures)
+    details = evaluate_details(fleet, table, row, rate) if detailed else ReplicaDetails.unknown(0)
+    return Entries(row, replicas, start, rate, figures, details)
 
 
 def _replica_rates(

@@ -73,7 +73,6 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
     rejection[countless] = rejection_code(Rejection.NUMERIC)
     rejection[~arrays.servers.load_known[server]] = rejection_code(Rejection.LOAD_UNKNOWN)
 
-    nothing = np.full(len(pairs), np.nan)
     return CandidateTable(
         servers=arrays.servers.names,
         accelerators=accelerators.names,
@@ -102,8 +101,8 @@ def table_from_estimates(fleet: Fleet, estimates: Sequence[CandidateEstimate]) -
         blocking=np.where(empty, 0.0, np.nan),
         max_rate_rps=_floats([item.max_rate_rps for item in items]),
         estimate=pick(profiles.estimate, profile, UNKNOWN),
-        best_ttft_ms=nothing,
-        best_itl_ms=nothing.copy(),
+        statistics=arrays.servers.statistics,
+        best_ms=np.full((len(arrays.servers.statistics), len(pairs)), np.nan),
         transitions=arrays.servers.transitions,
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.fleet_arrays import fleet_arrays
-from optimizer.fleet_columns import profile_of
-from optimizer.replicas import ReplicaFigures, Replicas, analyze_replicas
-from optimizer.table import CandidateTable, FloatArray, IntArray
+from optimizer.fleet_columns import FleetArrays, profile_of
+from optimizer.predictions import NO_STATISTIC, ReplicaDetails, ReplicaFigures, Replicas
+from optimizer.predictors import predictor_of
+from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
 from stoker.domain.fleet import Fleet
 
 
@@ -37,19 +38,54 @@ def evaluate(
     if not len(asked):
         return figures
     arrays = fleet_arrays(fleet)
-    rows = row[asked]
-    replicas = Replicas(
+    predictor = predictor_of(table.analysis, arrays, fleet.rules)
+    replicas = replicas_of(arrays, table, row[asked])
+    figures.put(asked, predictor.figures(replicas, arrival_rate_rps[asked]))
+    return figures
+
+
+def evaluate_details(
+    fleet: Fleet, table: CandidateTable, row: IntArray, arrival_rate_rps: FloatArray
+) -> ReplicaDetails:
+    """Return all that is known of one replica of each row at its arrival rate.
+
+    Unknown where `evaluate` knows no figures either, and of replicas without requests.
+
+    Args:
+        fleet: The fleet that the table was made for.
+        table: The candidate table.
+        row: Rows of the table, shape (n,).
+        arrival_rate_rps: Requests offered to one replica per second, shape (n,).
+    """
+    told = (table.max_queue[row] >= 0) & (table.accelerator[row] != EMPTY)
+    asked = np.flatnonzero(told & (arrival_rate_rps > 0))
+    if not len(asked):
+        return ReplicaDetails.unknown(len(row))
+    arrays = fleet_arrays(fleet)
+    predictor = predictor_of(table.analysis, arrays, fleet.rules)
+    found = predictor.details(replicas_of(arrays, table, row[asked]), arrival_rate_rps[asked])
+    details = ReplicaDetails.unknown(len(row), found.percentiles)
+    details.put(asked, found)
+    return details
+
+
+def replicas_of(arrays: FleetArrays, table: CandidateTable, rows: IntArray) -> Replicas:
+    """Return one replica of each row of a table."""
+    return Replicas(
         server=table.server[rows],
         profile=profile_of(arrays, table.server[rows], table.accelerator[rows]),
         max_batch=table.max_batch[rows],
         max_queue=table.max_queue[rows],
     )
-    figures.put(asked, analyze_replicas(arrays, replicas, arrival_rate_rps[asked]))
-    return figures
 
 
 def table_figures(table: CandidateTable, row: IntArray) -> ReplicaFigures:
-    """Return the figures of rows at their full allocation."""
+    """Return the figures of rows at their full allocation; the use of targets is not kept."""
     return ReplicaFigures(
-        table.ttft_ms[row], table.itl_ms[row], table.utilization[row], table.blocking[row]
+        table.ttft_ms[row],
+        table.itl_ms[row],
+        table.utilization[row],
+        table.blocking[row],
+        target_use=np.full(len(row), np.nan),
+        tightest=np.full(len(row), NO_STATISTIC, dtype=np.int64),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from optimizer.fleet_columns import (
 from optimizer.table import EMPTY, FloatArray, IntArray, Transitions
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Fleet
+from stoker.domain.latency import MEAN_ITL, MEAN_TTFT, Latency, Statistic
 from stoker.domain.profile import (
     EstimateKind,
     LinearParameters,
@@ -25,7 +27,9 @@ from stoker.domain.profile import (
 )
 from stoker.domain.server import Server
 from stoker.domain.slo import LOWEST_PRIORITY, ServiceClass, SloTarget
+from stoker.domain.workload import Load
 
+_UNKNOWN_LOAD = Load(math.nan, math.nan, math.nan)
 _ESTIMATE_KINDS = list(EstimateKind)
 
 
@@ -76,6 +80,9 @@ def _profiles(
         all_zero=np.array([all_zero(item.parameters) for item in items], dtype=np.bool_),
         required_memory_gb=_floats([_or_nan(item.required_memory_gb) for item in items]),
         estimate=_ints([_ESTIMATE_KINDS.index(item.provenance.kind) for item in items]),
+        kv_tokens=_floats([_bound(item.kv_tokens) for item in items]),
+        token_budget=_floats([float(item.token_budget) for item in items]),
+        parameters=tuple(item.parameters for item in items),
     )
 
 
@@ -86,6 +93,8 @@ def _servers(
     classes = {item.name: item for item in fleet.service_classes}
     targets = _targets(fleet.service_classes)
     target = [targets.get((item.service_class, item.model)) for item in items]
+    statistics = _statistics(targets.values())
+    load = [item.load or _UNKNOWN_LOAD for item in items]
     return ServerArrays(
         names=tuple(item.name for item in items),
         model=_ints([model_index[item.model] for item in items]),
@@ -98,16 +107,20 @@ def _servers(
             ]
         ),
         has_target=np.array([item is not None for item in target], dtype=np.bool_),
-        ttft_ms=_floats([_bound(item.ttft_ms if item else None) for item in target]),
-        itl_ms=_floats([_bound(item.itl_ms if item else None) for item in target]),
+        statistics=statistics,
+        limits_ms=_limits(target, statistics),
         tps=_floats([(item.tps or 0.0) if item else 0.0 for item in target]),
         load_known=np.array([item.load is not None for item in items], dtype=np.bool_),
         zero_load=np.array(
             [item.load is not None and item.load.is_zero for item in items], dtype=np.bool_
         ),
-        rate_rps=_floats([item.load.arrival_rate_rps if item.load else np.nan for item in items]),
-        input_tokens=_floats([item.load.input_tokens if item.load else np.nan for item in items]),
-        output_tokens=_floats([item.load.output_tokens if item.load else np.nan for item in items]),
+        rate_rps=_floats([item.arrival_rate_rps for item in load]),
+        input_tokens=_floats([item.input_tokens for item in load]),
+        output_tokens=_floats([item.output_tokens for item in load]),
+        arrival_cv=_floats([item.arrival_cv for item in load]),
+        input_cv=_floats([item.input_tokens_cv for item in load]),
+        output_cv=_floats([item.output_tokens_cv for item in load]),
+        prefix_hit_rate=_floats([item.prefix_hit_rate for item in load]),
         pinned=_ints([_pinned(item, accelerator_index) for item in items]),
         min_replicas=_ints([item.min_replicas for item in items]),
         max_replicas=_ints([_or_unknown(item.max_replicas) for item in items]),
@@ -126,6 +139,27 @@ def _servers(
 
 def _targets(classes: Sequence[ServiceClass]) -> dict[tuple[str, str], SloTarget]:
     return {(item.name, target.model): target for item in classes for target in item.targets}
+
+
+def _statistics(targets: Iterable[SloTarget]) -> tuple[Statistic, ...]:
+    """Return what has a target somewhere; mean TTFT and mean ITL first, in any case."""
+    found = {statistic for target in targets for statistic, _ in target.limits()}
+    order = list(Latency)
+    further = sorted(
+        found - {MEAN_TTFT, MEAN_ITL},
+        key=lambda item: (order.index(item.latency), item.percentile or 0.0),
+    )
+    return (MEAN_TTFT, MEAN_ITL, *further)
+
+
+def _limits(targets: Sequence[SloTarget | None], statistics: Sequence[Statistic]) -> FloatArray:
+    """Return the target of each statistic, (statistics, servers); infinite where none."""
+    limits = np.full((len(statistics), len(targets)), np.inf)
+    row = {statistic: index for index, statistic in enumerate(statistics)}
+    for column, target in enumerate(targets):
+        for statistic, limit_ms in target.limits() if target else ():
+            limits[row[statistic], column] = limit_ms
+    return limits
 
 
 def _parameters(parameters: ServiceParameters) -> tuple[float, float, float, float]:

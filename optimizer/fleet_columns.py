@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.table import EMPTY, BoolArray, FloatArray, IntArray, Transitions
+from stoker.domain.latency import Statistic
+from stoker.domain.profile import ServiceParameters
 
 _Scalar = TypeVar("_Scalar", np.int64, np.float64, np.bool_)
 
@@ -55,6 +57,9 @@ class ProfileArrays:
         all_zero: Whether every parameter is zero.
         required_memory_gb: Memory that a replica needs at least; NaN where unknown.
         estimate: Index of the kind of estimate.
+        kv_tokens: Tokens that KV memory holds; infinite where no bound is known.
+        token_budget: Tokens that one iteration computes at most.
+        parameters: Parameters of the service model of each.
     """
 
     of_pair: IntArray
@@ -66,25 +71,33 @@ class ProfileArrays:
     all_zero: BoolArray
     required_memory_gb: FloatArray
     estimate: IntArray
+    kv_tokens: FloatArray
+    token_budget: FloatArray
+    parameters: tuple[ServiceParameters, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerArrays:
-    """Servers; arrays of shape (servers,).
+    """Servers; arrays of shape (servers,) unless said otherwise.
 
     Attributes:
         names: Names.
         model: Index of the model in the rows of `ProfileArrays.of_pair`.
         priority: Priority of the service class, the lowest where the class is unknown.
         has_target: Whether the class has a target for the model.
-        ttft_ms: Target of TTFT; infinite where there is none.
-        itl_ms: Target of ITL; infinite where there is none.
+        statistics: Statistics of latencies that have a target somewhere; mean TTFT and mean ITL
+            are the first two in any case.
+        limits_ms: Target of each statistic; infinite where there is none, (statistics, servers).
         tps: Target of output tokens per second; 0 where there is none.
         load_known: Whether the load is known.
         zero_load: Whether the load is known to be nothing.
         rate_rps: Arrival rate; NaN where unknown.
         input_tokens: Mean input tokens; NaN where unknown.
         output_tokens: Mean output tokens; NaN where unknown.
+        arrival_cv: Coefficient of variation of the times between arrivals at a replica.
+        input_cv: Coefficient of variation of the input tokens.
+        output_cv: Coefficient of variation of the output tokens.
+        prefix_hit_rate: Share of the input tokens that the prefix cache holds.
         pinned: Index of the accelerator it must stay on; `EMPTY` where free; a number beyond the
             accelerators where it must stay on one that the fleet does not have.
         min_replicas: Smallest number of replicas.
@@ -99,14 +112,18 @@ class ServerArrays:
     model: IntArray
     priority: IntArray
     has_target: BoolArray
-    ttft_ms: FloatArray
-    itl_ms: FloatArray
+    statistics: tuple[Statistic, ...]
+    limits_ms: FloatArray
     tps: FloatArray
     load_known: BoolArray
     zero_load: BoolArray
     rate_rps: FloatArray
     input_tokens: FloatArray
     output_tokens: FloatArray
+    arrival_cv: FloatArray
+    input_cv: FloatArray
+    output_cv: FloatArray
+    prefix_hit_rate: FloatArray
     pinned: IntArray
     min_replicas: IntArray
     max_replicas: IntArray

@@ -71,6 +71,7 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
                 card_type=accelerator.card_type,
                 fully_served=False,
                 estimate=None,
+                targets=target if target is not _NO_TARGET else None,
             )
         )
     return tuple(kept)

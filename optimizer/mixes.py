@@ -30,7 +30,7 @@ def with_kept_targets(
     none does, it keeps the mix as best effort. Nothing is proven about the plan any more then.
     """
     entries = predict_entries(fleet, table, outcome.placement)
-    broken = _broken_servers(fleet, table, entries, outcome.placement)
+    broken = _broken_servers(table, entries, outcome.placement)
     if not broken:
         return outcome
     placement = outcome.placement
@@ -80,32 +80,17 @@ def with_kept_targets(
     )
 
 
-def _broken_servers(
-    fleet: Fleet, table: CandidateTable, entries: Entries, placement: Placement
-) -> list[int]:
+def _broken_servers(table: CandidateTable, entries: Entries, placement: Placement) -> list[int]:
     """Return the servers served in full of which a replica is predicted to miss a target."""
-    targets = {
-        (item.name, target.model): target
-        for item in fleet.service_classes
-        for target in item.targets
-    }
     broken = []
     for server in np.flatnonzero(placement.served).tolist():
         span = _span(entries, server)
         whole = len(span) == 1 and entries.replicas[span[0]] == table.replicas[entries.row[span[0]]]
-        item = fleet.servers[server]
-        target = targets.get((item.service_class, item.model))
         idle = table.total_rate_rps[server] == 0
-        if whole or idle or not span or target is None:
+        if whole or idle or not span:
             continue
-        for latencies, limit in (
-            (entries.figures.ttft_ms, target.ttft_ms),
-            (entries.figures.itl_ms, target.itl_ms),
-        ):
-            worst = max(float(latencies[entry]) for entry in span)
-            if limit is not None and worst > limit * (1.0 + TARGET_TOLERANCE):
-                broken.append(server)
-                break
+        if any(entries.figures.target_use[entry] > 1.0 + TARGET_TOLERANCE for entry in span):
+            broken.append(server)
     return broken
 
 

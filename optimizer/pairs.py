@@ -9,8 +9,9 @@ import numpy as np
 from optimizer.fleet_columns import UNKNOWN, FleetArrays, pick, profile_of
 from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
 from queueing.chain import MAX_BATCH_LIMIT
+from queueing.engine.cases import LARGEST_BATCH
 from stoker.domain.plan import Rejection
-from stoker.domain.settings import PlanningRules, QueueRule
+from stoker.domain.settings import Analysis, PlanningRules, QueueRule
 
 _MOST_REPLICAS = 2**31 - 1
 """Bounds on replicas are clipped here, so that no product of counts overflows."""
@@ -48,7 +49,9 @@ class Pairs:
     idle: BoolArray
 
 
-def fleet_pairs(arrays: FleetArrays, rules: PlanningRules) -> Pairs:
+def fleet_pairs(
+    arrays: FleetArrays, rules: PlanningRules, analysis: Analysis = Analysis.REFERENCE
+) -> Pairs:
     """Lay out all pairs of a fleet and reject those that need no prediction to be ruled out."""
     servers = arrays.servers
     width = len(arrays.accelerators.names)
@@ -60,6 +63,8 @@ def fleet_pairs(arrays: FleetArrays, rules: PlanningRules) -> Pairs:
     accelerator = np.where(needs_nothing[server], EMPTY, column)
     profile = profile_of(arrays, server, accelerator)
     max_batch, holds_one = _batch_limits(arrays, server, profile)
+    if analysis is Analysis.FULL:
+        max_batch, holds_one = _within_memory(arrays, server, profile, max_batch, holds_one)
     own_bound = servers.max_replicas[server]
     low = servers.min_replicas[server]
     return Pairs(
@@ -104,6 +109,28 @@ def _batch_limits(
     held = np.where(idle, pick(arrays.profiles.max_batch, profile, 0), held)
     limit = np.clip(held, 1.0, MAX_BATCH_LIMIT).astype(np.int64)
     return np.where(own == UNKNOWN, limit, own), (own != UNKNOWN) | (held >= 1.0)
+
+
+def _within_memory(
+    arrays: FleetArrays,
+    server: IntArray,
+    profile: IntArray,
+    max_batch: IntArray,
+    holds_one: BoolArray,
+) -> tuple[IntArray, BoolArray]:
+    """Return batch limit and whether one request fits, where the analysis knows of KV memory.
+
+    With a known KV capacity the profile's own largest batch is the limit, for memory bounds the
+    batch by itself; one request needs room for all its tokens.
+    """
+    kv_tokens = pick(arrays.profiles.kv_tokens, profile, np.inf)
+    known = np.isfinite(kv_tokens)
+    servers = arrays.servers
+    own = servers.max_batch[server] != UNKNOWN
+    largest = np.clip(pick(arrays.profiles.max_batch, profile, 1), 1, LARGEST_BATCH)
+    limit = np.where(known & ~own, largest, max_batch)
+    fits = kv_tokens >= servers.input_tokens[server] + servers.output_tokens[server]
+    return np.where(own, limit, np.minimum(limit, LARGEST_BATCH)), np.where(known, fits, holds_one)
 
 
 def _queue_limits(

@@ -22,12 +22,14 @@ from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import for_mixing
 from optimizer.unlimited import place_unlimited
 from stoker.domain.candidate import CandidateEstimate
-from stoker.domain.errors import AnalysisUnavailableError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan
 from stoker.domain.settings import Analysis, OptimizerSettings, SolverKind
 
 Clock = Callable[[], float]
+
+DEFAULT_ANALYSIS = Analysis.REFERENCE
+"""Analysis of fleets that name none."""
 
 
 def plan_fleet(
@@ -51,13 +53,12 @@ def plan_fleet(
         clock: Seconds, for timings and time limits.
 
     Raises:
-        AnalysisUnavailableError: The analysis asked for is not part of this version.
         SolverUnavailableError: The MILP solver asked for cannot be used.
-        InvalidInputError: The estimates do not fit the fleet.
+        InvalidInputError: The estimates do not fit the fleet, or a target is beyond the analysis.
         PlanCheckError: The plan broke its own rules, which is a bug.
     """
     chosen = effective_settings(fleet.settings if settings is None else settings)
-    analysis = available_analysis(chosen)
+    analysis = chosen.analysis or DEFAULT_ANALYSIS
     start = clock()
     table = (
         build_candidates(fleet, analysis)
@@ -101,23 +102,8 @@ def effective_settings(settings: OptimizerSettings) -> OptimizerSettings:
     return replace(
         settings,
         solver=settings.solver or SolverKind.MILP,
-        analysis=settings.analysis or Analysis.REFERENCE,
+        analysis=settings.analysis or DEFAULT_ANALYSIS,
     )
-
-
-def available_analysis(settings: OptimizerSettings) -> Analysis:
-    """Return the analysis asked for.
-
-    Raises:
-        AnalysisUnavailableError: It is not part of this version.
-    """
-    analysis = settings.analysis or Analysis.REFERENCE
-    if analysis is not Analysis.REFERENCE:
-        raise AnalysisUnavailableError(
-            f"analysis {analysis.value!r} is not part of this version of Stoker "
-            f"(allowed: {Analysis.REFERENCE.value!r})"
-        )
-    return analysis
 
 
 def _place(

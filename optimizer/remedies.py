@@ -14,6 +14,7 @@ from stoker.domain.slo import SloTarget
 _OUT_OF_REACH = (
     Rejection.TTFT_UNREACHABLE,
     Rejection.ITL_UNREACHABLE,
+    Rejection.E2E_UNREACHABLE,
     Rejection.TARGETS_CONFLICT,
 )
 _NAMES_SHOWN = 3
@@ -102,10 +103,10 @@ class RejectionRemedies:
 
     def _latencies(self, target: SloTarget, row: int) -> Iterator[tuple[str, float, float]]:
         """Yield each latency that has a target, the lowest that is reached, and the target."""
-        if target.ttft_ms is not None:
-            yield "TTFT", float(self._table.best_ttft_ms[row]), target.ttft_ms
-        if target.itl_ms is not None:
-            yield "ITL", float(self._table.best_itl_ms[row]), target.itl_ms
+        for statistic, limit_ms in target.limits():
+            index = self._table.statistics.index(statistic)
+            name = statistic.latency.short if statistic.percentile is None else str(statistic)
+            yield name, float(self._table.best_ms[index, row]), limit_ms
 
     def _excess(self, target: SloTarget, row: int) -> float:
         """Return the largest ratio of a reachable latency to its target; infinite if unknown."""

@@ -1,4 +1,4 @@
-"""Predictions for rows of the candidate table, by way of `queueing`, in a few calls in all.
+"""Predictions by the analysis of the reference, in a few calls in all.
 
 A fleet may hold both parameter generations: rows are parted by generation, each part is one call,
 and the figures are put back in the order of the rows.
@@ -12,148 +12,113 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.fleet_columns import FleetArrays
-from optimizer.table import BoolArray, FloatArray, IntArray
+from optimizer.predictions import (
+    NO_STATISTIC,
+    ReplicaDetails,
+    ReplicaFigures,
+    Replicas,
+    ReplicaSizes,
+    target_use,
+)
+from optimizer.table import FloatArray, IntArray
 from queueing.replica import ReplicaCases, analyze
 from queueing.service import LinearService, ServiceTimeModel, TokenWorkService
-from queueing.sizing import LatencyTargets, size
+from queueing.sizing import LatencyTargets, Sizing, size
+from stoker.domain.latency import Statistic
+
+_BOUND = 1.0 - 1e-6
+"""Share of a target, or of a bound, that a figure takes where the rate stops at it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Replicas:
-    """One replica each of a number of rows; arrays of shape (rows,).
+class ReferencePredictor:
+    """The analysis of the reference, on means; its targets are of mean TTFT and mean ITL alone.
 
     Attributes:
-        server: Server whose requests it gets.
-        profile: Profile of the model on the accelerator; every row has one.
-        max_batch: Batch limit.
-        max_queue: Queue limit.
-    """
-
-    server: IntArray
-    profile: IntArray
-    max_batch: IntArray
-    max_queue: IntArray
-
-    def take(self, rows: IntArray | BoolArray) -> Replicas:
-        """Return the selected rows, in that order."""
-        return Replicas(
-            self.server[rows], self.profile[rows], self.max_batch[rows], self.max_queue[rows]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaFigures:
-    """Figures of replicas at an arrival rate; arrays of shape (rows,), NaN where unknown.
-
-    Attributes:
-        ttft_ms: Mean TTFT.
-        itl_ms: Mean ITL.
-        utilization: Mean requests in service over the batch limit.
-        blocking: Fraction of requests turned away.
-    """
-
-    ttft_ms: FloatArray
-    itl_ms: FloatArray
-    utilization: FloatArray
-    blocking: FloatArray
-
-    @classmethod
-    def unknown(cls, count: int) -> ReplicaFigures:
-        """Return figures of which nothing is known, to be filled in."""
-        return cls(*(np.full(count, np.nan) for _ in range(4)))
-
-    def put(self, rows: IntArray | BoolArray, figures: ReplicaFigures) -> None:
-        """Write figures at these rows."""
-        self.ttft_ms[rows] = figures.ttft_ms
-        self.itl_ms[rows] = figures.itl_ms
-        self.utilization[rows] = figures.utilization
-        self.blocking[rows] = figures.blocking
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaSizes:
-    """The most that replicas carry within their targets; arrays of shape (rows,).
-
-    Attributes:
-        valid: Whether the case makes sense to the analysis.
-        max_rate_rps: Largest throughput of one replica; NaN where the targets are out of reach.
-        ttft_unreachable: No rate keeps the TTFT target.
-        itl_unreachable: No rate keeps the ITL target.
-        blocking_unreachable: No rate keeps the bound on blocking.
-        best_ttft_ms: Lowest TTFT that any rate reaches, where the targets are out of reach.
-        best_itl_ms: Lowest ITL that any rate reaches, where the targets are out of reach.
-    """
-
-    valid: BoolArray
-    max_rate_rps: FloatArray
-    ttft_unreachable: BoolArray
-    itl_unreachable: BoolArray
-    blocking_unreachable: BoolArray
-    best_ttft_ms: FloatArray
-    best_itl_ms: FloatArray
-
-
-def size_replicas(
-    arrays: FleetArrays, replicas: Replicas, max_blocking: float | None
-) -> ReplicaSizes:
-    """Return the largest throughput of each replica within its server's targets.
-
-    Args:
         arrays: The fleet.
-        replicas: What to size.
         max_blocking: Largest fraction of requests that may be turned away; None for no bound.
     """
-    count = len(replicas.server)
-    servers = arrays.servers
-    sizes = ReplicaSizes(
-        valid=np.zeros(count, dtype=np.bool_),
-        max_rate_rps=np.full(count, np.nan),
-        ttft_unreachable=np.zeros(count, dtype=np.bool_),
-        itl_unreachable=np.zeros(count, dtype=np.bool_),
-        blocking_unreachable=np.zeros(count, dtype=np.bool_),
-        best_ttft_ms=np.full(count, np.nan),
-        best_itl_ms=np.full(count, np.nan),
-    )
-    for rows, cases in _by_generation(arrays, replicas):
-        server = replicas.server[rows]
-        result = size(
-            cases,
-            LatencyTargets.of(
-                len(rows),
-                ttft_ms=_nan_where_infinite(servers.ttft_ms[server]),
-                itl_ms=_nan_where_infinite(servers.itl_ms[server]),
-                tps=np.where(servers.tps[server] > 0, servers.tps[server], np.nan),
-                max_blocking=np.nan if max_blocking is None else max_blocking,
-            ),
-        )
-        sizes.valid[rows] = result.valid
-        sizes.max_rate_rps[rows] = np.where(result.feasible, result.throughput_rps, np.nan)
-        sizes.ttft_unreachable[rows] = result.ttft_unreachable
-        sizes.itl_unreachable[rows] = result.itl_unreachable
-        sizes.blocking_unreachable[rows] = result.blocking_unreachable
-        sizes.best_ttft_ms[rows] = result.best_ttft_ms
-        sizes.best_itl_ms[rows] = result.best_itl_ms
-    return sizes
 
+    arrays: FleetArrays
+    max_blocking: float | None
 
-def analyze_replicas(
-    arrays: FleetArrays, replicas: Replicas, arrival_rate_rps: FloatArray
-) -> ReplicaFigures:
-    """Return the figures of each replica at its arrival rate; NaN where they cannot be had."""
-    figures = ReplicaFigures.unknown(len(replicas.server))
-    for rows, cases in _by_generation(arrays, replicas):
-        point = analyze(cases, arrival_rate_rps[rows])
-        known = point.valid
-        figures.put(
-            rows[known],
-            ReplicaFigures(
-                point.ttft_ms[known],
-                point.itl_ms[known],
-                point.utilization[known],
-                point.blocking[known],
-            ),
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """Statistics of latencies that have targets."""
+        return self.arrays.servers.statistics
+
+    def size(self, replicas: Replicas) -> ReplicaSizes:
+        """Return the largest throughput of each replica within its server's targets."""
+        sizes = ReplicaSizes.unknown(len(self.statistics), len(replicas.server))
+        for rows, cases in _by_generation(self.arrays, replicas):
+            result = size(cases, self._targets(replicas.server[rows]))
+            sizes.valid[rows] = result.valid
+            sizes.max_rate_rps[rows] = np.where(result.feasible, result.throughput_rps, np.nan)
+            sizes.unreachable[0, rows] = result.ttft_unreachable
+            sizes.unreachable[1, rows] = result.itl_unreachable
+            sizes.blocking_unreachable[rows] = result.blocking_unreachable
+            sizes.best_ms[0, rows] = result.best_ttft_ms
+            sizes.best_ms[1, rows] = result.best_itl_ms
+        return sizes
+
+    def figures(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaFigures:
+        """Return the figures of each replica at its arrival rate; NaN where they cannot be had."""
+        figures = ReplicaFigures.unknown(len(replicas.server))
+        for rows, cases in _by_generation(self.arrays, replicas):
+            point = analyze(cases, arrival_rate_rps[rows])
+            values = np.vstack([point.ttft_ms, point.itl_ms])
+            use, tightest = target_use(
+                values, self.arrays.servers.limits_ms[:2, replicas.server[rows]]
+            )
+            known = point.valid
+            figures.put(
+                rows[known],
+                ReplicaFigures(
+                    point.ttft_ms[known],
+                    point.itl_ms[known],
+                    point.utilization[known],
+                    point.blocking[known],
+                    use[known],
+                    tightest[known],
+                ),
+            )
+        return figures
+
+    def details(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaDetails:
+        """Return what keeps each replica from carrying more; means are all it knows otherwise."""
+        del arrival_rate_rps  # percentiles, KV memory and preemptions are unknown at any rate
+        details = ReplicaDetails.unknown(len(replicas.server))
+        for rows, cases in _by_generation(self.arrays, replicas):
+            targets = self._targets(replicas.server[rows])
+            details.binding[rows] = self._binding(size(cases, targets), targets)
+        return details
+
+    def _targets(self, server: IntArray) -> LatencyTargets:
+        servers = self.arrays.servers
+        return LatencyTargets.of(
+            len(server),
+            ttft_ms=_nan_where_infinite(servers.limits_ms[0, server]),
+            itl_ms=_nan_where_infinite(servers.limits_ms[1, server]),
+            tps=np.where(servers.tps[server] > 0, servers.tps[server], np.nan),
+            max_blocking=np.nan if self.max_blocking is None else self.max_blocking,
         )
-    return figures
+
+    def _binding(self, result: Sizing, targets: LatencyTargets) -> IntArray:
+        """Return what the largest rate stops at: a target, the bound on blocking, or neither."""
+        with np.errstate(all="ignore"):
+            use = np.vstack(
+                [
+                    result.point.ttft_ms / targets.ttft_ms,
+                    result.point.itl_ms / targets.itl_ms,
+                    result.point.blocking / targets.max_blocking,
+                ]
+            )
+        use = np.nan_to_num(use, nan=0.0)
+        most = np.argmax(use, axis=0)
+        last = len(self.statistics)
+        code = np.where(most == 2, last, most)
+        code = np.where(use.max(axis=0) >= _BOUND, code, last + 1)
+        return np.where(result.feasible, code, NO_STATISTIC).astype(np.int64)
 
 
 def idle_figures(arrays: FleetArrays, replicas: Replicas) -> tuple[ReplicaFigures, FloatArray]:
@@ -171,9 +136,12 @@ def idle_figures(arrays: FleetArrays, replicas: Replicas) -> tuple[ReplicaFigure
     first = np.where(linear, gamma + delta, alpha + beta)
     last = np.where(linear, alpha + beta * batch, alpha + (beta + gamma) * batch)
     nothing = np.zeros(len(batch))
+    use, tightest = target_use(
+        np.vstack([ttft, itl]), arrays.servers.limits_ms[:2, replicas.server]
+    )
     with np.errstate(all="ignore"):
         rate = 1000.0 * batch / (first + last)
-    return ReplicaFigures(ttft, itl, nothing, nothing.copy()), rate
+    return ReplicaFigures(ttft, itl, nothing, nothing.copy(), use, tightest), rate
 
 
 def _by_generation(

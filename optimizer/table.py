@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stoker.domain.latency import Statistic
 from stoker.domain.plan import Rejection
+from stoker.domain.settings import Analysis
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -74,9 +76,11 @@ class CandidateTable:
         blocking: Fraction of requests turned away; NaN where unknown.
         max_rate_rps: Largest throughput of one replica within the targets.
         estimate: Index into ``list(EstimateKind)`` of the profile's origin; -1 where none.
-        best_ttft_ms: Lowest TTFT that the pair can reach at any load; NaN where not computed.
-        best_itl_ms: Lowest ITL that the pair can reach at any load; NaN where not computed.
+        statistics: Statistics of latencies that have targets.
+        best_ms: Lowest value of each statistic that the pair can reach at any load; NaN where not
+            computed, (statistics, rows).
         transitions: What runs now, by server.
+        analysis: Performance model behind the figures.
     """
 
     servers: tuple[str, ...]
@@ -104,9 +108,10 @@ class CandidateTable:
     blocking: FloatArray
     max_rate_rps: FloatArray
     estimate: IntArray
-    best_ttft_ms: FloatArray
-    best_itl_ms: FloatArray
+    statistics: tuple[Statistic, ...]
+    best_ms: FloatArray
     transitions: Transitions | None = None
+    analysis: Analysis = Analysis.REFERENCE
 
     @property
     def accepted(self) -> BoolArray:

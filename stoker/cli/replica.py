@@ -17,12 +17,12 @@ from stoker.cli.exits import ExitCode
 from stoker.cli.group import StokerGroup
 from stoker.cli.options import examples
 from stoker.cli.output import TextFormat, show, show_notes, write_text
-from stoker.domain.errors import AnalysisUnavailableError, InvalidInputError
+from stoker.domain.errors import InvalidInputError
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.settings import Analysis
 
 if TYPE_CHECKING:
-    from data.replica_lines import AnswerDocument
+    from data.replica_answers import AnswerDocument
 
 CHUNK_LINES = {
     ReplicaQuestion.SOLVE: 2000,
@@ -42,7 +42,15 @@ _File = Annotated[
     typer.Argument(metavar="FILE.jsonl|-", help="Cases, one JSON object a line; - for stdin."),
 ]
 _AnalysisOption = Annotated[
-    Analysis, typer.Option("--analysis", help="Performance model behind the answers.")
+    Analysis | None,
+    typer.Option(
+        "--analysis",
+        metavar="MODEL",
+        help="Performance model: `reference` (default), on means; or `full`, the engine as it is, "
+        "with percentiles: the default of a line with a field that only it knows.",
+        show_default=False,
+        case_sensitive=False,
+    ),
 ]
 _FormatOption = Annotated[
     TextFormat,
@@ -58,7 +66,7 @@ _FormatOption = Annotated[
 )
 def solve(
     file: _File,
-    analysis: _AnalysisOption = Analysis.REFERENCE,
+    analysis: _AnalysisOption = None,
     output_format: _FormatOption = TextFormat.JSON,
 ) -> None:
     """Latencies and throughput of each replica at its arrival rate (RPS)."""
@@ -68,7 +76,7 @@ def solve(
 @app.command(epilog=examples("stoker replica target cases.jsonl"))
 def target(
     file: _File,
-    analysis: _AnalysisOption = Analysis.REFERENCE,
+    analysis: _AnalysisOption = None,
     output_format: _FormatOption = TextFormat.JSON,
 ) -> None:
     """Largest arrival rate at which each replica keeps its TTFT and ITL targets."""
@@ -78,7 +86,7 @@ def target(
 @app.command(epilog=examples("stoker replica concurrency cases.jsonl"))
 def concurrency(
     file: _File,
-    analysis: _AnalysisOption = Analysis.REFERENCE,
+    analysis: _AnalysisOption = None,
     output_format: _FormatOption = TextFormat.JSON,
 ) -> None:
     """Smallest batch limit that carries near-peak throughput within the targets."""
@@ -99,13 +107,18 @@ class AnsweredLine:
 
 
 def answer_lines(
-    lines: Iterable[bytes], question: ReplicaQuestion, *, chunk_lines: int | None = None
+    lines: Iterable[bytes],
+    question: ReplicaQuestion,
+    analysis: Analysis | None = None,
+    *,
+    chunk_lines: int | None = None,
 ) -> Iterator[list[AnsweredLine]]:
     """Answer the lines of a file, chunk by chunk, each chunk in one array computation.
 
     Args:
         lines: The lines in UTF-8; blank ones get no answer.
         question: What is asked of every case.
+        analysis: Performance model; None for what each case asks for.
         chunk_lines: Lines read before their answers are handed on; `CHUNK_LINES` by default.
 
     Yields:
@@ -113,11 +126,14 @@ def answer_lines(
     """
     numbered = enumerate(lines, start=1)
     while chunk := list(islice(numbered, chunk_lines or CHUNK_LINES[question])):
-        yield _answer_chunk(chunk, question)
+        yield _answer_chunk(chunk, question, analysis)
 
 
-def _answer_chunk(chunk: list[tuple[int, bytes]], question: ReplicaQuestion) -> list[AnsweredLine]:
-    from data.replica_lines import answer_document, parse_line, problem_document
+def _answer_chunk(
+    chunk: list[tuple[int, bytes]], question: ReplicaQuestion, analysis: Analysis | None
+) -> list[AnsweredLine]:
+    from data.replica_answers import answer_document, problem_document
+    from data.replica_lines import parse_line
     from optimizer.replica_questions import answer_many
 
     documents: dict[int, AnswerDocument] = {}
@@ -130,26 +146,21 @@ def _answer_chunk(chunk: list[tuple[int, bytes]], question: ReplicaQuestion) -> 
         else:
             if case is not None:
                 cases[number] = case
-    answers = answer_many(question, list(cases.values()))
+    answers = answer_many(question, list(cases.values()), analysis)
     for number, answer in zip(cases, answers, strict=True):
         documents[number] = answer_document(answer, line=number)
     return [AnsweredLine(number, documents[number]) for number in sorted(documents)]
 
 
 def _run(
-    question: ReplicaQuestion, file: str, analysis: Analysis, output_format: TextFormat
+    question: ReplicaQuestion, file: str, analysis: Analysis | None, output_format: TextFormat
 ) -> None:
-    from data.replica_lines import format_line
+    from data.replica_answers import format_line
 
-    if analysis is not Analysis.REFERENCE:
-        raise AnalysisUnavailableError(
-            f"--analysis {analysis.value} is not in this version of Stoker "
-            f"(allowed: {Analysis.REFERENCE.value})"
-        )
     statuses: Counter[AnswerStatus] = Counter()
     table: list[AnsweredLine] = []
     with _opened(file) as stream:
-        for answered in answer_lines(stream, question):
+        for answered in answer_lines(stream, question, analysis):
             statuses.update(line.status for line in answered)
             if output_format is TextFormat.TABLE:
                 table += answered

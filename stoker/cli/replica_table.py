@@ -12,8 +12,6 @@ from rich.text import Text
 from stoker.cli.figures import UNKNOWN, duration_ms, share, small_share
 from stoker.domain.replica import ReplicaQuestion
 
-Value = float | int | str | bool | None
-
 _TITLES = {
     ReplicaQuestion.SOLVE: "Replicas at their arrival rates",
     ReplicaQuestion.TARGET: "Largest arrival rate within the targets",
@@ -22,7 +20,7 @@ _TITLES = {
 
 
 def replica_table(
-    question: ReplicaQuestion, answers: Sequence[tuple[int, Mapping[str, Value]]]
+    question: ReplicaQuestion, answers: Sequence[tuple[int, Mapping[str, object]]]
 ) -> RenderableType:
     """Return a table with one row an answer, and the messages of the answers below it.
 
@@ -83,7 +81,7 @@ def with_messages(
     return Group(table, *messages)
 
 
-def _number(answer: Mapping[str, Value], key: str) -> float | None:
+def _number(answer: Mapping[str, object], key: str) -> float | None:
     value = answer.get(key)
     return float(value) if isinstance(value, int | float) else None
 

@@ -24,9 +24,9 @@ from stoker.cli.output import (
 from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
+    from data.replica_answers import AnswerDocument
     from data.simulation_lines import SimulationCase, TraceRows
     from simulator import Run, Summary
-    from stoker.cli.simulation_answer import AnswerDocument
 
 EPILOG = examples(
     "stoker simulate cases.jsonl",
@@ -117,15 +117,14 @@ def _answers(
         asked = parse_simulation(document, file=str(case), traced=True)
         yield 1, _answer(asked, requests, 1, plots)
         return
-    from stoker.cli.simulation_answer import invalid_document
+    from data.replica_answers import problem_document
 
     with _opened(str(file)) as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 parsed = parse_simulation_line(line)
             except InvalidInputError as error:
-                reasons = "; ".join(str(problem) for problem in error.problems)
-                yield number, invalid_document(f"line {number}: {reasons}")
+                yield number, problem_document(error.problems, line=number)
             else:
                 if parsed is not None:
                     yield number, _answer(parsed, None, number, plots)
@@ -142,7 +141,7 @@ def _answer(
     shares = {"warm_up": 0.0, "cool_down": 0.0} if trace is not None else {}
     with _progress(f"Simulating line {number}") as report:
         run = play(scenario_of(asked, trace), on_progress=report, **shares)
-    summary = summarize(run, asked.percents)
+    summary = summarize(run, asked.case.percentiles)
     if plots is not None:
         _draw(run, summary, plots, number)
     return answer_document(run, summary)

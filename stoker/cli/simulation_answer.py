@@ -6,16 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from data.replica_answers import AnswerDocument
 from data.simulation_lines import SimulationCase, TraceRows
 
 if TYPE_CHECKING:
     from simulator import Arrivals, LatencySummary, Run, Scenario, Summary
-
-Figures = Mapping[str, float | None]
-Latency = Mapping[str, float | Figures | None]
-Value = float | int | str | Latency | None
-AnswerDocument = dict[str, Value]
-"""An answer as a JSON object."""
 
 
 def scenario_of(asked: SimulationCase, trace: TraceRows | None = None) -> Scenario:
@@ -38,7 +33,7 @@ def scenario_of(asked: SimulationCase, trace: TraceRows | None = None) -> Scenar
         case.max_batch,
         max_queue=case.max_queue,
         token_budget=case.token_budget,
-        kv_tokens=asked.kv_tokens,
+        kv_tokens=case.kv_tokens,
     )
     if trace is not None:
         return Scenario(
@@ -47,20 +42,20 @@ def scenario_of(asked: SimulationCase, trace: TraceRows | None = None) -> Scenar
             Pool(engine),
             len(trace.arrival_ms),
             asked.seed,
-            asked.prefix_hit_rate,
+            case.prefix_hit_rate,
         )
     arrivals: Arrivals
-    if asked.concurrency is not None:
-        arrivals = ClosedLoop(asked.concurrency)
+    if case.concurrency is not None:
+        arrivals = ClosedLoop(case.concurrency)
     else:
         assert case.arrival_rate_rps is not None, "parsing asks for a rate"
-        arrivals = GammaArrivals(case.arrival_rate_rps, asked.arrival_cv)
+        arrivals = GammaArrivals(case.arrival_rate_rps, case.arrival_cv)
     lengths = SeparateLengths(
-        LognormalLength(case.input_tokens, asked.input_cv),
-        LognormalLength(case.output_tokens, asked.output_cv),
+        LognormalLength(case.input_tokens, case.input_cv),
+        LognormalLength(case.output_tokens, case.output_cv),
     )
     return Scenario(
-        arrivals, lengths, Pool(engine), asked.requests, asked.seed, asked.prefix_hit_rate
+        arrivals, lengths, Pool(engine), asked.requests, asked.seed, case.prefix_hit_rate
     )
 
 
@@ -104,11 +99,6 @@ def answer_document(run: Run, summary: Summary) -> AnswerDocument:
         "measuredRequests": summary.requests,
         "seed": run.scenario.seed,
     }
-
-
-def invalid_document(message: str) -> AnswerDocument:
-    """Return the answer to a case that cannot be read or simulated."""
-    return {"status": "invalid", "message": message}
 
 
 def _latency(summary: LatencySummary) -> Mapping[str, float | Mapping[str, float | None] | None]:

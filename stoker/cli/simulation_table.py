@@ -13,7 +13,7 @@ from stoker.cli.figures import UNKNOWN, duration_ms, share, small_share
 from stoker.cli.replica_table import with_messages
 
 if TYPE_CHECKING:
-    from stoker.cli.simulation_answer import AnswerDocument
+    from data.replica_answers import AnswerDocument
 
 _LATENCIES = (("TTFT", "ttft_ms"), ("ITL", "itl_ms"), ("E2E", "e2e_ms"))
 

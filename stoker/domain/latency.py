@@ -66,7 +66,7 @@ MEAN_ITL = Statistic(Latency.ITL)
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyFigures:
+class LatencyStatistics:
     """Mean and percentiles of a latency, over requests; None is unknown.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from stoker.domain.latency import Latency, LatencyFigures
+from stoker.domain.latency import Latency, LatencyStatistics
 from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
@@ -77,7 +77,7 @@ class MixPart:
     utilization: float | None
     blocking: float | None
     max_rate_rps: float
-    latencies: Mapping[Latency, LatencyFigures] = field(default_factory=dict)
+    latencies: Mapping[Latency, LatencyStatistics] = field(default_factory=dict)
     binding: str | None = None
     kv_use: float | None = None
     preemptions_per_request: float | None = None
@@ -146,7 +146,7 @@ class PlannedAllocation:
     estimate: EstimateKind | None
     mix: tuple[MixPart, ...] = ()
     targets: SloTarget | None = None
-    latencies: Mapping[Latency, LatencyFigures] = field(default_factory=dict)
+    latencies: Mapping[Latency, LatencyStatistics] = field(default_factory=dict)
     binding: str | None = None
     kv_use: float | None = None
     preemptions_per_request: float | None = None

@@ -51,7 +51,7 @@ class ReplicaCase:
         concurrency: Clients of a closed loop, in place of arrivals at a rate; None for arrivals.
         percentiles: Percentiles to report.
         target_percentile: Percentile that the targets hold at; None for the mean.
-        asks_for_engine: Whether it was put in terms that only the analysis of the engine knows.
+        engine_terms: Names of the fields given that ask for the analysis of the engine.
     """
 
     parameters: ServiceParameters
@@ -72,7 +72,7 @@ class ReplicaCase:
     concurrency: int | None = None
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     target_percentile: float | None = None
-    asks_for_engine: bool = False
+    engine_terms: tuple[str, ...] = ()
 
 
 class AnswerStatus(StrEnum):

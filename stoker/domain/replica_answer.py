@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stoker.domain.latency import LatencyFigures
+from stoker.domain.latency import LatencyStatistics
 from stoker.domain.replica import AnswerStatus, ReplicaQuestion
 from stoker.domain.settings import Analysis
 
@@ -26,11 +26,11 @@ class EngineFigures:
         extrapolated: Whether times beyond what was measured are used.
     """
 
-    ttft: LatencyFigures
-    itl: LatencyFigures
-    token_itl: LatencyFigures
-    e2e: LatencyFigures
-    wait: LatencyFigures
+    ttft: LatencyStatistics
+    itl: LatencyStatistics
+    token_itl: LatencyStatistics
+    e2e: LatencyStatistics
+    wait: LatencyStatistics
     mean_waiting: float | None
     output_tokens_per_s: float | None
     kv_use: float | None

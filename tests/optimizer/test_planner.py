@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optimizer.planner import effective_settings, plan_fleet
 from stoker.domain.candidate import CandidateEstimate
-from stoker.domain.errors import AnalysisUnavailableError, InvalidInputError
+from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlanStatus, Rejection, UnplacedReason
 from stoker.domain.profile import ModelProfile, TokenWorkParameters
@@ -344,11 +344,6 @@ def test_settings_of_the_fleet_hold_where_none_are_given() -> None:
     assert effective_settings(OptimizerSettings()).solver is SolverKind.MILP
     assert effective_settings(OptimizerSettings()).analysis is Analysis.REFERENCE
     assert effective_settings(GREEDY).solver is SolverKind.GREEDY
-
-
-def test_the_full_analysis_is_refused() -> None:
-    with pytest.raises(AnalysisUnavailableError, match=r"'full'.*'reference'"):
-        plan_fleet(make_fleet(), OptimizerSettings(analysis=Analysis.FULL))
 
 
 def test_estimates_that_do_not_fit_are_refused() -> None:

@@ -178,15 +178,6 @@ def test_infeasible_concurrency() -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_analysis_that_is_not_here(question: str) -> None:
-    ran = run(question, "-", "--analysis", "full", stdin=lines_of(CASE))
-    assert ran.exit_code == 2
-    assert ran.stdout == ""
-    assert "not in this version" in ran.stderr
-    assert run(question, "-", "--analysis", "reference", stdin=lines_of(CASE)).exit_code == 0
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
 def test_missing_files_and_directories(question: str, tmp_path: Path) -> None:
     for path in (tmp_path / "absent.jsonl", tmp_path):
         ran = run(question, str(path))

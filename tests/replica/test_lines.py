@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 from data import replica_fields
-from data.replica_lines import (
-    answer_document,
-    format_line,
-    parse_case,
-    parse_line,
-    problem_document,
-)
+from data.replica_answers import answer_document, format_line, problem_document
+from data.replica_lines import parse_case, parse_line
 from queueing.chain import MAX_BATCH_LIMIT
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import LinearParameters, TokenWorkParameters

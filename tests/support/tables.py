@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from optimizer.table import EMPTY, CandidateTable, IntArray, Transitions
+from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def make_table(case: Case) -> tuple[CandidateTable, IntArray]:
         blocking=unknown,
         max_rate_rps=data[:, 9],
         estimate=np.full(len(rows), -1, dtype=np.int64),
-        best_ttft_ms=unknown,
-        best_itl_ms=unknown,
+        statistics=(MEAN_TTFT, MEAN_ITL),
+        best_ms=np.full((2, len(rows)), np.nan),
         transitions=Transitions(
             accelerator=np.array([c[0] for c in case.current], dtype=np.int64),
             cost_per_hour=np.array([c[1] for c in case.current], dtype=np.float64),
