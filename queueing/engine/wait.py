@@ -3,7 +3,9 @@
 With all N slots taken requests leave at the rate μ, and the number waiting is about geometric.
 Its ratio follows from the mean wait of those that wait, F / (μ (1 - ρ)), where F accounts for the
 variability of arrivals and services: 1 for Poisson arrivals and exponential services, the
-interpolation of Cosmetatos (1976) for fixed ones, (c_a² + c_s²) / 2 in heavy traffic.
+approximation of Cosmetatos (1976) for fixed ones, between and beyond them the interpolation of
+Kimura (1986), for other arrivals (c_a² + c_s²) / (1 + c_s²) with the correction of Kraemer and
+Langenbach-Belz (1976) for regular ones.
 """
 
 from __future__ import annotations
@@ -77,9 +79,12 @@ def variability(
     busy = np.clip(load, 1e-9, 1.0)
     idle = (1.0 - busy) * (slots - 1.0) * (np.sqrt(4.0 + 5.0 * slots) - 2.0)
     fixed = 0.5 * (1.0 + np.minimum(idle / (16.0 * busy * slots), 1.0))
-    factor = np.where(spread <= 1.0, spread + (1.0 - spread) * fixed, 0.5 * (1.0 + spread))
+    factor = (1.0 + spread) / (2.0 * spread + (1.0 - spread) / fixed)
     arrivals = cases.arrival_cv**2
-    result: FloatArray = factor * np.maximum((arrivals + spread) / (1.0 + spread), 0.1)
+    total = np.maximum(arrivals + spread, 1e-9)
+    even = np.minimum(arrivals, 1.0)
+    calm = np.exp(-2.0 * (1.0 - busy) * (1.0 - even) ** 2 / (3.0 * busy * total))
+    result: FloatArray = factor * np.maximum(calm * total / (1.0 + spread), 0.02)
     return result
 
 
