@@ -15,12 +15,15 @@ import numpy as np
 from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
 from queueing.engine.closed import analyze_closed
+from queueing.engine.curve import CurveTimes
 from queueing.engine.point import EnginePoint
-from queueing.engine.times import LinearTimes, TokenWorkTimes
+from queueing.engine.times import IterationTimes, LinearTimes, TokenWorkTimes
 from simulator import (
     ClosedLoop,
     Engine,
     FixedLength,
+    IterationModel,
+    IterationTable,
     Length,
     LognormalLength,
     Pool,
@@ -29,6 +32,7 @@ from simulator import (
     Summary,
     simulate,
     summarize,
+    tabulate,
 )
 from stoker.domain.profile import LinearParameters, TokenWorkParameters
 
@@ -82,9 +86,9 @@ def draw_loops(points: int, seed: int = 7) -> list[Loop]:
         output_cv = float(random.choice([0.0, 0.3, 0.7, 1.0, 1.5]))
         budget = int(random.choice([512, 2048, 8192, 8192]))
         hit = float(random.choice([0.0, 0.0, 0.0, 0.5]))
-        kind = str(random.choice(["token-work", "linear"]))
+        kind = str(random.choice(["token-work", "linear", "curve"]))
         parameters: tuple[float, ...]
-        if kind == "token-work":
+        if kind != "linear":
             parameters = (
                 float(random.uniform(2, 20)),
                 float(np.exp(random.uniform(np.log(0.005), np.log(0.1)))),
@@ -123,9 +127,12 @@ def draw_loops(points: int, seed: int = 7) -> list[Loop]:
 
 def play(loop: Loop, seed: int = 3) -> Summary:
     """Simulate a loop."""
-    model = (TokenWorkParameters if loop.kind == "token-work" else LinearParameters)(
-        *loop.parameters
-    )
+    model: IterationModel
+    if loop.kind == "curve":
+        model = bent(loop.parameters)
+    else:
+        kind = TokenWorkParameters if loop.kind == "token-work" else LinearParameters
+        model = kind(*loop.parameters)
 
     def length(mean: int, cv: float) -> Length:
         return LognormalLength(mean, cv) if cv else FixedLength(mean)
@@ -165,15 +172,12 @@ def figures(summary: Summary) -> dict[str, list[float]]:
 def analyze(loops: list[Loop]) -> dict[int, dict[str, list[float]]]:
     """Analyse loops; the answers by their index."""
     answers: dict[int, dict[str, list[float]]] = {}
-    for kind in ("token-work", "linear"):
+    for kind in ("token-work", "linear", "curve"):
         rows = [index for index, loop in enumerate(loops) if loop.kind == kind]
         if not rows:
             continue
         some = [loops[index] for index in rows]
-        parameters = np.array([loop.parameters for loop in some]).T
-        times = (
-            TokenWorkTimes.of(*parameters) if kind == "token-work" else LinearTimes.of(*parameters)
-        )
+        times = _times(kind, [loop.parameters for loop in some])
         cases = EngineCases.of(
             times,
             [loop.input_tokens for loop in some],
@@ -189,6 +193,29 @@ def analyze(loops: list[Loop]) -> dict[int, dict[str, list[float]]]:
         for place, index in enumerate(rows):
             answers[index] = _answer(point, place)
     return answers
+
+
+def _times(kind: str, parameters: list[tuple[float, ...]]) -> IterationTimes:
+    if kind == "curve":
+        return CurveTimes.of([bent(row) for row in parameters])
+    columns = np.array(parameters).T
+    return TokenWorkTimes.of(*columns) if kind == "token-work" else LinearTimes.of(*columns)
+
+
+def bent(parameters: tuple[float, ...]) -> IterationTable:
+    """Return curves of an engine whose memory and computing times overlap."""
+    alpha, beta, gamma = parameters
+    knots = tuple(float(2**k) for k in range(9))
+    tokens = tuple(float(2**k) for k in range(4, 15))
+    return tabulate(
+        lambda n, c: alpha + (((beta * n) ** 2 + (gamma * n * c) ** 2) ** 0.5),
+        lambda x, c: alpha + beta * (x**2 + 256.0**2) ** 0.5 + gamma * c,
+        batches=knots,
+        contexts=(0.0, 256.0, 1024.0, 4096.0, 16384.0),
+        prefill_tokens=tokens,
+        prefill_contexts=(0.0, 4096.0, 65536.0),
+        shared_ms=alpha,
+    )
 
 
 def _answer(point: EnginePoint, place: int) -> dict[str, list[float]]:
