@@ -11,10 +11,10 @@ A report holds no word on the accelerator, its number, the precision or the engi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 
 from data.measurements.draft import Draft
+from data.measurements.numbers import finite
 from stoker.domain.errors import Problem
 
 Found = tuple[object, str]
@@ -158,10 +158,9 @@ def _duration(benchmark: Mapping[str, object]) -> object:
     own = benchmark.get("duration")
     if own is not None:
         return _positive(own)
-    start, end = at(benchmark, "run_stats.start_time"), at(benchmark, "run_stats.end_time")
-    if isinstance(start, int | float) and isinstance(end, int | float):
-        return _positive(end - start)
-    return None
+    start = finite(at(benchmark, "run_stats.start_time"))
+    end = finite(at(benchmark, "run_stats.end_time"))
+    return None if start is None or end is None else _positive(end - start)
 
 
 def _figures(metrics: object) -> Figures:
@@ -188,6 +187,5 @@ def _positive(value: object) -> object:
 
 
 def _scaled(value: object, scale: float) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return value
-    return _positive(value * scale)
+    number = finite(value)
+    return value if number is None else _positive(number * scale)

@@ -61,12 +61,15 @@ def read_measurements(
     rows: list[Measurement] = []
     problems: list[Problem] = []
     bad = 0
-    for draft in _drafts(text, file):
-        try:
-            rows.append(measurement_of(draft, file, beside or Unrecorded(), measured=measured))
-        except InvalidInputError as error:
-            problems += error.problems
-            bad += 1
+    try:
+        for draft in _drafts(text, file):
+            try:
+                rows.append(measurement_of(draft, file, beside or Unrecorded(), measured=measured))
+            except InvalidInputError as error:
+                problems += error.problems
+                bad += 1
+    except csv.Error as error:
+        raise InvalidInputError([Problem("", f"malformed CSV: {error}", "", file)]) from None
     if problems and not (skip_bad_rows and rows):
         more = len(problems) - _MOST_PROBLEMS
         tail = [Problem("", f"{more} more problems", "", file)] if more > 0 else []
@@ -94,9 +97,12 @@ def _json_drafts(text: str, file: str) -> Iterable[Draft]:
         document: object = json.loads(text)
     except RecursionError:
         raise InvalidInputError([Problem("", "is nested too deeply", FORMS, file)]) from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         if len(text.splitlines()) > 1 and _is_object(text.lstrip().splitlines()[0]):
             return _line_drafts(text)
+        if not isinstance(error, json.JSONDecodeError):
+            message = "holds a number of too many digits"
+            raise InvalidInputError([Problem("", message, FORMS, file)]) from None
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidInputError(
             [Problem(where, f"malformed JSON: {error.msg}", "", file)]
@@ -122,8 +128,10 @@ def _line_drafts(text: str) -> Iterator[Draft]:
         where = f"line {number}"
         try:
             document: object = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        except RecursionError:
+            yield Draft.unreadable(where, "is nested too deeply", "one JSON object a line")
+        except ValueError as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "too long a number"
             yield Draft.unreadable(where, f"malformed JSON: {reason}", "one JSON object a line")
         else:
             yield from _mixed([(where, document)])

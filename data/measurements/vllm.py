@@ -19,6 +19,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping
 
 from data.measurements.draft import Draft
+from data.measurements.numbers import finite
 
 _MARKS = ("request_throughput", "total_input_tokens", "completed")
 
@@ -57,7 +58,7 @@ def _draft(where: str, result: Mapping[str, object]) -> Draft:
     if result.get("ramp_up_strategy"):
         message = f'is "{result["ramp_up_strategy"]}": the load changes during the run'
         return Draft.unreadable(f"{where}: ramp_up_strategy", message, "runs at one load")
-    completed = _number(result.get("completed"))
+    completed = finite(result.get("completed"))
     if not completed:
         return Draft.unreadable(f"{where}: completed", "no request was completed", "1 or more")
     row: dict[str, object] = {
@@ -95,8 +96,8 @@ def _draft(where: str, result: Mapping[str, object]) -> Draft:
             row[f"{name}_ms_{suffix}"] = result.get(key) or None
             places[f"{name}_ms_{suffix}"] = key
     response_ms, rate = (
-        _number(result.get("mean_e2el_ms")),
-        _number(result.get("request_throughput")),
+        finite(result.get("mean_e2el_ms")),
+        finite(result.get("request_throughput")),
     )
     if response_ms and rate:
         # The sum of all response times over the duration: an identity, not an estimate.
@@ -120,12 +121,13 @@ def _load(result: Mapping[str, object]) -> dict[str, object]:
             "quality": "saturated-burst",
         }
     load: dict[str, object] = {"load_kind": "rate", "load": rate}
-    shape = _number(result.get("burstiness", 1.0))
+    if result.get("burstiness") == math.inf:
+        load |= {"arrival": "constant", "arrival_cv": 0.0}
+    shape = finite(result.get("burstiness", 1.0))
     if shape is not None and shape > 0:
-        load["arrival"] = "poisson" if shape == 1 else "constant" if math.isinf(shape) else "gamma"
         # Gamma intervals of this shape.
-        load["arrival_cv"] = shape**-0.5 if math.isfinite(shape) else 0.0
-    asked, done = _number(rate), _number(result.get("request_throughput"))
+        load |= {"arrival": "poisson" if shape == 1 else "gamma", "arrival_cv": shape**-0.5}
+    asked, done = finite(rate), finite(result.get("request_throughput"))
     if clients is not None and asked and done and done < _CAPPED * asked:
         load["quality"] = "saturated-client-cap"
     return load
@@ -144,15 +146,8 @@ def _served_by(result: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def _number(value: object) -> float | None:
-    """Return a number; None for anything else, and NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        return None
-    return float(value)
-
-
 def _per_request(total: object, completed: float) -> object:
-    amount = _number(total)
+    amount = finite(total)
     return total if amount is None else amount / completed
 
 
@@ -160,5 +155,5 @@ def _deviation(lengths: object) -> float | None:
     """Return the standard deviation of the lengths of completed requests; None where not kept."""
     if not isinstance(lengths, list):
         return None
-    known = [length for length in lengths if _number(length)]
+    known = [number for length in lengths if (number := finite(length))]
     return statistics.pstdev(known) if len(known) > 1 else None
