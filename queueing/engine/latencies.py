@@ -176,9 +176,11 @@ def decoding(scene: Scene) -> Decoding:
     mean = clear + excess
     burst = np.minimum(burst, excess * np.maximum(largest - excess, 0.05 * largest))
     behind = (met * station.behind).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
-    window = behind + rate * np.maximum(steps - 1.0, 0.0) * clear
+    mixed = (met * station.behind_spread).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
+    mixed = np.clip(mixed, 1e-3, 3.0)
+    window = rate * np.maximum(steps - 1.0, 0.0) * clear
     swing = np.maximum(count_variance(window, cases.arrival_cv) / np.maximum(window, 1e-12), 1.0001)
-    none = np.exp(-window * np.log(swing) / (swing - 1.0))
+    none = np.exp(-window * np.log(swing) / (swing - 1.0) - np.log1p(mixed * behind) / mixed)
     return Decoding(steps, variance, weight, none, clear, mean, between, burst, largest)
 
 
@@ -210,7 +212,7 @@ def itl_mixture(decode: Decoding) -> Mixture:
     return Mixture((quiet, busy), most)
 
 
-def token_itl_mixture(scene: Scene) -> Mixture:
+def token_itl_mixture(scene: Scene, decode: Decoding) -> Mixture:
     """Return the time before an output token after the first, by token."""
     states, station, top, cases = scene.states, scene.station, scene.top, scene.cases
     at = states.at
@@ -244,6 +246,19 @@ def token_itl_mixture(scene: Scene) -> Mixture:
         spread = np.minimum(spread, held * np.maximum(largest - held, 0.0) + 1e-4 * held**2)
         parts.append(Parts(w * (1.0 - some), base, 0.0 * base, 0.0 * base))
         parts.append(Parts(w * some, base + offset, held, spread))
+    # The mean over tokens is that over requests, weighted by their tokens: what iterations add
+    # is found as often as that needs.
+    pace = (decode.weight * decode.steps * decode.mean_ms).sum(axis=0)
+    target = pace / np.maximum((decode.weight * decode.steps).sum(axis=0), 1e-300)
+    quiet = [np.sum(part.weight * part.shift, axis=0) for part in parts[::2]]
+    base = sum(quiet) + sum((p.weight * rows[i][3]).sum(axis=0) for i, p in enumerate(parts[1::2]))
+    loud = sum((p.weight * (p.shift + p.mean - rows[i][3])).sum(axis=0)
+               for i, p in enumerate(parts[1::2]))
+    often = np.clip((target - base) / np.maximum(loud, 1e-12), 0.0, 1e3)
+    share = sum(p.weight.sum(axis=0) for p in parts[1::2])
+    often = np.minimum(often, 1.0 / np.maximum(share, 1e-12))
+    calm = (1.0 - often * share) / np.maximum(1.0 - share, 1e-12)
+    parts = [replace(p, weight=p.weight * (often if i % 2 else calm)) for i, p in enumerate(parts)]
     return Mixture(tuple(parts))
 
 

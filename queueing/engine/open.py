@@ -64,7 +64,7 @@ def analyze_engine(
         itl = itl_mixture(decode)
         e2e = e2e_mixture(scene, decode, ttft)
         wait = wait_mixture(scene)
-        gaps = token_itl_mixture(scene)
+        gaps = token_itl_mixture(scene, decode)
 
         def latency(mixture: Mixture) -> Latency:
             bad = np.where(stable, 0.0, np.inf)

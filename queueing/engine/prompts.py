@@ -35,6 +35,7 @@ class Station:
     service_ms: FloatArray
     largest_ms: FloatArray
     behind: FloatArray
+    behind_spread: FloatArray
 
 
 def station(
@@ -129,6 +130,8 @@ def station(
     late = limited(late, free)
     left_fcfs = w * late
     left = (1 - theta) * w * behind + theta * left_fcfs
+    noise = (1.0 - theta) * w**2 * vj + theta * var
+    first_spread = (vw + met * noise) / np.maximum(met * theta * ahead + first, 1e-12) ** 2
     some = requests.answering
     steps = np.maximum(requests.steps / np.maximum(some, 1e-9), 1.0)
     # over its decodes it meets the prompts of those that follow, near arrivals apart
@@ -138,7 +141,9 @@ def station(
     follow = np.clip(follow, 0.0, 0.97 / np.maximum(r, 1e-9))
     most_seen = free + at.in_service * np.minimum(steps / stay, 1.0)
     follow = limited(span * follow, most_seen) / span
-    tf = b + (t - b) * follow
+    tf = np.where(follow < 1.0, b / (1.0 - r * np.minimum(follow, 1.0)), b + (t - b) * follow)
+    if np.any(at.offset_ms != 0.0):
+        tf = np.where(at.offset_ms != 0.0, b + (t - b) * follow, tf)
     # each of them holds a slot that the next one needs
     rf = r * follow
     again = np.maximum(free - 1.0, 0.0)
@@ -168,6 +173,7 @@ def station(
         service,
         cw,
         left / np.maximum(w, 1e-12),
+        first_spread,
     )
 
 
