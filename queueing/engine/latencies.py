@@ -147,9 +147,8 @@ def decoding(scene: Scene) -> Decoding:
     clear = (states.in_time * at.decoding * at.seen_ms).sum(axis=0)
     clear = (clear + states.full_in_time * count * top.base_ms) / np.maximum(tokens, 1e-300)
     met = scene.accepted
-    share = np.minimum(
-        rate * (met * at.prompt_ms).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9), 0.98
-    )
+    share = (met * station.share).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
+    share = np.minimum(share, 0.98)
     typical = np.maximum(requests.steps / some, 1.0)
     echo = (met * station.echo_ms).sum(axis=0)
     unit = echo * (1.0 - share) / np.maximum(1.0 - share**typical, 1e-12)

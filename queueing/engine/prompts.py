@@ -156,7 +156,7 @@ def station(
     service = first + requests.steps * tf + some * echo
     tf = tf - b + at.seen_ms
     return Station(
-        r,
+        rf,
         t,
         tf,
         va,
