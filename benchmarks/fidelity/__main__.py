@@ -36,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and return 0 if all limits hold."""
     options = _parser().parse_args(arguments)
     settings = Settings(
-        options.points, options.seed, min(options.sized, options.points), options.jobs
+        points=options.points,
+        seed=options.seed,
+        sized=min(options.sized, options.points),
+        jobs=options.jobs,
+        most_runs=options.runs,
     )
     outcome = run(settings, ANALYSES, _progress)
     if options.format == "json":
@@ -62,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=SEED, help="of the drawing")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes that simulate"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=4, help="independent runs of a point that stays imprecise"
     )
     parser.add_argument("--format", choices=("table", "json"), default="table")
     parser.add_argument(

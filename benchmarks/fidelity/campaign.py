@@ -49,6 +49,7 @@ class Settings:
         sized: Replicas to size, the first of the grid.
         jobs: Processes that simulate.
         effort: How precisely the grid is simulated.
+        most_runs: Independent runs of a point at most.
         store: Where results of simulations are kept.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     sized: int = SIZED
     jobs: int = 1
     effort: Effort = EFFORT
+    most_runs: int = 4
     store: Store = field(default_factory=Store)
 
     @property
@@ -113,7 +115,7 @@ def run(settings: Settings, analyses: Analyses, progress: Progress) -> Outcome:
     """Carry out the comparison; what was simulated before is not simulated again."""
     points = published(settings.points, settings.seed)
     measured = _simulated(
-        [Measuring(point, settings.effort, settings.store) for point in points],
+        [Measuring(point, settings.effort, settings.store, settings.most_runs) for point in points],
         "operating points",
         settings,
         progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,10 +51,17 @@ class Effort:
         """Return the requests to begin with."""
         return min(max(self.requests, self.per_slot * replica.max_batch), self.most_requests)
 
-    def missing(self, truth: Truth) -> float:
-        """Return the largest half-width over what is wanted; 0 where none is known."""
+    def missing(self, truth: Truth, figure: str | None = None) -> float:
+        """Return the largest half-width over what is wanted; 0 where none is known.
+
+        Args:
+            truth: What a run said.
+            figure: Look at the precision of this one alone, such as "mean".
+        """
         ratios = [
-            truth.half_width(item.latency, item.figure) / item.half_width for item in self.wanted
+            truth.half_width(item.latency, item.figure) / item.half_width
+            for item in self.wanted
+            if figure in (None, item.figure)
         ]
         return max((ratio for ratio in ratios if not math.isnan(ratio)), default=0.0)
 
@@ -169,6 +177,37 @@ def simulated(replica: Replica, rate_rps: float, seed: int, effort: Effort) -> T
             return truth
         growth = max(2.0, min(1.3 * missing**2, 20.0))
         requests = min(int(requests * growth), effort.most_requests)
+
+
+def pooled(truths: Sequence[Truth]) -> Truth:
+    """Return the mean of independent runs of one operating point."""
+    runs = len(truths)
+
+    def mean(name: str) -> float:
+        return math.fsum(getattr(truth, name) for truth in truths) / runs
+
+    latencies = {}
+    for name in LATENCIES:
+        parts = [truth.latencies[name] for truth in truths]
+        values = {key: sum(part.values[key] for part in parts) / runs for key in parts[0].values}
+        widths = {
+            key: math.hypot(*(part.values[key] * part.half_widths[key] for part in parts))
+            / (runs * values[key] or math.nan)
+            for key in values
+        }
+        latencies[name] = Figures(values, widths)
+    return Truth(
+        rate_rps=truths[0].rate_rps,
+        throughput_rps=mean("throughput_rps"),
+        latencies=latencies,
+        mean_in_service=mean("mean_in_service"),
+        mean_waiting=mean("mean_waiting"),
+        busy=mean("busy"),
+        preemptions=mean("preemptions"),
+        too_large=mean("too_large"),
+        kv_use=None if truths[0].kv_use is None else mean("kv_use"),
+        requests=sum(truth.requests for truth in truths),
+    )
 
 
 def states(replica: Replica, rate_rps: float, seed: int, requests: int) -> list[float]:

@@ -1,10 +1,11 @@
 """Results of simulations kept on disk: what was simulated once is not simulated again.
 
-A result is named by everything it depends on: what was asked, and the text of the simulator.
+A result is named by everything it depends on: what was asked, and the code of the simulator.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from dataclasses import dataclass
@@ -18,14 +19,24 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".fidelity"
 
 
+class _Undocumented(ast.NodeTransformer):
+    """Takes away statements that are nothing but text; comments are gone before."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Drop docstrings."""
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
 @cache
 def simulator_version() -> str:
-    """Return a name that changes with any line of the simulator."""
+    """Return a name that changes with the code of the simulator, not with what it says of it."""
     digest = hashlib.sha256()
     folder = Path(simulator.__file__).parent
     for path in sorted(folder.rglob("*.py")):
         digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
+        tree = _Undocumented().visit(ast.parse(path.read_text(encoding="utf-8")))
+        digest.update(ast.dump(tree).encode())
     return digest.hexdigest()[:16]
 
 

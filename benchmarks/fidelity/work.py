@@ -10,10 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from benchmarks.fidelity.case import Json, OperatingPoint, Replica
-from benchmarks.fidelity.simulated import Effort, Truth, saturation_rps, simulated, states
+from benchmarks.fidelity.simulated import Effort, Truth, pooled, saturation_rps, simulated, states
 from benchmarks.fidelity.store import Store
 
 Result = TypeVar("Result")
+
+RUN = 1_000_000
+"""Distance of the seeds of independent runs of a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,25 @@ class Measuring:
         point: The point.
         effort: How precisely.
         store: Where results are kept.
+        most_runs: Independent runs at most, where the longest leaves a mean imprecise.
     """
 
     point: OperatingPoint
     effort: Effort
     store: Store
+    most_runs: int = 4
 
     def __call__(self) -> Measured:
         """Return the point with its saturation and its figures."""
         replica, seed = self.point.replica, self.point.seed
         saturated = saturation(replica, seed, self.store)
         rate = self.point.load * saturated
-        truth = truth_at(replica, rate, seed, self.effort, self.store)
-        return Measured(self.point, saturated, truth)
+        runs: list[Truth] = []
+        for number in range(self.most_runs):
+            runs.append(truth_at(replica, rate, seed + number * RUN, self.effort, self.store))
+            if self.effort.missing(pooled(runs), "mean") <= 1.0:
+                break
+        return Measured(self.point, saturated, pooled(runs))
 
 
 def saturation(replica: Replica, seed: int, store: Store) -> float:
