@@ -35,10 +35,12 @@ class Section:
     Attributes:
         title: Its heading.
         text: Its Markdown.
+        holds: Whether all its limits hold.
     """
 
     title: str
     text: str
+    holds: bool = True
 
 
 @dataclass(frozen=True, slots=True)

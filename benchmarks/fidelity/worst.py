@@ -27,7 +27,8 @@ def worst_table(comparison: Comparison, points: int) -> Table:
     """Return the points with the largest errors, relative to their limits, of judged loads."""
     over = np.array(
         [
-            np.nan_to_num(np.abs(comparison.signed(judged.figure)), nan=0.0) / (judged.high or 1.0)
+            np.nan_to_num(np.abs(comparison.signed(judged.figure)), nan=0.0, posinf=1e6)
+            / (judged.high or 1.0)
             for judged in LIMITED
         ]
     )
