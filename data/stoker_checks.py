@@ -116,13 +116,29 @@ def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
 
 def _check_parameters(loc: Loc, profile: Mapping[str, object]) -> Iterator[Finding]:
     parameters = mapping_at(profile, "parameters") or {}
-    keys = _PARAMETERS.get(text_at(parameters, "kind") or "", ())
+    kind = text_at(parameters, "kind") or ""
+    keys = _PARAMETERS.get(kind, ())
     if keys and all(number_at(parameters, key) == 0 for key in keys):
         yield Finding(
             (*loc, "parameters"),
             "every parameter is zero, which describes no hardware",
             "at least one parameter above 0",
         )
+    if kind == "curve" and _no_time(parameters, "decode_ms") and _no_time(parameters, "prefill_ms"):
+        yield Finding(
+            (*loc, "parameters"),
+            "every time is zero, which describes no hardware",
+            "at least one time above 0",
+        )
+
+
+def _no_time(parameters: Mapping[str, object], key: str) -> bool:
+    """Return whether a grid is one, and holds nothing but zeros."""
+    grid = parameters.get(key)
+    if not isinstance(grid, list) or not grid:
+        return False
+    rows = [row if isinstance(row, list) else [row] for row in grid]
+    return all(type(time) in (int, float) and time == 0 for row in rows for time in row)
 
 
 def _check_server(loc: Loc, server: Mapping[str, object]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from data.curve_fields import CurveEntry
 from data.latency_fields import mean_limit, percentile_limits
 from data.stoker_schema import (
     AcceleratorEntry,
@@ -123,10 +124,14 @@ def _profile(entry: ProfileEntry) -> ModelProfile:
     )
 
 
-def _parameters(entry: LinearEntry | TokenWorkEntry) -> ServiceParameters:
-    if isinstance(entry, LinearEntry):
-        return LinearParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms, entry.delta_ms)
-    return TokenWorkParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms)
+def _parameters(entry: LinearEntry | TokenWorkEntry | CurveEntry) -> ServiceParameters:
+    match entry:
+        case LinearEntry():
+            return LinearParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms, entry.delta_ms)
+        case TokenWorkEntry():
+            return TokenWorkParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms)
+        case CurveEntry():
+            return entry.to_domain()
 
 
 def _load(entry: LoadEntry) -> Load:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from data.curve_fields import CurveEntry
 from data.fields import (
     Amount,
     Count,
@@ -89,9 +90,9 @@ class ProfileEntry(StrictModel):
         description="Largest number of requests in service, with `at_tokens` output tokens each."
     )
     at_tokens: PositiveCount = Field(description="Output tokens at which `max_batch` holds.")
-    parameters: Annotated[LinearEntry | TokenWorkEntry, Field(discriminator="kind")] = Field(
-        description="Parameters of the service model."
-    )
+    parameters: Annotated[
+        LinearEntry | TokenWorkEntry | CurveEntry, Field(discriminator="kind")
+    ] = Field(description="Parameters of the service model.")
     provenance: ProvenanceEntry | None = Field(None, description="Where the figures come from.")
     required_memory_gb: PositiveAmount | None = Field(
         None, description="Memory that a replica needs before its first request, in GB."

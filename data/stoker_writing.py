@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from data.latency_fields import target_value
 from data.stoker_schema import FORMAT_VERSION
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
 from stoker.domain.profile import (
@@ -107,8 +108,24 @@ def _profile(item: ModelProfile) -> dict[str, object]:
 
 
 def _parameters(parameters: ServiceParameters) -> dict[str, object]:
+    if isinstance(parameters, IterationTable):
+        return {"kind": "curve"} | curve_document(parameters)
     kind = "linear" if isinstance(parameters, LinearParameters) else "token-work"
     return {"kind": kind} | {key: number(value) for key, value in asdict(parameters).items()}
+
+
+def curve_document(table: IterationTable) -> dict[str, object]:
+    """Return a table of iteration times as `CurveFields` reads it."""
+    reads = table.prefill_contexts
+    return _present(
+        batches=[number(knot) for knot in table.batches],
+        context_tokens=[number(knot) for knot in table.contexts],
+        decode_ms=[[number(time) for time in row] for row in table.decode_ms],
+        prefill_tokens=[number(knot) for knot in table.prefill_tokens],
+        prefill_context_tokens=[number(knot) for knot in reads] if reads != (0.0,) else None,
+        prefill_ms=[[number(time) for time in row] for row in table.prefill_ms],
+        shared_ms=number(table.shared_ms) or None,
+    )
 
 
 def _provenance(provenance: Provenance) -> dict[str, object] | None:

@@ -27,9 +27,12 @@ from data.inferno.schema import (
     to_json,
 )
 from data.inferno.to_fleet import CPLEX, IMPLICIT_CLASS
+from data.wording import shown
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.curve import IterationTable
+from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.profile import LinearParameters, ModelProfile
+from stoker.domain.profile import LinearParameters, ModelProfile, TokenWorkParameters
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import OptimizerSettings, SolverKind
 from stoker.domain.slo import ServiceClass
@@ -41,12 +44,20 @@ def fleet_to_system(fleet: Fleet) -> dict[str, object]:
     """Return a fleet as a document ``{"system": {...}}``.
 
     What Inferno has no key for is left out.
+
+    Raises:
+        InvalidInputError: A profile is a measured curve, which has no form there.
     """
     return to_json(InfernoDocument(system=system_of(fleet)))
 
 
 def system_of(fleet: Fleet) -> InfernoSystem:
-    """Return a fleet as an Inferno system."""
+    """Return a fleet as an Inferno system.
+
+    Raises:
+        InvalidInputError: A profile is a measured curve, which has no form there.
+    """
+    _refuse_curves(fleet)
     classes = fleet.service_classes
     if classes and classes[-1] == IMPLICIT_CLASS and _is_used(fleet, IMPLICIT_CLASS.name):
         classes = classes[:-1]  # the reference has it anyway
@@ -100,16 +111,35 @@ def _profile(item: ModelProfile) -> InfernoModelPerf:
         max_batch_size=item.max_batch,
         at_tokens=item.at_tokens,
     )
-    figures = item.parameters
-    if isinstance(figures, LinearParameters):
-        return common.model_copy(
-            update={
-                "decode_parms": InfernoDecode(alpha=figures.alpha_ms, beta=figures.beta_ms),
-                "prefill_parms": InfernoPrefill(gamma=figures.gamma_ms, delta=figures.delta_ms),
-            }
-        )
-    perf = InfernoPerf(alpha=figures.alpha_ms, beta=figures.beta_ms, gamma=figures.gamma_ms)
-    return common.model_copy(update={"perf_parms": perf})
+    match item.parameters:
+        case LinearParameters(alpha, beta, gamma, delta):
+            return common.model_copy(
+                update={
+                    "decode_parms": InfernoDecode(alpha=alpha, beta=beta),
+                    "prefill_parms": InfernoPrefill(gamma=gamma, delta=delta),
+                }
+            )
+        case TokenWorkParameters(alpha, beta, gamma):
+            perf = InfernoPerf(alpha=alpha, beta=beta, gamma=gamma)
+            return common.model_copy(update={"perf_parms": perf})
+        case IterationTable():
+            raise InvalidInputError([_curve_problem(item)])
+
+
+def _refuse_curves(fleet: Fleet) -> None:
+    """Tell of all profiles at once that the format has no form for."""
+    curves = [item for item in fleet.profiles if isinstance(item.parameters, IterationTable)]
+    if curves:
+        raise InvalidInputError([_curve_problem(item) for item in curves])
+
+
+def _curve_problem(item: ModelProfile) -> Problem:
+    return Problem(
+        "profiles",
+        f"the profile of {shown(item.model)} on {shown(item.accelerator)} is a measured curve, "
+        "which Inferno's format cannot hold",
+        "linear or token-work parameters",
+    )
 
 
 def _service_class(item: ServiceClass) -> InfernoServiceClass:

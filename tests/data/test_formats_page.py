@@ -1,5 +1,6 @@
 """The page on formats: its example is read, and it names every key."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from data.fleets import parse_fleet
 from data.plan_format import plan_to_document
 from data.stoker_example import EXAMPLE
 from data.stoker_format import fleet_schema
+from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError
 from tests.support.plans import mixed_plan
 
@@ -23,8 +25,17 @@ def page() -> str:
 
 
 def test_the_example_is_the_one_of_the_schema(page: str) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    example, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert parse_fleet(decode_yaml(example).value) == parse_fleet(EXAMPLE)
+
+
+def test_the_curve_shown_is_one(page: str) -> None:
+    document: Any = copy.deepcopy(EXAMPLE)
+    _, curve = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    document["profiles"][0]["parameters"] = decode_yaml(curve).value
+    (profile,) = parse_fleet(document).profiles
+    assert isinstance(profile.parameters, IterationTable)
+    assert profile.parameters.decode_ms == ((6.0, 6.5), (6.5, 8.0), (9.0, 20.0))
 
 
 def test_the_errors_shown_are_those_told(page: str) -> None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from stoker.domain.accelerator import Accelerator, PowerCurve
+from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.profile import (
     EstimateKind,
@@ -51,6 +52,25 @@ def unique(strategy: st.SearchStrategy[str], least: int = 1) -> st.SearchStrateg
 
 linear = st.builds(LinearParameters, amounts, zero_amounts, zero_amounts, zero_amounts)
 token_work = st.builds(TokenWorkParameters, amounts, zero_amounts, zero_amounts)
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> IterationTable:
+    def knots() -> tuple[float, ...]:
+        return tuple(sorted(draw(st.sets(zero_amounts, min_size=1, max_size=3))))
+
+    def grid(rows: tuple[float, ...], columns: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+        return tuple(tuple(draw(amounts) for _ in columns) for _ in rows)
+
+    batches, contexts, tokens = knots(), knots(), knots()
+    reads = draw(st.one_of(st.just((0.0,)), st.just(knots())))
+    prefill = grid(tokens, reads)
+    shared = draw(st.sampled_from([0.0, min(min(row) for row in prefill)]))
+    return IterationTable(
+        batches, contexts, grid(batches, contexts), tokens, reads, prefill, shared
+    )
+
+
 powers = st.builds(PowerCurve, zero_amounts, amounts, amounts, st.floats(0.01, 0.99))
 
 
@@ -161,7 +181,12 @@ def own_fleets(draw: st.DrawFn) -> Fleet:
     fleet = draw(shared_fleets())
     origin = st.builds(Provenance, st.sampled_from(EstimateKind), st.sampled_from(["", "a paper"]))
     profiles = [
-        replace(item, provenance=draw(origin), required_memory_gb=draw(maybe(amounts)))
+        replace(
+            item,
+            parameters=draw(st.just(item.parameters) | curves()),
+            provenance=draw(origin),
+            required_memory_gb=draw(maybe(amounts)),
+        )
         for item in fleet.profiles
     ]
     servers = [

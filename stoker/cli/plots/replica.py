@@ -9,9 +9,15 @@ import numpy as np
 from queueing.cases import ReplicaCases
 from queueing.service import LinearService, ServiceTimeModel, TokenWorkService
 from queueing.targets import LatencyTargets
+from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
-from stoker.domain.profile import LinearParameters, ModelProfile
+from stoker.domain.profile import (
+    LinearParameters,
+    ModelProfile,
+    ServiceParameters,
+    TokenWorkParameters,
+)
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
 from stoker.domain.workload import Load
@@ -60,7 +66,8 @@ def planned_replica(fleet: Fleet, plan: Plan, server: str) -> PlannedReplica | N
     """Return a replica of a server as it was planned, of a mix the part with most replicas.
 
     None where the reference analysis cannot redraw it: the server got nothing, has no load, its
-    figures are somebody else's (no profile, queue limit unknown), or another analysis made them.
+    figures are somebody else's (no profile, queue limit unknown), another analysis made them, or
+    its profile is a measured curve.
     """
     if plan.analysis is not Analysis.REFERENCE:
         return None
@@ -72,10 +79,13 @@ def planned_replica(fleet: Fleet, plan: Plan, server: str) -> PlannedReplica | N
     rate = _rate_per_replica(item)
     if load is None or profile is None or not rate > 0:
         return None
+    service = _service(profile.parameters)
+    if service is None:
+        return None
     return PlannedReplica(
         server=server,
         accelerator=profile.accelerator,
-        case=_case(profile, load, item.max_batch, item.max_queue),
+        case=_case(service, load, item.max_batch, item.max_queue),
         targets=_targets(fleet, item),
         arrival_rate_rps=rate,
     )
@@ -108,15 +118,18 @@ def _rate_per_replica(item: PlannedAllocation) -> float:
     return item.arrival_rate_rps / item.replicas
 
 
-def _case(profile: ModelProfile, load: Load, max_batch: int, max_queue: int) -> ReplicaCases:
-    parameters = profile.parameters
-    service: ServiceTimeModel
-    if isinstance(parameters, LinearParameters):
-        service = LinearService.of(
-            parameters.alpha_ms, parameters.beta_ms, parameters.gamma_ms, parameters.delta_ms
-        )
-    else:
-        service = TokenWorkService.of(parameters.alpha_ms, parameters.beta_ms, parameters.gamma_ms)
+def _service(parameters: ServiceParameters) -> ServiceTimeModel | None:
+    """Return the model of the reference, which has none for measured curves."""
+    match parameters:
+        case LinearParameters(alpha, beta, gamma, delta):
+            return LinearService.of(alpha, beta, gamma, delta)
+        case TokenWorkParameters(alpha, beta, gamma):
+            return TokenWorkService.of(alpha, beta, gamma)
+        case IterationTable():
+            return None
+
+
+def _case(service: ServiceTimeModel, load: Load, max_batch: int, max_queue: int) -> ReplicaCases:
     return ReplicaCases(
         service=service,
         input_tokens=np.array([load.input_tokens]),
