@@ -43,7 +43,15 @@ def forecast(points: Points, candidate: Candidate) -> Forecast:
     """Predict runs from the load offered, the lengths and, where known, their duration."""
     steady = operate(points, candidate)
     ttft, gap = steady.ttft_ms + _queued_ms(points, steady), steady.iterations.gap_ms.copy()
-    above = above_median_ms(points, candidate, steady.decoding, steady.iterations)
+    above = np.zeros(len(points))
+    random = np.flatnonzero(~points.closed & (points.arrival_cv > 0.0))
+    if len(random):
+        above[random] = above_median_ms(
+            points.take(random),
+            candidate.take(random),
+            steady.decoding[random],
+            steady.iterations.take(random),
+        )
     finite = np.flatnonzero(~points.closed & np.isfinite(points.duration_s))
     if len(finite):
         ttft[finite], gap[finite] = _finite(points, candidate, steady, finite)

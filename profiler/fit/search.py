@@ -36,8 +36,8 @@ def search(problem: Problem, starts: list[FloatArray]) -> Solution:
 
 def data_jacobian(problem: Problem, logs: FloatArray) -> FloatArray:
     """Return the derivatives of the residuals by the logarithms of the parameters."""
-    plus, minus = _neighbours(logs)
-    values = problem.residuals(np.concatenate([plus, minus]))
+    steps = _STEP * np.eye(len(logs))
+    values = problem.residuals(np.concatenate([logs + steps, logs - steps]))
     jacobian: FloatArray = ((values[: len(logs)] - values[len(logs) :]) / (2.0 * _STEP)).T
     return jacobian
 
@@ -64,13 +64,7 @@ def _objective(problem: Problem, logs: FloatArray) -> FloatArray:
 
 
 def _jacobian(problem: Problem, logs: FloatArray) -> FloatArray:
-    """Return central differences of the objective, all parameters in one pass."""
-    plus, minus = _neighbours(logs)
-    values = _objective(problem, np.concatenate([plus, minus]))
-    jacobian: FloatArray = ((values[: len(logs)] - values[len(logs) :]) / (2.0 * _STEP)).T
+    """Return forward differences of the objective, all parameters in one pass."""
+    values = _objective(problem, np.concatenate([logs[None, :], logs + _STEP * np.eye(len(logs))]))
+    jacobian: FloatArray = ((values[1:] - values[0]) / _STEP).T
     return jacobian
-
-
-def _neighbours(logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    steps = _STEP * np.eye(len(logs))
-    return logs + steps, logs - steps

@@ -38,7 +38,7 @@ class Fitted:
 def solve(
     family: Family, points: Points, observed: Observations, near: Fitted | None = None
 ) -> Fitted:
-    """Fit a family to rows, from several starts or only from a fit to nearly the same rows.
+    """Fit a family to rows, from several starts, of which a fit to like rows may be one.
 
     KV memory is a parameter only where closed loops show that requests waited for it; then it is
     kept if it explains them.
@@ -46,7 +46,8 @@ def solve(
     free = _free(family, points)
     problem = Problem(family, free, points, observed)
     first = first_start(family, free, points, observed)
-    starts = [first, *other_starts(free, first)] if near is None else [_moved(near, problem, first)]
+    others = other_starts(free, first) if near is None else [_moved(near, problem, first)]
+    starts = [first, *others]
     fitted = Fitted(problem, search(problem, starts))
     full = _memory_tokens(fitted)
     if full is None:
