@@ -11,7 +11,8 @@ from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.lengths import WEIGHTS, step_strata
 from queueing.engine.mixtures import Mixture, Parts, Shape
-from queueing.engine.prompts import Station, limited
+from queueing.engine.cycle import limited, no_prompt
+from queueing.engine.prompts import Station
 from queueing.engine.requests import Requests
 from queueing.engine.states import Full, States
 from queueing.engine.wait import Line
@@ -61,7 +62,7 @@ def wait_mixture(scene: Scene) -> Mixture:
     """Return the time from arrival to the iteration that begins the prompt."""
     states, station = scene.states, scene.station
     busy = states.number >= 0.5
-    mean = np.where(busy, station.wait_ms, 0.0)
+    mean = np.where(busy, station.backlog.wait_ms, 0.0)
     none = np.zeros_like(mean)
     full_mean, full_variance = full_wait(scene)
     above = _row(scene.accepted_full, 0.0 * full_mean, full_mean, full_variance)
@@ -79,19 +80,19 @@ def ttft_mixture(scene: Scene) -> Mixture:
     at = states.at
     busy = states.number >= 0.5
     shift = at.chunks * at.base_ms + at.offset_ms
-    mean = at.prompt_ms + np.where(busy, station.ahead_ms + station.fill_ms, 0.0)
-    variance = np.where(busy, station.ahead_variance, 0.0) + station.own_variance
-    share = np.where(busy, station.quiet, 0.0)
-    quiet_mean = np.where(share > 0.0, at.prompt_ms + station.quiet_mean, 0.0)
+    mean = at.prompt_ms + np.where(busy, station.backlog.ahead_ms + station.backlog.fill_ms, 0.0)
+    variance = np.where(busy, station.backlog.variance, 0.0) + station.own_variance
+    share = np.where(busy, station.backlog.quiet, 0.0)
+    quiet_mean = np.where(share > 0.0, at.prompt_ms + station.backlog.quiet_ms, 0.0)
     share = np.where(quiet_mean < mean, share, 0.0)
     rest = np.maximum(1.0 - share, 1e-9)
     loud_mean = (mean - share * quiet_mean) / rest
-    square = variance + mean**2 - share * (station.quiet_variance + quiet_mean**2)
+    square = variance + mean**2 - share * (station.backlog.quiet_variance + quiet_mean**2)
     loud_variance = np.maximum(
         square / rest - loud_mean**2, station.own_variance + 0.02 * loud_mean**2
     )
     quiet = Parts(
-        scene.accepted * share, shift, quiet_mean, station.quiet_variance, Shape.LOGNORMAL
+        scene.accepted * share, shift, quiet_mean, station.backlog.quiet_variance, Shape.LOGNORMAL
     )
     loud = Parts(scene.accepted * rest, shift, loud_mean, loud_variance, Shape.LOGNORMAL)
     own = top.prompt_ms
@@ -147,7 +148,7 @@ def decoding(scene: Scene) -> Decoding:
     clear = (states.in_time * at.decoding * at.seen_ms).sum(axis=0)
     clear = (clear + states.full_in_time * count * top.base_ms) / np.maximum(tokens, 1e-300)
     met = scene.accepted
-    share = (met * station.share).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
+    share = (met * station.fading).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-9)
     share = np.minimum(share, 0.98)
     typical = np.maximum(requests.steps / some, 1.0)
     echo = (met * station.echo_ms).sum(axis=0)
@@ -216,19 +217,19 @@ def token_itl_mixture(scene: Scene, decode: Decoding) -> Mixture:
     states, station, top, cases = scene.states, scene.station, scene.top, scene.cases
     at = states.at
     count = top.slots * scene.requests.steps / top.steps
-    weight = states.in_time * at.decoding / station.mean_ms
+    weight = states.in_time * at.decoding / station.cycle.mean_ms
     full = states.full_in_time * count / top.decode_ms
     total = np.maximum(weight.sum(axis=0) + full, 1e-300)
-    mean = np.maximum(scene.rate * station.mean_ms, 1e-12)
+    mean = np.maximum(scene.rate * station.cycle.mean_ms, 1e-12)
     parts = []
     others = np.maximum(top.slots - 1.0, 0.0) / top.steps
     own_full = top.prompt_ms**2 * top.prompt_spread
     rows = (
-        (weight / total, mean, station.count_variance, at.seen_ms, at.prompt_ms, at.offset_ms,
-         station.own_variance, station.largest_ms),
+        (weight / total, mean, station.cycle.prompts_variance, at.seen_ms, at.prompt_ms, at.offset_ms,
+         station.own_variance, station.backlog.largest_ms),
         tuple(value[None] for value in (
             full / total, others, others, top.base_ms, top.prompt_ms, top.offset_ms, own_full,
-            station.largest_ms[-1],
+            station.backlog.largest_ms[-1],
         )),
     )  # fmt: skip
     for w, count, variance, base, prompt, offset, own, largest in rows:
@@ -251,8 +252,9 @@ def token_itl_mixture(scene: Scene, decode: Decoding) -> Mixture:
     target = pace / np.maximum((decode.weight * decode.steps).sum(axis=0), 1e-300)
     quiet = [np.sum(part.weight * part.shift, axis=0) for part in parts[::2]]
     base = sum(quiet) + sum((p.weight * rows[i][3]).sum(axis=0) for i, p in enumerate(parts[1::2]))
-    loud = sum((p.weight * (p.shift + p.mean - rows[i][3])).sum(axis=0)
-               for i, p in enumerate(parts[1::2]))
+    loud = sum(
+        (p.weight * (p.shift + p.mean - rows[i][3])).sum(axis=0) for i, p in enumerate(parts[1::2])
+    )
     often = np.clip((target - base) / np.maximum(loud, 1e-12), 0.0, 1e3)
     share = sum(p.weight.sum(axis=0) for p in parts[1::2])
     often = np.minimum(often, 1.0 / np.maximum(share, 1e-12))
@@ -293,7 +295,12 @@ def _near_mean(scene: Scene) -> tuple[FloatArray, FloatArray, FloatArray, FloatA
     rise = station.seen_ms[after, columns] - station.seen_ms[index, columns]
     slope = np.where(gap > 1e-9, rise / np.where(gap > 1e-9, gap, 1.0), 0.0)
     prompt = states.at.prompt_ms[index, columns]
-    return slope, prompt, station.own_variance[index, columns], station.largest_ms[index, columns]
+    return (
+        slope,
+        prompt,
+        station.own_variance[index, columns],
+        station.backlog.largest_ms[index, columns],
+    )
 
 
 def _row(weight: FloatArray, shift: FloatArray, mean: FloatArray, variance: FloatArray) -> Parts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -95,5 +97,39 @@ def analyze_engine(
             most.memory.kv_use(in_service),
             most.memory.preemptions_per_request(in_service),
             stable,
-            np.zeros(len(cases), dtype=np.bool_),
+            cases.times.extrapolates(
+                in_service, requests.context, np.minimum(requests.computed, cases.token_budget)
+            ),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InService:
+    """How many requests are present, below the limit: over time.
+
+    Attributes:
+        number: numbers of requests, array (numbers, cases), the first of them 0.
+        probability: the probability of each of them, not of those between, alike; 0 outside of
+            what matters.
+        full: probability that every slot is taken, array (cases,).
+    """
+
+    number: FloatArray
+    probability: FloatArray
+    full: FloatArray
+
+
+def in_service(cases: EngineCases, arrival_rate_rps: npt.ArrayLike) -> InService:
+    """Return the probabilities of the number of requests present at arrival rates."""
+    offered, _ = columns(arrival_rate_rps, np.zeros(len(cases)))
+    with np.errstate(all="ignore"):
+        most = saturation(cases)
+        top = full(cases, most.memory.requests, most)
+        rate = np.maximum(offered, 1e-12) / 1e3
+        states = scene_at(cases, most.memory.requests, top, rate).states
+    none = np.zeros((1, len(cases)))
+    return InService(
+        np.concatenate([none, states.fine]),
+        np.concatenate([states.in_time[:1], states.density]),
+        states.full_in_time,
+    )

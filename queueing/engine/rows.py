@@ -23,14 +23,16 @@ def take_rows(value: T, rows: RowSelector) -> T:
     if take is not None:
         return cast(T, take(rows))
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {
-            field.name: take_rows(getattr(value, field.name), rows) for field in fields(value)
-        }
+        parts = {field.name: take_rows(getattr(value, field.name), rows) for field in fields(value)}
         return cast(T, type(value)(**parts))
     return value
 
 
 def put_rows(value: object, rows: RowSelector, part: object) -> None:
-    """Write the arrays of a dataclass into some of the rows of those of another of its type."""
+    """Write the arrays of a nest of dataclasses into some of the cases of another of its type."""
     for field in fields(value):  # type: ignore[arg-type]
-        getattr(value, field.name)[..., rows] = getattr(part, field.name)
+        whole, own = getattr(value, field.name), getattr(part, field.name)
+        if isinstance(whole, np.ndarray):
+            whole[..., rows] = own
+        else:
+            put_rows(whole, rows, own)

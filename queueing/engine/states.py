@@ -66,7 +66,9 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     bound = np.where(memory.bounded(), memory.room + SOFT * memory.room_deviation + 1.0, np.inf)
     limit = np.maximum(np.minimum(np.ceil(bound), cases.max_batch), 1.0)
     slots = np.maximum(memory.in_service(limit), 1.0)
-    at = iterations(cases, requests, slots[None, :], most.requests_per_iteration / most.iteration_ms)
+    at = iterations(
+        cases, requests, slots[None, :], most.requests_per_iteration / most.iteration_ms
+    )
     rate = np.maximum(most.throughput_rps / 1e3, 1e-15)
     time = most.iteration_ms
     steps = slots / (rate * time)
@@ -78,8 +80,19 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     own = prompt**2 * at.prompt_spread[0]
     spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) * (rate / slots) ** 2
     return Full(
-        memory, limit, slots, time, rate, steps, seen, admission, at.seen_ms[0], offset, prompt,
-        at.prompt_spread[0], spread,
+        memory,
+        limit,
+        slots,
+        time,
+        rate,
+        steps,
+        seen,
+        admission,
+        at.seen_ms[0],
+        offset,
+        prompt,
+        at.prompt_spread[0],
+        spread,
     )
 
 
@@ -97,6 +110,8 @@ class States:
         load: arrival rate over the departure rate of the full replica.
         mean: mean number in service.
         variance: its variance.
+        fine: numbers at which the probabilities were computed, array (fine, cases).
+        density: probability of each of those numbers, not of what lies between; 0 outside.
     """
 
     number: FloatArray
@@ -108,6 +123,8 @@ class States:
     load: FloatArray
     mean: FloatArray
     variance: FloatArray
+    fine: FloatArray
+    density: FloatArray
 
 
 def pooling(spread: FloatArray) -> FloatArray:
@@ -167,8 +184,8 @@ def solve_states(
     half = 0.5 * window.step
     up = half + 0.5
     down = half - 0.5
-    growth = (
-        up * (log_service[1:] + log_arrivals[:-1]) + down * (log_service[:-1] + log_arrivals[1:])
+    growth = up * (log_service[1:] + log_arrivals[:-1]) + down * (
+        log_service[:-1] + log_arrivals[1:]
     )
     logs = np.zeros_like(window.fine)
     np.cumsum(growth, axis=0, out=logs[1:])
@@ -189,6 +206,7 @@ def solve_states(
     final = np.where(limit > 1.0, window.fine[last, columns], 0.0)
     reaches = final >= limit - 1.0 - 1e-6
     whole = np.where(reaches, at_last * arrivals(limit - 1.0) / top.rate, 0.0) * line.weight
+    density = weights.copy()
     # Ends of the trapezoidal rule; both at once where there is but one node.
     weights = weights * window.step
     ends = np.where(last > 0, 0.5 * (window.step + 1.0), 1.0) / window.step
@@ -218,6 +236,8 @@ def solve_states(
         rate / top.rate,
         mean,
         np.maximum(square - mean**2, 0.0),
+        window.fine,
+        density * scale,
     )
     # What was taken as idle before the probabilities were known matters at low loads.
     off = np.flatnonzero(np.abs(in_time[0] - empty) > IDLE_WITHIN)
