@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data.curve_fields import CurveEntry
 from data.decode import Decoded
 from data.fields import Amount, StrictModel
 from data.problems import problems_from_validation
 from data.stoker_schema import LinearEntry, ProfileEntry, TokenWorkEntry
 from data.stoker_writing import number
+from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import (
     DEFAULT_TOKEN_BUDGET,
@@ -39,10 +41,11 @@ class FittedProfile:
         max_batch: Largest number of requests in service.
         at_tokens: Output tokens per request at which `max_batch` holds.
         kind: Name of the service-time model.
-        parameters: Its parameters by name.
+        parameters: Its parameters by name; empty for a `curve`.
         provenance: Where they come from.
         kv_tokens: Tokens that the KV memory of a replica holds; None where unknown.
         token_budget: Tokens that one iteration computes at most.
+        curve: The table of a `curve`.
     """
 
     model: str
@@ -55,6 +58,7 @@ class FittedProfile:
     provenance: Provenance = field(default_factory=Provenance)
     kv_tokens: int | None = None
     token_budget: int = DEFAULT_TOKEN_BUDGET
+    curve: IterationTable | None = None
 
 
 class OverlapEntry(StrictModel):
@@ -80,7 +84,7 @@ assert {item.name for item in fields(OverlapParameters)} == set(OverlapEntry.mod
 
 class _Profile(ProfileEntry):
     parameters: Annotated[  # type: ignore[assignment]
-        LinearEntry | TokenWorkEntry | OverlapEntry, Field(discriminator="kind")
+        LinearEntry | TokenWorkEntry | CurveEntry | OverlapEntry, Field(discriminator="kind")
     ]
 
 
@@ -111,28 +115,35 @@ def read_profiles(decoded: Decoded, file: str) -> tuple[FittedProfile, ...]:
 
 def _fitted(entry: _Profile) -> FittedProfile:
     origin = entry.provenance
-    parameters = entry.parameters.model_dump()
-    kind = parameters.pop("kind")
+    table = entry.parameters.to_domain() if isinstance(entry.parameters, CurveEntry) else None
+    parameters = {} if table is not None else entry.parameters.model_dump(exclude={"kind"})
     return FittedProfile(
         model=entry.model,
         accelerator=entry.accelerator,
         accelerators_per_replica=entry.accelerators_per_replica,
         max_batch=entry.max_batch,
         at_tokens=entry.at_tokens,
-        kind=kind,
+        kind=entry.parameters.kind,
         parameters=parameters,
         provenance=Provenance(EstimateKind(origin.kind), origin.source) if origin else Provenance(),
         kv_tokens=entry.kv_tokens,
         token_budget=entry.token_budget,
+        curve=table,
     )
 
 
 def profile_document(profiles: Sequence[FittedProfile]) -> dict[str, object]:
-    """Return profiles as a document; values at their defaults are left out."""
+    """Return fitted profiles as a document; values at their defaults are left out.
+
+    Raises:
+        ValueError: One is a curve, which is measured and not fitted.
+    """
     return {"profiles": [_entry(item) for item in profiles]}
 
 
 def _entry(item: FittedProfile) -> dict[str, object]:
+    if item.curve is not None:
+        raise ValueError("a curve has no parameters to write")
     units = item.accelerators_per_replica
     entry: dict[str, object] = {"model": item.model, "accelerator": item.accelerator}
     if units != 1:

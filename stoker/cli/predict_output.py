@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -20,6 +20,7 @@ from stoker.domain.measurement import LoadKind, Measurement
 
 if TYPE_CHECKING:
     from data.measurements import FittedProfile
+    from profiler.fit import Forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,7 @@ def predictions(
     Raises:
         InvalidInputError: The profile's model cannot be predicted with.
     """
-    from profiler.fit import predict
-
-    parameters = dict(profile.parameters)
-    if profile.kv_tokens is not None:
-        parameters["kv_tokens"] = float(profile.kv_tokens)
-    if wave_share:
-        parameters["wave_share"] = wave_share
-    try:
-        forecast = predict(profile.kind, parameters, rows)
-    except ValueError as error:
-        raise InvalidInputError([Problem("", str(error))]) from error
+    forecast = _forecast(profile, rows, wave_share)
     return [
         Prediction(
             ComparedPoint(
@@ -87,6 +78,31 @@ def predictions(
         )
         for index, row in enumerate(rows)
     ]
+
+
+def _forecast(profile: FittedProfile, rows: Sequence[Measurement], wave_share: float) -> Forecast:
+    import numpy as np
+
+    from profiler.fit import predict
+    from profiler.fit.candidate import Candidate
+    from profiler.fit.forecast import forecast
+    from profiler.fit.points import Points
+    from queueing.engine.curve import CurveTimes
+
+    memory = math.inf if profile.kv_tokens is None else float(profile.kv_tokens)
+    try:
+        if profile.curve is None:
+            parameters = {**profile.parameters, "wave_share": wave_share, "kv_tokens": memory}
+            return predict(profile.kind, parameters, rows)
+        count = len(rows)
+        assumed = replace(
+            Candidate.plain(CurveTimes.of([profile.curve] * count)),
+            wave_share=np.full(count, wave_share),
+            kv_tokens=np.full(count, memory),
+        )
+        return forecast(Points.of(rows), assumed)
+    except ValueError as error:
+        raise InvalidInputError([Problem("", str(error))]) from error
 
 
 def _known(value: float) -> float | None:

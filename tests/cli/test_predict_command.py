@@ -7,7 +7,14 @@ import pytest
 
 from profiler.fit import predict
 from tests.support.cli import stoker
-from tests.support.measured import PROFILE, TOKEN_WORK, measured_rows, row_of, write_rows
+from tests.support.measured import (
+    PROFILE,
+    TOKEN_WORK,
+    WAVE_SHARE,
+    measured_rows,
+    row_of,
+    write_rows,
+)
 
 POINT: dict[str, object] = {"in_tokens": 512, "out_tokens": 128}
 
@@ -70,12 +77,13 @@ def test_measured_rows_get_their_errors(profile: Path, tmp_path: Path) -> None:
     slow = row_of(rows[0])
     slow["itl_ms_mean"] = 2 * float(str(slow["itl_ms_mean"]))
     points = write_rows(tmp_path / "rows.jsonl", *map(row_of, rows[1:]), slow)
-    *good, last = documents(stoker("predict", profile, points).stdout)
+    wave = ("--wave-share", WAVE_SHARE)
+    *good, last = documents(stoker("predict", profile, points, *wave).stdout)
     for document in good:
         assert document["error"]["ttft"] == pytest.approx(0.0, abs=1e-9)  # type: ignore[index]
     assert last["error"]["itl"] == pytest.approx(-0.5)  # type: ignore[index]
     assert last["error"]["e2e"] is None  # type: ignore[index]
-    table = stoker("predict", profile, points, "--format", "table", columns=None).stdout
+    table = stoker("predict", profile, points, *wave, "--format", "table", columns=None).stdout
     assert "-50.0%" in table
     assert f"ITL {0.5 / len(rows):.1%}." in table
 
@@ -129,6 +137,29 @@ def test_every_fitted_model_can_be_predicted_with(tmp_path: Path) -> None:
         row = measured_rows()[0]
         assert predict(kind, parameters, [row]).itl_ms[0] > 0
         assert float(str(document["itl_ms"])) > 2
+
+
+def test_curves_predict_what_their_parameters_do(profile: Path, tmp_path: Path) -> None:
+    knots, reads = [1, 64, 256], [0, 4096]
+    curve = {
+        "kind": "curve",
+        "batches": knots,
+        "context_tokens": reads,
+        "decode_ms": [[6 + n * (0.03 + 5e-5 * c) for c in reads] for n in knots],
+        "prefill_tokens": [1, 8192],
+        "prefill_context_tokens": reads,
+        "prefill_ms": [[6 + 0.03 * x + 5e-5 * r for r in reads] for x in (1, 8192)],
+        "shared_ms": 6,
+    }
+    entry = {"model": "m", "accelerator": "g", "max_batch": 256, "at_tokens": 128}
+    path = tmp_path / "curve.json"
+    path.write_text(json.dumps({"profiles": [entry | {"parameters": curve}]}))
+    points = write_rows(tmp_path / "p.jsonl", POINT | {"rate": 5}, POINT | {"concurrency": 16})
+    by_curve = documents(stoker("predict", path, points).stdout)
+    by_parameters = documents(stoker("predict", profile, points).stdout)
+    for one, other in zip(by_curve, by_parameters, strict=True):
+        assert one["ttft_ms"] == pytest.approx(other["ttft_ms"], rel=0.02)
+        assert one["itl_ms"] == pytest.approx(other["itl_ms"], rel=0.02)
 
 
 def test_estimates_and_fleets_serve_as_profiles(tmp_path: Path) -> None:

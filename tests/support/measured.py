@@ -12,6 +12,9 @@ from tests.support.benchmark_files import Json, metrics
 
 TOKEN_WORK = {"alpha_ms": 6.0, "beta_ms": 0.03, "gamma_ms": 5e-5}
 
+WAVE_SHARE = 0.1
+"""Closed loops send ten requests a client, all clients at once at first: usual for a benchmark."""
+
 PROFILE = """\
 profiles:
 - {model: llama-8b, accelerator: H100, max_batch: 256, at_tokens: 256,
@@ -50,7 +53,8 @@ def measured_rows(
         for tokens_in, tokens_out in SHAPES
         for kind, load in LOADS
     ]
-    forecast = predict("token-work", parameters or TOKEN_WORK, points)
+    runs = {"wave_share": WAVE_SHARE}
+    forecast = predict("token-work", (parameters or TOKEN_WORK) | runs, points)
     return [
         replace(
             point,
