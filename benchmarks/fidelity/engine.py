@@ -24,9 +24,7 @@ from queueing.engine import (
     size_engine,
 )
 from queueing.engine.build import iteration_times
-from queueing.engine.open import scene_at
-from queueing.engine.saturation import saturation
-from queueing.engine.states import full as full_replica
+from queueing.engine.open import in_service as probabilities
 
 
 def full(replicas: Sequence[Replica], rates_rps: FloatArray) -> Predictions:
@@ -65,16 +63,13 @@ def in_service(replica: Replica, rate_rps: float) -> FloatArray:
         replica: One whose memory does not bind.
         rate_rps: Requests per second.
     """
-    cases = _cases([replica])
-    most = saturation(cases)
-    top = full_replica(cases, most.memory.requests, most)
-    states = scene_at(cases, most.memory.requests, top, np.array([rate_rps / 1000])).states
-    number, shares = states.number[:, 0], states.in_time[:, 0]
+    found = probabilities(_cases([replica]), rate_rps)
+    number, shares = found.number[:, 0], found.probability[:, 0]
     known = shares > 0
     every = np.arange(replica.max_batch)
     below = np.interp(every, number[known], shares[known], left=0.0, right=0.0)
-    below *= (1 - states.full_in_time[0]) / max(below.sum(), 1e-300)
-    return np.append(below, states.full_in_time[0])
+    below *= (1 - found.full[0]) / max(below.sum(), 1e-300)
+    return np.append(below, found.full[0])
 
 
 def _cases(replicas: Sequence[Replica]) -> EngineCases:

@@ -76,9 +76,7 @@ def _rows(cv: float, times: FloatArray) -> tuple[FloatArray, FloatArray]:
     settled = 12.0 * max(cv, 1.0) ** 2
     fine = np.concatenate([[0.0], np.geomspace(1e-6, settled, 400)])
     most = int(settled + 8.0 * max(cv, 1.0) * np.sqrt(settled)) + 10
-    excess = np.array(
-        [gammainc(np.arange(1, most + 1) * shape, shape * t).sum() - t for t in fine]
-    )
+    excess = np.array([gammainc(np.arange(1, most + 1) * shape, shape * t).sum() - t for t in fine])
     middle = 0.5 * (excess[1:] + excess[:-1]) * np.diff(fine)
     integral = np.concatenate([[0.0], np.cumsum(middle)])
     limit = 0.5 * (shape**-1 - 1.0)

@@ -42,9 +42,7 @@ class Iterations:
     prompt_spread: FloatArray
 
 
-def iterations(
-    cases: EngineCases, requests: Requests, in_service: FloatArray, rate: FloatArray
-) -> Iterations:
+def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -> Iterations:
     """Return the iterations of the cases at each number in service.
 
     The time of prompts is taken as affine in their number around the number that share an

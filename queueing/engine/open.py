@@ -9,40 +9,14 @@ import numpy.typing as npt
 
 from queueing.arrays import FloatArray, columns
 from queueing.engine.cases import EngineCases
-from queueing.engine.latencies import (
-    Scene,
-    decoding,
-    e2e_mixture,
-    itl_mixture,
-    token_itl_mixture,
-    ttft_mixture,
-    wait_mixture,
-)
+from queueing.engine.decoding import decoding
+from queueing.engine.first_token import ttft_mixture, wait_mixture
 from queueing.engine.mixtures import Mixture
 from queueing.engine.point import PERCENTILES, EnginePoint, Latency
-from queueing.engine.requests import Requests
 from queueing.engine.saturation import saturation
-from queueing.engine.states import Full, full, solve_states
-from queueing.engine.wait import line
-
-
-def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray) -> Scene:
-    """Return what the latencies at a rate (per ms) follow from."""
-    behind = line(cases, top.slots, rate, top.rate, top.spread)
-    states, prompts = solve_states(cases, requests, rate, top, behind)
-    accepted_full = states.full_met * (1.0 - behind.lost)
-    kept = states.met.sum(axis=0) + accepted_full
-    return Scene(
-        cases,
-        requests,
-        rate,
-        states,
-        prompts,
-        top,
-        behind,
-        accepted_full / kept,
-        states.met / kept,
-    )
+from queueing.engine.scene import scene_at
+from queueing.engine.states import full
+from queueing.engine.tokens import e2e_mixture, itl_mixture, token_itl_mixture
 
 
 def analyze_engine(
@@ -60,7 +34,7 @@ def analyze_engine(
         scene = scene_at(cases, requests, top, rate)
         states = scene.states
         stable = (states.load < 1.0) | np.isfinite(cases.max_queue)
-        blocking = states.full_met * scene.line.lost
+        blocking = scene.blocking
         ttft = ttft_mixture(scene)
         decode = decoding(scene)
         itl = itl_mixture(decode)

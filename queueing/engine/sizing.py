@@ -8,13 +8,15 @@ import numpy as np
 
 from queueing.arrays import BoolArray, FloatArray, IntArray
 from queueing.engine.cases import EngineCases
-from queueing.engine.latencies import decoding, e2e_mixture, itl_mixture, ttft_mixture
-from queueing.engine.open import scene_at
+from queueing.engine.decoding import decoding
+from queueing.engine.first_token import ttft_mixture
 from queueing.engine.requests import Requests
 from queueing.engine.rows import take_rows
 from queueing.engine.saturation import saturation
+from queueing.engine.scene import scene_at
 from queueing.engine.states import Full, full
 from queueing.engine.targets import EngineTargets
+from queueing.engine.tokens import e2e_mixture, itl_mixture
 from queueing.roots import last_not_positive
 
 LARGEST_LOAD = 0.999
@@ -146,9 +148,12 @@ def excess(
     targets: EngineTargets,
     rate_rps: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return how far replicas are beyond their targets at a rate (above 0: missed), and blocking."""
+    """Return how far replicas are beyond their targets at a rate, and blocking.
+
+    Above 0 where a target is missed.
+    """
     scene = scene_at(cases, requests, top, rate_rps / 1e3)
-    blocking = scene.states.full_met * scene.line.lost
+    blocking = scene.blocking
     worst = np.full(len(cases), -np.inf)
     limit = targets.max_blocking
     if np.any(~np.isnan(limit)):

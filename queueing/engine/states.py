@@ -1,7 +1,6 @@
 """How many requests are in service: a birth–death chain on the times of iterations.
 
-The window of states that matter is covered by at most `NODES` numbers in service: every one of
-them where they are few, equally spaced ones of the smooth probabilities otherwise.
+The numbers that matter are covered by few nodes (`queueing.engine.window`).
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from queueing.engine.wait import Line
 from queueing.engine.window import Window
 
 IDLE_WITHIN = 0.01
+"""Error of the share of idle time beyond which prompts are looked at again."""
 SOFT = 2.0
-"""Standard deviations beyond the mean number that fits in memory up to which states are told apart."""
+"""Standard deviations beyond the mean number that fits in memory, up to where states are told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +66,7 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     bound = np.where(memory.bounded(), memory.room + SOFT * memory.room_deviation + 1.0, np.inf)
     limit = np.maximum(np.minimum(np.ceil(bound), cases.max_batch), 1.0)
     slots = np.maximum(memory.in_service(limit), 1.0)
-    at = iterations(
-        cases, requests, slots[None, :], most.requests_per_iteration / most.iteration_ms
-    )
+    at = iterations(cases, requests, slots[None, :])
     rate = np.maximum(most.throughput_rps / 1e3, 1e-15)
     time = most.iteration_ms
     steps = slots / (rate * time)
@@ -134,7 +132,8 @@ def pooling(spread: FloatArray) -> FloatArray:
     2 Φ(-σ/√2) for lognormal ones.
     """
     deviation = np.sqrt(np.log1p(spread))
-    return 2.0 * ndtr(-deviation / np.sqrt(2.0))
+    share: FloatArray = 2.0 * ndtr(-deviation / np.sqrt(2.0))
+    return share
 
 
 def solve_states(
@@ -166,7 +165,7 @@ def solve_states(
     # The nodes: nobody there, then the window.
     number = np.concatenate([np.zeros((1, len(cases))), window.coarse])
     served = serving(number)
-    at = iterations(cases, requests, served, rate)
+    at = iterations(cases, requests, served)
     empty = np.exp(-offered)
     busy = np.minimum(number, 1.0)
     prompts = station(cases, requests, at, rate, empty, top.slots, busy)
@@ -269,7 +268,7 @@ def _centre(
 
     def beyond(number: FloatArray) -> tuple[FloatArray, FloatArray]:
         served = serving(number)
-        at = iterations(cases, requests, served[None, :], rate)
+        at = iterations(cases, requests, served[None, :])
         share = np.minimum(rate * at.prompt_ms[0], MOST_PREFILL)
         time = (at.seen_ms[0] + at.offset_ms[0] * share) / (1.0 - share)
         own = at.chunks[0] * at.base_ms[0] + at.offset_ms[0]

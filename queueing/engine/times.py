@@ -119,8 +119,9 @@ class LinearTimes:
     """The `linear` generation, played iteration by iteration; arrays (cases,).
 
     α + β·d where d > 0 sequences decode, and for every chunk γ·(its share of the prompt) +
-    δ·(its tokens)·n, with n sequences in service; a part of a prompt is a sequence, too. A prompt so adds γ + δ·L·n in all, as the
-    formula of that generation says, and an iteration of prompts alone costs no α.
+    δ·(its tokens)·n, with n sequences in service; a part of a prompt is a sequence, too. So a
+    prompt adds γ + δ·L·n in all, as the formula of that generation says, and an iteration of
+    prompts alone costs no α.
     """
 
     alpha_ms: FloatArray

@@ -63,9 +63,7 @@ class Window:
         fine = first + step * _STEPS[:, None]
         places = np.where(near, _NEAR[:, None], _EVEN[:, None])
         last = np.minimum(np.floor((end - first) / step + 1e-9), FINE - 1.0)
-        return cls(
-            first, step, near, fine, first + step * places, _STEPS[:, None] <= last, last
-        )
+        return cls(first, step, near, fine, first + step * places, _STEPS[:, None] <= last, last)
 
     def spread(self, coarse: FloatArray) -> FloatArray:
         """Return values at the fine nodes from those at the coarse ones."""
