@@ -28,9 +28,10 @@ from simulator.lengths import (
 )
 from simulator.records import Records, RequestStatus, Series
 from simulator.run import Run, simulate
-from simulator.scenario import Disaggregated, Pool, Router, Scenario
+from simulator.scenario import Disaggregated, Pool, Scenario
 from simulator.statistics import Estimate, LatencySummary
 from simulator.summary import Summary, summarize
+from stoker.domain.routing import Router
 
 __all__ = [
     "Arrivals",

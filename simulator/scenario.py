@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from simulator.arrivals import Arrivals
 from simulator.engine import Engine
 from simulator.lengths import TokenLengths
-
-
-class Router(IntEnum):
-    """How a request finds its replica. Ties go to the replica of the lowest number."""
-
-    RANDOM = 0
-    """Any replica, all alike."""
-    ROUND_ROBIN = 1
-    """One after the other."""
-    SHORTEST_QUEUE = 2
-    """The replica with the fewest requests in the system."""
-    LEAST_KV = 3
-    """The replica with the fewest KV blocks in use or asked for by waiting requests."""
+from stoker.domain.routing import Router
 
 
 @dataclass(frozen=True, slots=True)

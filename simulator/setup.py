@@ -9,8 +9,9 @@ from simulator.engine import Engine
 from simulator.iteration import IterationTable
 from simulator.kernel import layout as at
 from simulator.kernel.layout import FloatArray, IntArray, World
-from simulator.scenario import Disaggregated, Pool, Router, Scenario
+from simulator.scenario import Disaggregated, Pool, Scenario
 from stoker.domain.profile import LinearParameters, TokenWorkParameters
+from stoker.domain.routing import Router
 
 SNAPSHOTS = 2000
 """Snapshots of a run at most."""

@@ -14,9 +14,10 @@ from simulator.engine import Engine
 from simulator.iteration import IterationTable
 from simulator.kernel import layout as at
 from simulator.kernel.layout import World
-from simulator.scenario import Disaggregated, Pool, Router, Scenario
+from simulator.scenario import Disaggregated, Pool, Scenario
 from simulator.setup import build_world
 from stoker.domain.profile import LinearParameters, TokenWorkParameters
+from stoker.domain.routing import Router
 
 
 @dataclass(eq=False)
