@@ -15,6 +15,7 @@ from queueing.roofline.memory import (
     weight_bytes_per_card,
 )
 from queueing.roofline.reduction import OperatingRange, TokenWorkFit, profile, reduce_to_token_work
+from queueing.roofline.tabulation import TableFit, tabulate_estimate
 from queueing.roofline.times import Bound, IterationTime, decode_time, prefill_time
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "KvRoom",
     "OperatingRange",
     "PrefillPoint",
+    "TableFit",
     "TokenWorkFit",
     "decode_time",
     "estimate",
@@ -35,5 +37,6 @@ __all__ = [
     "profile",
     "reduce_to_token_work",
     "smallest_tensor_parallel",
+    "tabulate_estimate",
     "weight_bytes_per_card",
 ]

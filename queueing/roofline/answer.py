@@ -8,6 +8,7 @@ from queueing.roofline import constants
 from queueing.roofline.deployment import Deployment
 from queueing.roofline.memory import KvRoom, kv_room, smallest_tensor_parallel
 from queueing.roofline.reduction import OperatingRange, TokenWorkFit, profile, reduce_to_token_work
+from queueing.roofline.tabulation import TableFit, tabulate_estimate
 from queueing.roofline.times import Bound, decode_time, prefill_time
 from stoker.domain.profile import ModelProfile
 from stoker.domain.units import MS_PER_SECOND
@@ -61,16 +62,19 @@ class Estimate:
     decode: tuple[DecodePoint, ...]
     prefill: tuple[PrefillPoint, ...]
     profile: ModelProfile | None
-    reduction: TokenWorkFit | None
+    reduction: TokenWorkFit | TableFit | None
 
 
-def estimate(deployment: Deployment, input_tokens: int, output_tokens: int) -> Estimate:
+def estimate(
+    deployment: Deployment, input_tokens: int, output_tokens: int, *, as_curve: bool = False
+) -> Estimate:
     """Return the estimate of a deployment for requests of that shape.
 
     Args:
         deployment: The model on its cards.
         input_tokens: Input tokens of a request, at least 1.
         output_tokens: Output tokens of a request, at least 1.
+        as_curve: Give the profile as a table of iteration times; else reduced to `token-work`.
     """
     room = kv_room(deployment)
     longest = input_tokens + output_tokens
@@ -86,6 +90,7 @@ def estimate(deployment: Deployment, input_tokens: int, output_tokens: int) -> E
         return Estimate(deployment, room, 0, smallest, None, (), (), None, None)
     max_batch = min(fits, constants.DEFAULT_MAX_SEQUENCES)
     lone = float(prefill_time(deployment, input_tokens).total_ms)
+    span = OperatingRange(float(input_tokens), float(output_tokens), max_batch)
     return Estimate(
         deployment,
         room,
@@ -94,10 +99,8 @@ def estimate(deployment: Deployment, input_tokens: int, output_tokens: int) -> E
         constants.FIRST_TOKEN_MS + lone,
         _decode_points(deployment, max_batch, input_tokens, output_tokens),
         _prefill_points(deployment, input_tokens),
-        profile(deployment, input_tokens, output_tokens),
-        reduce_to_token_work(
-            deployment, OperatingRange(float(input_tokens), float(output_tokens), max_batch)
-        ),
+        profile(deployment, input_tokens, output_tokens, as_curve=as_curve),
+        tabulate_estimate(deployment) if as_curve else reduce_to_token_work(deployment, span),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reduction of an estimate to the three parameters of `token-work`, to plan with it today."""
+"""An estimate as a profile to plan with: reduced to `token-work`, or tabulated as a `curve`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from queueing.arrays import FloatArray
 from queueing.roofline import constants
 from queueing.roofline.deployment import Deployment
 from queueing.roofline.memory import kv_room, weight_bytes_per_card
+from queueing.roofline.tabulation import TableFit, tabulate_estimate
 from queueing.roofline.times import decode_time, prefill_time
 from stoker.domain.profile import EstimateKind, ModelProfile, Provenance, TokenWorkParameters
 
@@ -76,29 +77,42 @@ def reduce_to_token_work(deployment: Deployment, span: OperatingRange) -> TokenW
     )
 
 
-def profile(deployment: Deployment, input_tokens: float, output_tokens: float) -> ModelProfile:
+def profile(
+    deployment: Deployment, input_tokens: float, output_tokens: float, *, as_curve: bool = False
+) -> ModelProfile:
     """Return the estimate as a profile to plan with, labelled as estimated.
 
     The batch limit is the one that fits in memory with whole requests, at most
-    `DEFAULT_MAX_SEQUENCES`.
+    `DEFAULT_MAX_SEQUENCES`. A curve tells the KV memory as well, which only the analysis that
+    takes curves heeds.
 
     Args:
         deployment: The model on its cards.
         input_tokens: Input tokens of a request.
         output_tokens: Output tokens of a request, at least 1.
+        as_curve: Tabulate the estimate; else reduce it to `token-work`.
 
     Raises:
         ValueError: Not even one request fits in memory.
     """
-    fits = kv_room(deployment).largest_batch(input_tokens + output_tokens)
+    room = kv_room(deployment)
+    fits = room.largest_batch(input_tokens + output_tokens)
     if fits < 1:
         raise ValueError(
             f"{deployment.model.name} with {input_tokens + output_tokens:g} tokens of context "
             f"does not fit on {deployment.tensor_parallel} × {deployment.accelerator.name}"
         )
     max_batch = min(fits, constants.DEFAULT_MAX_SEQUENCES)
-    span = OperatingRange(input_tokens, output_tokens, max_batch)
-    fit = reduce_to_token_work(deployment, span)
+    fit: TokenWorkFit | TableFit
+    if as_curve:
+        fit, held = tabulate_estimate(deployment), "tabulated over all states"
+    else:
+        span = OperatingRange(input_tokens, output_tokens, max_batch)
+        fit = reduce_to_token_work(deployment, span)
+        held = (
+            f"reduced for {input_tokens:g} input and {output_tokens:g} output tokens, batch 1 to "
+            f"{max_batch}"
+        )
     card, cards = deployment.accelerator, deployment.tensor_parallel
     outside = (1.0 - constants.ENGINE_MEMORY_SHARE) * card.memory_gb
     weights = deployment.dense_precision.value
@@ -107,8 +121,7 @@ def profile(deployment: Deployment, input_tokens: float, output_tokens: float) -
     source = (
         f"Roofline estimate from specifications, not measured: {deployment.model.name} on "
         f"{cards} × {card.name} (tensor parallel {cards}), weights {weights}, KV "
-        f"{deployment.kv_precision.value}; reduced for {input_tokens:g} input and "
-        f"{output_tokens:g} output tokens, batch 1 to {max_batch}"
+        f"{deployment.kv_precision.value}; {held}"
     )
     return ModelProfile(
         model=deployment.model.name,
@@ -119,6 +132,7 @@ def profile(deployment: Deployment, input_tokens: float, output_tokens: float) -
         parameters=fit.parameters,
         provenance=Provenance(EstimateKind.ESTIMATED, source),
         required_memory_gb=cards * (weight_bytes_per_card(deployment) / _GB + outside),
+        kv_tokens=room.kv_tokens if as_curve else None,
     )
 
 

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 EPILOG = examples(
     "stoker estimate Llama-3.1-8B H100",
     "stoker estimate Llama-3.1-70B H200 --tensor-parallel 2 --weights-dtype fp8",
-    "stoker estimate gpt-oss-120b H100 --format yaml --output profile.yaml",
+    "stoker estimate gpt-oss-120b H100 --as curve --format yaml --output profile.yaml",
 )
+
+
+class ProfileForm(StrEnum):
+    """Service-time models that an estimate can be handed on as."""
+
+    TOKEN_WORK = "token-work"
+    CURVE = "curve"
 
 
 class EstimateFormat(StrEnum):
@@ -70,6 +77,15 @@ def estimate(
         int,
         typer.Option("--output-tokens", callback=_at_least_one, help="Output tokens of a request."),
     ] = 256,
+    form: Annotated[
+        ProfileForm,
+        typer.Option(
+            "--as",
+            help="Form of the profile: three parameters, or a table of iteration times, which is "
+            "closer to the estimate and for the analysis `full` alone.",
+            case_sensitive=False,
+        ),
+    ] = ProfileForm.TOKEN_WORK,
     output_format: Annotated[
         EstimateFormat,
         typer.Option(
@@ -97,7 +113,8 @@ def estimate(
         (weights_dtype, kv_dtype),
         input_tokens + output_tokens,
     )
-    answer = estimated(deployment, input_tokens, output_tokens)
+    as_curve = form is ProfileForm.CURVE
+    answer = estimated(deployment, input_tokens, output_tokens, as_curve=as_curve)
     _write(answer, output_format, output)
     if answer.profile is None:
         show_notes([_does_not_fit(answer, input_tokens + output_tokens)])

@@ -9,8 +9,9 @@ from rich import box
 from rich.table import Table
 
 from stoker.cli.figures import UNKNOWN, duration_ms, small_share
+from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Fleet
-from stoker.domain.profile import EstimateKind, ModelProfile
+from stoker.domain.profile import EstimateKind, ModelProfile, TokenWorkParameters
 
 if TYPE_CHECKING:
     from queueing.roofline import Deployment, Estimate
@@ -141,12 +142,11 @@ def _profile(answer: Estimate) -> Table:
     assert answer.profile is not None
     assert answer.reduction is not None
     table = _table("Profile to plan with (--format yaml)")
-    table.add_column("token-work", overflow="fold")
+    form, rows = _form(answer.reduction.parameters)
+    table.add_column(form, overflow="fold")
     table.add_column("", justify="right")
-    parameters = answer.reduction.parameters
-    table.add_row("alpha, ms per iteration", f"{parameters.alpha_ms:.4g}")
-    table.add_row("beta, ms per token computed", f"{parameters.beta_ms:.4g}")
-    table.add_row("gamma, ms per KV token read", f"{parameters.gamma_ms:.4g}")
+    for row in rows:
+        table.add_row(*row)
     table.add_row("Batch limit", str(answer.profile.max_batch))
     deviation = answer.reduction
     table.caption = (
@@ -154,6 +154,28 @@ def _profile(answer: Estimate) -> Table:
         f"{small_share(deviation.largest_deviation)} at most"
     )
     return table
+
+
+def _form(parameters: TokenWorkParameters | IterationTable) -> tuple[str, list[tuple[str, str]]]:
+    """Return the name of a form of profiles, and what of it a table shows."""
+    if isinstance(parameters, IterationTable):
+        return "curve", [
+            ("Knots of decode, batch × context", _size(parameters.batches, parameters.contexts)),
+            (
+                "Knots of prefill, tokens × KV read",
+                _size(parameters.prefill_tokens, parameters.prefill_contexts),
+            ),
+            ("Shared by decode and prefill, ms", f"{parameters.shared_ms:.4g}"),
+        ]
+    return "token-work", [
+        ("alpha, ms per iteration", f"{parameters.alpha_ms:.4g}"),
+        ("beta, ms per token computed", f"{parameters.beta_ms:.4g}"),
+        ("gamma, ms per KV token read", f"{parameters.gamma_ms:.4g}"),
+    ]
+
+
+def _size(rows: tuple[float, ...], columns: tuple[float, ...]) -> str:
+    return f"{len(rows)} × {len(columns)}"
 
 
 def _table(title: str) -> Table:
