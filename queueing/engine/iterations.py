@@ -98,7 +98,7 @@ def first_nodes(at: Iterations, count: int) -> Iterations:
 
 
 def expected_chunks(requests: Requests, room: FloatArray) -> FloatArray:
-    """Return the mean number of iterations that a prompt takes alone, at least 1.
+    """Return the mean number of iterations that a prompt takes alone, array (states, cases).
 
     ceil(x), x prompts measured in what an iteration can compute; E[max(1, x + 1/2)] for lognormal
     ones, by partial expectations.
@@ -106,12 +106,15 @@ def expected_chunks(requests: Requests, room: FloatArray) -> FloatArray:
     ratio = requests.computed / room
     if not np.any(requests.input_spread > 1e-9):
         return np.maximum(np.ceil(ratio - 1e-9), 1.0)
+    fixed = np.maximum(np.ceil(ratio - 1e-9), 1.0)
     sigma = np.sqrt(np.log1p(np.maximum(requests.input_spread, 1e-12)))
     place = np.log(np.maximum(2.0 * ratio, 1e-300)) / sigma
-    # Seven deviations away no prompt is long.
-    if np.all(place < -7.0):
-        return np.ones(np.shape(ratio))
-    chunks = 0.5 + ratio * ndtr(place + 0.5 * sigma) + 0.5 * ndtr(0.5 * sigma - place)
-    fixed = np.maximum(np.ceil(ratio - 1e-9), 1.0)
-    result: FloatArray = np.where(requests.input_spread > 1e-9, np.maximum(chunks, 1.0), fixed)
+    # Most cases have no prompts of half an iteration within four deviations.
+    some = np.flatnonzero((place.max(axis=0) > -4.0) & (requests.input_spread > 1e-9))
+    if not len(some):
+        return fixed
+    place, sigma, short = place[:, some], sigma[some], ratio[:, some]
+    chunks = 0.5 + short * ndtr(place + 0.5 * sigma) + 0.5 * ndtr(0.5 * sigma - place)
+    result = np.where(requests.input_spread > 1e-9, 1.0, fixed)
+    result[:, some] = np.maximum(chunks, 1.0)
     return result

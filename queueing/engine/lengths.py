@@ -9,9 +9,7 @@ from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
 from queueing.engine.requests import Requests
 
-_EDGES = np.array(
-    [0.0, 0.08, 0.2, 0.35, 0.5, 0.65, 0.78, 0.87, 0.925, 0.96, 0.98, 0.99, 0.9975, 1.0]
-)
+_EDGES = np.array([0.0, 0.12, 0.32, 0.54, 0.74, 0.87, 0.94, 0.975, 0.9925, 1.0])
 WEIGHTS: FloatArray = np.diff(_EDGES)
 
 

@@ -25,9 +25,9 @@ SMALLEST_LOAD = 1e-4
 """Share of it from which on they are: who cannot keep a target there cannot keep it."""
 FIRST_LOAD = 0.3
 TPS_MARGIN = 0.9
-_BLOCK = 4096
-_NARROWEST = 3e-4
-_WITHIN = 2e-3
+_BLOCK = 2048
+_NARROWEST = 5e-4
+_WITHIN = 3e-3
 """How close to a target the search ends, as a share of the requests beyond it."""
 
 
