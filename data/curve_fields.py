@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from data.fields import Amount, StrictModel
+from data.problems import problems_from_validation
 from data.wording import shown
 from stoker.domain.curve import IterationTable
+from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.profile import all_zero
 
 MOST_KNOTS = 500
 """Most knots of an axis; a grid may so hold a quarter of a million times."""
@@ -139,6 +142,28 @@ class CurveEntry(CurveFields):
     """
 
     kind: Literal["curve"]
+
+
+def read_curve(value: object, path: str, file: str = "") -> IterationTable:
+    """Return the table of decoded JSON or YAML.
+
+    Args:
+        value: An object of the fields of `CurveFields`.
+        path: Where it stands in its document.
+        file: Name of the file, for messages.
+
+    Raises:
+        InvalidInputError: Every problem, at its field; or every time is zero.
+    """
+    try:
+        table = CurveFields.model_validate(value).to_domain()
+    except ValidationError as error:
+        problems = problems_from_validation(error, file, path, CurveFields)
+        raise InvalidInputError(problems) from error
+    if all_zero(table):
+        message = "every time is zero, which describes no hardware"
+        raise InvalidInputError([Problem(path, message, "at least one time above 0", file)])
+    return table
 
 
 def _count(number: int, noun: str) -> str:

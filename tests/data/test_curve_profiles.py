@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from data.curve_fields import CurveFields
+from data.curve_fields import CurveFields, read_curve
 from data.fleets import parse_fleet
 from data.inferno import fleet_to_system
 from data.stoker_example import EXAMPLE
@@ -73,6 +73,25 @@ def test_what_prompts_read_and_what_is_shared_may_be_left_out() -> None:
 def test_a_table_is_the_same_as_its_fields() -> None:
     fields = CurveFields.model_validate({key: CURVE[key] for key in CURVE if key != "kind"})
     assert CurveFields.of(fields.to_domain()) == fields
+
+
+def test_a_line_carries_the_same_object() -> None:
+    fields = {key: CURVE[key] for key in CURVE if key != "kind"}
+    (profile,) = parse_fleet(document()).profiles
+    assert read_curve(fields, "curve") == profile.parameters
+    spoiled = {**fields, "batches": [1, 1, 64], "decode_ms": [[6], "x"], "shared": 3}
+    with pytest.raises(InvalidInputError) as caught:
+        read_curve(spoiled, "curve", "cases.jsonl")
+    assert [(item.path, item.file) for item in caught.value.problems] == [
+        ("curve.batches", "cases.jsonl"),
+        ("curve.decode_ms[1]", "cases.jsonl"),
+        ("curve.shared", "cases.jsonl"),
+    ]
+    nothing = {**fields, "decode_ms": [[0, 0]] * 3, "prefill_ms": [[0, 0]] * 3, "shared_ms": 0}
+    with pytest.raises(InvalidInputError, match="curve: every time is zero"):
+        read_curve(nothing, "curve")
+    with pytest.raises(InvalidInputError, match="curve: 5 is not a mapping"):
+        read_curve(5, "curve")
 
 
 PLACE = "profiles[0].parameters"
