@@ -40,7 +40,9 @@ _LARGEST = 1.0
 
 def scatter_figure(comparison: Comparison) -> Picture:
     """Return predicted against simulated latencies, one dot for each point."""
-    figure = blank_figure(8.5, 7.6, "Predicted against simulated latency")
+    figure = blank_figure(
+        8.5, 7.6, "Predicted against simulated latency (dotted: 25% over, 20% under)"
+    )
     loaded = comparison.loads > LOADED
     for axes, (name, which) in zip(figure.subplots(2, 2).flat, _SHOWN, strict=True):
         truth = comparison.simulated(which)
@@ -63,9 +65,6 @@ def scatter_figure(comparison: Comparison) -> Picture:
         axes.set_title(name, fontsize=SMALL + 1, loc="left")
         dress(axes, xlabel="simulated, ms", ylabel="predicted, ms", grid="both")
     figure.axes[0].legend(fontsize=SMALL, frameon=False, loc="upper left")
-    figure.text(
-        0.995, 0.004, "dotted: 25% over, 20% under", fontsize=SMALL, ha="right", color=INK
-    )  # fmt: skip
     return figure
 
 
@@ -133,6 +132,7 @@ def regimes_figure(comparison: Comparison) -> Picture:
         if one.group != two.group:
             axes.axhline(places[before] - 0.5, color=RULE, linewidth=0.6)
     axes.set_xlim(0, None)
+    axes.set_ylim(-0.8, len(drawn) - 0.2)
     dress(axes, xlabel="absolute relative error", grid="x")
     axes.legend(fontsize=SMALL, loc="lower right")
     return figure
