@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from optimizer.engine_questions import answer_by_engine
 from optimizer.reference_questions import answer_by_reference
+from stoker.domain.curve import IterationTable
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.replica_answer import ReplicaAnswer
 from stoker.domain.settings import Analysis
@@ -51,7 +52,7 @@ def answer_many(
     by_engine, by_reference = [], []
     answers: dict[int, ReplicaAnswer] = {}
     for row, case in enumerate(cases):
-        strange = [name for name in case.engine_terms if name not in _IN_BOTH]
+        strange = _beyond_reference(case)
         if analysis is Analysis.FULL or (analysis is None and strange):
             by_engine.append(row)
         elif strange:
@@ -67,6 +68,12 @@ def answer_many(
     if analysis is None:
         _add_engine(cases, answers)
     return tuple(answers[row] for row in range(len(cases)))
+
+
+def _beyond_reference(case: ReplicaCase) -> list[str]:
+    """Return the names of the fields of a case that mean nothing to the reference."""
+    curve = ("curve",) if isinstance(case.parameters, IterationTable) else ()
+    return [name for name in dict.fromkeys((*curve, *case.engine_terms)) if name not in _IN_BOTH]
 
 
 def _add_engine(cases: Sequence[ReplicaCase], answers: dict[int, ReplicaAnswer]) -> None:
