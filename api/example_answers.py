@@ -34,7 +34,11 @@ PLAN: dict[str, object] = {
             "card_type": "A100",
             "fully_served": True,
             "estimate": "declared",
-            "targets": {"ttft_ms": 500.0, "itl_ms": 40.0, "tps": None},
+            "targets": {"ttft_ms": 500.0, "itl_ms": 40.0, "e2e_ms": None, "tps": None},
+            "binding": "itl_ms.mean",
+            "kv_use": None,
+            "preemptions_per_request": None,
+            "latencies": None,
         }
     },
     "unplaced": {},

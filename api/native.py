@@ -30,6 +30,13 @@ MAX_TOTAL_BATCH = 131_072
 Each limit up to it is work; this much is done well within the time limit of a request.
 """
 
+MAX_ENGINE_CASES = {
+    ReplicaQuestion.SOLVE: 2_000,
+    ReplicaQuestion.TARGET: 2_000,
+    ReplicaQuestion.CONCURRENCY: 200,
+}
+"""Most cases of one request that the analysis of the engine answers."""
+
 _ENVELOPE = ("fleet", "options")
 
 
@@ -103,16 +110,23 @@ def _answers(question: ReplicaQuestion, body: Mapping[str, object]) -> list[obje
             cases[index] = parse_case(document, question)
         except InvalidInputError as error:
             answers[index] = problem_document(error.problems)
-    if question is ReplicaQuestion.CONCURRENCY:
-        _check_work(cases.values())
+    _check_work(question, cases.values())
     answered = answer_many(question, list(cases.values()))
     answers |= dict(zip(cases, map(answer_document, answered), strict=True))
     return [answers[index] for index in range(len(documents))]
 
 
-def _check_work(cases: Iterable[ReplicaCase]) -> None:
+def _check_work(question: ReplicaQuestion, cases: Iterable[ReplicaCase]) -> None:
+    """Refuse more work than is done within the time limit of a request."""
+    cases = list(cases)
+    engines = sum(1 for case in cases if case.engine_terms)
+    most = MAX_ENGINE_CASES[question]
+    if engines > most:
+        message = f"{engines:,} of the cases ask for percentiles, memory or variability"
+        allowed = f"at most {most:,} of them in one request; send several requests"
+        raise InvalidInputError([Problem("cases", message, allowed)])
     total = sum(case.max_batch for case in cases)
-    if total > MAX_TOTAL_BATCH:
+    if question is ReplicaQuestion.CONCURRENCY and total > MAX_TOTAL_BATCH:
         message = f"maxBatchSize adds up to {total:,} over the cases"
         allowed = f"at most {MAX_TOTAL_BATCH:,} in one request; send several requests"
         raise InvalidInputError([Problem("cases", message, allowed)])
@@ -180,7 +194,9 @@ def _replica(question: ReplicaQuestion) -> Endpoint:
             f"One case, or up to {MAX_CASES} under `cases`, answered in order under `answers`, "
             "each with its own `status`: ok, infeasible or invalid. Field names are those of "
             "Inferno's replica analysis. `delta` makes a case `linear`; without it, it is "
-            "`token-work`."
+            "`token-work`. A case with one of the further fields (variability, KV memory, closed "
+            "loop, percentiles) is answered by the analysis `full`, with percentiles of each "
+            f"latency; at most {MAX_ENGINE_CASES[question]} such cases in one request."
             + (
                 f" `maxBatchSize` adds up to at most {MAX_TOTAL_BATCH} over all cases."
                 if question is ReplicaQuestion.CONCURRENCY

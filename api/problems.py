@@ -14,7 +14,6 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from stoker.domain.errors import (
-    AnalysisUnavailableError,
     InvalidInputError,
     Problem,
     SolverUnavailableError,
@@ -99,7 +98,7 @@ def as_refusal(error: StokerError) -> RequestRefusedError:
     """Return the answer for an error of the rooms below that is the client's to mend."""
     if isinstance(error, InvalidInputError):
         return refused_input(error, HTTPStatus.UNPROCESSABLE_ENTITY)
-    if isinstance(error, SolverUnavailableError | AnalysisUnavailableError):
+    if isinstance(error, SolverUnavailableError):
         kind = ProblemType.UNAVAILABLE_CHOICE
         return RequestRefusedError(HTTPStatus.BAD_REQUEST, kind, str(error))
     return RequestRefusedError(HTTPStatus.BAD_REQUEST, ProblemType.INVALID_INPUT, str(error))

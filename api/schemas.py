@@ -9,7 +9,13 @@ from api.options import PlanOptions
 from api.schema_building import any_of, array_of, bare, definitions, map_of, named, object_of
 from data.fleets import builtin_names
 from data.inferno import InfernoAllocation, InfernoDocument, InfernoModel
-from data.replica_lines import LARGEST_BATCH, LARGEST_COUNT
+from data.replica_fields import (
+    LARGEST_BATCH,
+    LARGEST_COUNT,
+    LARGEST_CV,
+    MOST_PERCENTILES,
+    SMALLEST_KV,
+)
 from data.stoker_format import fleet_schema
 from stoker.domain.architecture import ModelArchitecture
 from stoker.domain.catalogue import AcceleratorSpec
@@ -90,6 +96,24 @@ _FIGURES: dict[str, JsonSchema] = {
     "card_type": {"type": ["string", "null"]},
 }
 
+_STATISTICS: JsonSchema = {
+    "description": "Mean and percentiles of a latency: mean, p50, p95 and so on.",
+    **map_of(_KNOWN),
+}
+
+_ALLOCATION: dict[str, JsonSchema] = {
+    "accelerator": {"type": ["string", "null"]},
+    **_FIGURES,
+    "binding": {
+        "type": ["string", "null"],
+        "description": "What keeps a replica from carrying more, such as ttft_ms.p95.",
+    },
+    "latencies": {
+        "anyOf": [map_of(_STATISTICS), {"type": "null"}],
+        "description": "By latency; null from the analysis reference, which works on means.",
+    },
+}
+
 _UNPLACED = object_of(
     {
         "reason": {"enum": [reason.value for reason in UnplacedReason]},
@@ -112,9 +136,7 @@ PLAN = named(
             "analysis": {"enum": [analysis.value for analysis in Analysis]},
             "method": _TEXT,
             "backend": {"type": ["string", "null"]},
-            "allocations": map_of(
-                object_of({"accelerator": {"type": ["string", "null"]}, **_FIGURES})
-            ),
+            "allocations": map_of(object_of(_ALLOCATION)),
             "unplaced": map_of(_UNPLACED),
             "usage": map_of(
                 object_of(
@@ -181,6 +203,12 @@ INFERNO_PLAN = named(
 )
 
 _COUNT: JsonSchema = {"type": "integer", "minimum": 0, "maximum": LARGEST_COUNT}
+_VARIATION: JsonSchema = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": LARGEST_CV,
+    "description": "Coefficient of variation.",
+}
 _TOKENS: JsonSchema = {"type": "number", "minimum": 0, "maximum": LARGEST_COUNT}
 
 CASE = named(
@@ -210,6 +238,33 @@ CASE = named(
             "targetITL": {**_AMOUNT, "default": 0, "description": "Milliseconds; 0: none."},
             "targetTPS": {**_AMOUNT, "default": 0, "description": "Tokens per second; 0: none."},
             "maxNumTokens": {**_COUNT, "description": "Token budget; 0: 8192."},
+            "arrivalCV": {**_VARIATION, "default": 1},
+            "inputTokensCV": {**_VARIATION, "default": 0},
+            "outputTokensCV": {**_VARIATION, "default": 0},
+            "kvTokens": {
+                "type": "integer",
+                "minimum": SMALLEST_KV,
+                "maximum": LARGEST_COUNT,
+                "description": "Tokens that KV memory holds.",
+            },
+            "prefixHitRate": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+            "concurrency": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": LARGEST_BATCH,
+                "description": "Clients of a closed loop, in place of RPS (solve).",
+            },
+            "percentiles": {
+                "type": "array",
+                "items": {"type": "number", "minimum": 0, "maximum": 100},
+                "maxItems": MOST_PERCENTILES,
+            },
+            "targetPercentile": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "exclusiveMaximum": 100,
+                "description": "Percentile that the targets hold at.",
+            },
         },
     },
 )
@@ -258,10 +313,19 @@ _ANSWER = named(
                     "M_TPF",
                     "utilization",
                     "blocking",
+                    "outputTokensPerSecond",
+                    "avgNumWaiting",
+                    "preemptionsPerRequest",
+                    "kvUse",
                 ),
                 _KNOWN,
             ),
             "feasible": {"type": "boolean"},
+            "analysis": {"enum": [analysis.value for analysis in Analysis]},
+            "extrapolated": {"type": "boolean"},
+            **dict.fromkeys(
+                ("ttft_ms", "itl_ms", "token_itl_ms", "e2e_ms", "wait_ms"), _STATISTICS
+            ),
         },
     },
 )

@@ -18,7 +18,6 @@ from optimizer.predictions import (
     of_latency,
 )
 from optimizer.predictors import predictor_of, refuse_beyond
-from optimizer.replicas import idle_figures
 from optimizer.table import (
     ACCEPTED,
     EMPTY,
@@ -86,7 +85,7 @@ def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> C
         figures=ReplicaFigures.unknown(count),
     )
     _predict_empty(pairs, predictions)
-    _predict_idle(arrays, pairs, predictions)
+    _predict_idle(predictor, pairs, predictions)
     _predict_loaded(predictor, pairs, total_rate, predictions)
     return replace(_table(arrays, pairs, total_rate, predictions), analysis=analysis)
 
@@ -99,10 +98,10 @@ def _predict_empty(pairs: Pairs, predictions: _Predictions) -> None:
     predictions.figures.blocking[rows] = 0.0
 
 
-def _predict_idle(arrays: FleetArrays, pairs: Pairs, predictions: _Predictions) -> None:
+def _predict_idle(predictor: Predictor, pairs: Pairs, predictions: _Predictions) -> None:
     """A server without load keeps its minimum of replicas."""
     rows = np.flatnonzero(pairs.idle & (predictions.rejection == ACCEPTED))
-    figures, rate = idle_figures(arrays, _replicas(pairs, rows))
+    figures, rate = predictor.idle(_replicas(pairs, rows))
     finite = np.isfinite(figures.ttft_ms) & np.isfinite(figures.itl_ms) & np.isfinite(rate)
     predictions.figures.put(rows, figures)
     predictions.max_rate_rps[rows] = rate

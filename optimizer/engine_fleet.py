@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.engine_times import iteration_times, kinds
 from optimizer.fleet_columns import FleetArrays
 from optimizer.predictions import Replicas
 from optimizer.table import FloatArray, IntArray
 from queueing.engine import EngineCases, EngineTargets, IterationTimes, LatencyTarget
+from queueing.engine.build import iteration_times
 from stoker.domain.latency import Latency, Statistic
 
 _BLOCK = 4096
 """Cases computed at once: the states of more would not fit into fast memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """The profiles of one kind of service-time model.
-
-    Attributes:
-        case: Case of each profile of the fleet in `times`, -1 for those of another kind.
-        times: The model, a case a profile.
-    """
-
-    case: IntArray
-    times: IterationTimes
 
 
 class EngineFleet:
@@ -38,39 +24,35 @@ class EngineFleet:
         """Take the fleet, and the largest fraction of requests that may be turned away."""
         self._arrays = arrays
         self._max_blocking = np.nan if max_blocking is None else max_blocking
-        parameters = arrays.profiles.parameters
-        self._kinds = []
-        for kind in kinds(parameters):
-            own = [index for index, item in enumerate(parameters) if type(item) is kind]
-            case = np.full(len(parameters), -1, dtype=np.int64)
-            case[own] = np.arange(len(own))
-            self._kinds.append(_Kind(case, iteration_times([parameters[i] for i in own])))
+        self._times = iteration_times(arrays.profiles.parameters)
+
+    def times(self, replicas: Replicas) -> IterationTimes:
+        """Return the times of iterations of each replica."""
+        return self._times.take(replicas.profile)
 
     def parts(self, replicas: Replicas) -> Iterator[tuple[IntArray, EngineCases]]:
-        """Yield rows that are computed together, of one kind and like batch limits, as cases."""
+        """Yield rows that are computed together, of like batch limits, as cases."""
         servers, profiles = self._arrays.servers, self._arrays.profiles
-        for kind in self._kinds:
-            rows = np.flatnonzero(kind.case[replicas.profile] >= 0)
-            rows = rows[np.argsort(replicas.max_batch[rows], kind="stable")]
-            for start in range(0, len(rows), _BLOCK):
-                block = rows[start : start + _BLOCK]
-                part = replicas.take(block)
-                yield (
-                    block,
-                    EngineCases.of(
-                        kind.times.take(kind.case[part.profile]),
-                        servers.input_tokens[part.server],
-                        servers.output_tokens[part.server],
-                        part.max_batch,
-                        part.max_queue,
-                        input_cv=servers.input_cv[part.server],
-                        output_cv=servers.output_cv[part.server],
-                        arrival_cv=servers.arrival_cv[part.server],
-                        token_budget=profiles.token_budget[part.profile],
-                        kv_tokens=profiles.kv_tokens[part.profile],
-                        prefix_hit_rate=servers.prefix_hit_rate[part.server],
-                    ),
-                )
+        order = np.argsort(replicas.max_batch, kind="stable")
+        for start in range(0, len(order), _BLOCK):
+            rows = order[start : start + _BLOCK]
+            part = replicas.take(rows)
+            yield (
+                rows,
+                EngineCases.of(
+                    self._times.take(part.profile),
+                    servers.input_tokens[part.server],
+                    servers.output_tokens[part.server],
+                    part.max_batch,
+                    part.max_queue,
+                    input_cv=servers.input_cv[part.server],
+                    output_cv=servers.output_cv[part.server],
+                    arrival_cv=servers.arrival_cv[part.server],
+                    token_budget=profiles.token_budget[part.profile],
+                    kv_tokens=profiles.kv_tokens[part.profile],
+                    prefix_hit_rate=servers.prefix_hit_rate[part.server],
+                ),
+            )
 
     def distinct(self, replicas: Replicas) -> tuple[IntArray, IntArray]:
         """Return rows of which no two are the same to the sizing, and which of them each row is.

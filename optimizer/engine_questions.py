@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from optimizer.engine_batches import smallest_near_peak_limit
-from optimizer.engine_times import iteration_times
 from optimizer.table import FloatArray, IntArray
 from queueing.engine import (
     EngineCases,
@@ -21,11 +20,13 @@ from queueing.engine import (
     analyze_engine,
     size_engine,
 )
+from queueing.engine.build import iteration_times
 from queueing.engine.cases import LARGEST_BATCH, LARGEST_CV
 from queueing.engine.closed import analyze_closed
 from queueing.engine.misses import target_excess
 from queueing.engine.sizing import SMALLEST_LOAD, TPS_MARGIN
 from stoker.domain.latency import LatencyStatistics, percentile_name
+from stoker.domain.profile import LinearParameters, TokenWorkParameters
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.replica_answer import EngineFigures, ReplicaAnswer
 from stoker.domain.settings import Analysis
@@ -33,16 +34,14 @@ from stoker.domain.settings import Analysis
 _SMALLEST, _LARGEST = 1e-12, 1e12
 """Range of parameters, rates and targets other than 0 that the analysis takes."""
 
-_Group = tuple[type, tuple[float, ...]]
-
 
 def answer_by_engine(
     question: ReplicaQuestion, cases: Sequence[ReplicaCase]
 ) -> tuple[ReplicaAnswer, ...]:
     """Answer the same question about each of many replicas, as their engine is.
 
-    Cases of one service-time model that report the same percentiles are computed together; an
-    answer does not depend on the cases beside it.
+    Cases that report the same percentiles are computed together; an answer does not depend on the
+    cases beside it.
 
     Args:
         question: What to ask.
@@ -52,9 +51,9 @@ def answer_by_engine(
         One answer a case, in order. A case that makes no sense gets the status
         `AnswerStatus.INVALID` and a message; nothing is raised.
     """
-    groups: dict[_Group, list[int]] = {}
+    groups: dict[tuple[float, ...], list[int]] = {}
     for row, case in enumerate(cases):
-        groups.setdefault((type(case.parameters), case.percentiles), []).append(row)
+        groups.setdefault(case.percentiles, []).append(row)
     answers: dict[int, ReplicaAnswer] = {}
     for rows in groups.values():
         batch = _Batch.of([cases[row] for row in rows])
@@ -67,7 +66,7 @@ def answer_by_engine(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """Cases of one service-time model and one list of percentiles, and as arrays (cases,)."""
+    """Cases with one list of percentiles, and as arrays (cases,)."""
 
     asked: Sequence[ReplicaCase]
     cases: EngineCases
@@ -301,11 +300,10 @@ class _Batch:
 
 def _computable(case: ReplicaCase) -> bool:
     """Tell whether figures stay within what can be computed to all digits."""
-    figures = [*asdict(case.parameters).values(), case.arrival_rate_rps, case.ttft_ms, case.itl_ms]
-    return all(
-        not isinstance(value, float) or value == 0.0 or _SMALLEST <= value <= _LARGEST
-        for value in figures
-    )
+    figures = [case.arrival_rate_rps, case.ttft_ms, case.itl_ms]
+    if isinstance(case.parameters, LinearParameters | TokenWorkParameters):
+        figures += asdict(case.parameters).values()
+    return all(value is None or value == 0.0 or _SMALLEST <= value <= _LARGEST for value in figures)
 
 
 def _invalid(question: ReplicaQuestion, reason: str) -> ReplicaAnswer:

@@ -14,6 +14,7 @@ from optimizer.predictions import (
     ReplicaFigures,
     Replicas,
     ReplicaSizes,
+    idle_figures,
 )
 from optimizer.table import FloatArray, IntArray
 from queueing.engine import EngineCases, EnginePoint, analyze_engine, size_engine
@@ -98,6 +99,17 @@ class EnginePredictor:
             details.preemptions[rows[known]] = point.preemption_rate[known]
             details.binding[rows] = self._binding(cases, replicas.server[rows])
         return details
+
+    def idle(self, replicas: Replicas) -> tuple[ReplicaFigures, FloatArray]:
+        """Return the figures of replicas that get no requests, and the rate they could carry."""
+        times = self._fleet.times(replicas)
+        one = np.ones(len(replicas.server))
+        none = np.zeros(len(replicas.server))
+        batch = replicas.max_batch.astype(np.float64)
+        first = times.iteration_ms(none, none, one, one, one)
+        itl = times.iteration_ms(one, one, none, none, none)
+        last = times.iteration_ms(batch, one, none, none, none)
+        return idle_figures(first, itl, 1000.0 * batch, first + last)
 
     def _binding(self, cases: EngineCases, server: IntArray) -> IntArray:
         """Return what keeps replicas from carrying more: the target missed first, or saturation."""

@@ -11,6 +11,7 @@ from optimizer.placement import Placement
 from optimizer.predictions import ReplicaDetails, ReplicaFigures
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
 from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,13 @@ def predict_entries(
     figures.put(whole, table_figures(table, row[whole]))
     partial = np.flatnonzero(~whole & (table.accelerator[row] != EMPTY))
     figures.put(partial, evaluate(fleet, table, row[partial], rate[partial]))
-    details = evaluate_details(fleet, table, row, rate) if detailed else ReplicaDetails.unknown(0)
+    details = ReplicaDetails.unknown(0)
+    if detailed:
+        details = evaluate_details(fleet, table, row, rate)
+        # The same figures in both places: they may differ by what was computed beside them.
+        for means, latency in ((figures.ttft_ms, Latency.TTFT), (figures.itl_ms, Latency.ITL)):
+            known = np.isfinite(details.mean_ms[latency])
+            means[known] = details.mean_ms[latency][known]
     return Entries(row, replicas, start, rate, figures, details)
 
 

@@ -31,6 +31,7 @@ _WORDS = {
     Rejection.MEMORY: "memory is too small on {}",
     Rejection.TTFT_UNREACHABLE: "the TTFT target is out of reach on {}",
     Rejection.ITL_UNREACHABLE: "the ITL target is out of reach on {}",
+    Rejection.E2E_UNREACHABLE: "the E2E target is out of reach on {}",
     Rejection.TARGETS_CONFLICT: "no rate keeps all targets at once on {}",
     Rejection.BLOCKING_UNREACHABLE: "too many requests would be turned away on {}",
     Rejection.REPLICA_BOUND: "more replicas than allowed would be needed on {}",

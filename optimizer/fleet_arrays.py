@@ -23,6 +23,7 @@ from stoker.domain.profile import (
     LinearParameters,
     ModelProfile,
     ServiceParameters,
+    TokenWorkParameters,
     all_zero,
 )
 from stoker.domain.server import Server
@@ -163,8 +164,13 @@ def _limits(targets: Sequence[SloTarget | None], statistics: Sequence[Statistic]
 
 
 def _parameters(parameters: ServiceParameters) -> tuple[float, float, float, float]:
-    delta_ms = parameters.delta_ms if isinstance(parameters, LinearParameters) else 0.0
-    return parameters.alpha_ms, parameters.beta_ms, parameters.gamma_ms, delta_ms
+    match parameters:
+        case LinearParameters(alpha_ms, beta_ms, gamma_ms, delta_ms):
+            return alpha_ms, beta_ms, gamma_ms, delta_ms
+        case TokenWorkParameters(alpha_ms, beta_ms, gamma_ms):
+            return alpha_ms, beta_ms, gamma_ms, 0.0
+        case _:  # a curve has none
+            return math.nan, math.nan, math.nan, math.nan
 
 
 def _current(server: Server, accelerator_index: dict[str, int]) -> int:

@@ -53,7 +53,8 @@ class ProfileArrays:
         batch_tokens: Largest batch times the output tokens it was measured at.
         max_batch: Largest batch.
         linear: Whether the parameters are of the `linear` generation, else `token-work`.
-        parameters_ms: Alpha, beta, gamma, delta, shape (profiles, 4); delta is 0 in `token-work`.
+        parameters_ms: Alpha, beta, gamma, delta, shape (profiles, 4); delta is 0 in `token-work`,
+            and all are NaN for a curve.
         all_zero: Whether every parameter is zero.
         required_memory_gb: Memory that a replica needs at least; NaN where unknown.
         estimate: Index of the kind of estimate.

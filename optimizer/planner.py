@@ -18,6 +18,7 @@ from optimizer.milp import place_milp
 from optimizer.misses import missed_notes
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
+from optimizer.predictors import unheeded_notes
 from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import for_mixing
 from optimizer.unlimited import place_unlimited
@@ -80,6 +81,7 @@ def plan_fleet(
         kept=kept,
         notes=(
             *_notes(chosen),
+            *(unheeded_notes(fleet, analysis) if estimates is None else ()),
             *kept_notes(fleet, kept, None if chosen.unlimited else card_counts(fleet)),
         ),
     )

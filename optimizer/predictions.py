@@ -173,6 +173,14 @@ class Predictor(Protocol):
         """Return all that is known of each replica at its arrival rate."""
         ...
 
+    def idle(self, replicas: Replicas) -> tuple[ReplicaFigures, FloatArray]:
+        """Return the figures of replicas that get no requests, and the rate they could carry.
+
+        A lone request then meets an empty replica. With n the batch limit, the rate is n over the
+        time of a first and a last token: a formal figure, since no length of a request is known.
+        """
+        ...
+
 
 def binding_names(statistics: tuple[Statistic, ...]) -> tuple[str, ...]:
     """Return the name of each code of `ReplicaDetails.binding`."""
@@ -202,3 +210,24 @@ def target_use(values_ms: FloatArray, limits_ms: FloatArray) -> tuple[FloatArray
     ratios = np.where(np.isnan(ratios), np.inf, ratios)
     tightest = np.where(limited.any(axis=0), np.argmax(ratios, axis=0), NO_STATISTIC)
     return np.where(unknown, np.nan, ratios.max(axis=0)), tightest.astype(np.int64)
+
+
+def idle_figures(
+    ttft_ms: FloatArray, itl_ms: FloatArray, batch_ms: FloatArray, request_ms: FloatArray
+) -> tuple[ReplicaFigures, FloatArray]:
+    """Return figures of replicas without requests, and ``batch_ms / request_ms`` as their rate.
+
+    Latencies of no request miss no target.
+    """
+    count = len(ttft_ms)
+    with np.errstate(all="ignore"):
+        rate = batch_ms / request_ms
+    figures = ReplicaFigures(
+        ttft_ms=ttft_ms,
+        itl_ms=itl_ms,
+        utilization=np.zeros(count),
+        blocking=np.zeros(count),
+        target_use=np.zeros(count),
+        tightest=np.full(count, NO_STATISTIC, dtype=np.int64),
+    )
+    return figures, rate

@@ -5,11 +5,14 @@ from __future__ import annotations
 from optimizer.engine_replicas import EnginePredictor
 from optimizer.fleet_columns import FleetArrays
 from optimizer.predictions import Predictor
+from optimizer.remedies import count_of, some_names
 from optimizer.replicas import ReferencePredictor
+from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
 from stoker.domain.settings import Analysis, PlanningRules
+from stoker.domain.workload import Load
 
 _MEANS = (MEAN_TTFT, MEAN_ITL)
 
@@ -22,18 +25,18 @@ def predictor_of(analysis: Analysis, arrays: FleetArrays, rules: PlanningRules) 
 
 
 def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
-    """Refuse targets that an analysis knows nothing of.
+    """Refuse what an analysis knows nothing of.
 
     Raises:
-        InvalidInputError: Naming every target of a percentile or of E2E, where the analysis is the
-            reference's, which works on means of TTFT and ITL.
+        InvalidInputError: Naming every target of a percentile or of E2E and every profile that is
+            a measured curve, where the analysis is the reference's.
     """
     if analysis is not Analysis.REFERENCE:
         return
     problems = [
         Problem(
-            f"service_classes.{item.name}.{target.model}",
-            f"a target of the {statistic} is beyond the analysis {analysis.value}, which knows the "
+            f"service_classes.{item.name}.{target.model}.{statistic.path}",
+            f"a target of {statistic} is beyond the analysis {analysis.value}, which knows the "
             "means of TTFT and ITL alone",
             f"such targets with the analysis {Analysis.FULL.value} (--analysis full)",
         )
@@ -43,5 +46,41 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
         for statistic, _ in target.limits()
         if statistic not in _MEANS
     ]
+    problems += [
+        Problem(
+            f"profiles.{item.model}.{item.accelerator}",
+            f"a measured curve is beyond the analysis {analysis.value}",
+            f"linear or token-work parameters; or the analysis {Analysis.FULL.value} "
+            "(--analysis full)",
+        )
+        for item in fleet.profiles
+        if isinstance(item.parameters, IterationTable)
+    ]
     if problems:
         raise InvalidInputError(problems)
+
+
+def unheeded_notes(fleet: Fleet, analysis: Analysis) -> tuple[str, ...]:
+    """Return what a reader should know of figures of a fleet that an analysis does not heed."""
+    if analysis is not Analysis.REFERENCE:
+        return ()
+    varying = [item.name for item in fleet.servers if item.load and _varies(item.load)]
+    bounded = [f"{item.model} on {item.accelerator}" for item in fleet.profiles if item.kv_tokens]
+    return tuple(
+        f"the analysis {analysis.value} does not heed {words} of "
+        f"{count_of(len(names), noun)} ({some_names(names)})"
+        for words, noun, names in (
+            ("variability and prefix hits", "load", varying),
+            ("the KV memory", "profile", bounded),
+        )
+        if names
+    )
+
+
+def _varies(load: Load) -> bool:
+    return bool(
+        load.arrival_cv != 1
+        or load.input_tokens_cv
+        or load.output_tokens_cv
+        or load.prefix_hit_rate
+    )

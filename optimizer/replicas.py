@@ -18,6 +18,7 @@ from optimizer.predictions import (
     ReplicaFigures,
     Replicas,
     ReplicaSizes,
+    idle_figures,
     target_use,
 )
 from optimizer.table import FloatArray, IntArray
@@ -93,6 +94,16 @@ class ReferencePredictor:
             details.binding[rows] = self._binding(size(cases, targets), targets)
         return details
 
+    def idle(self, replicas: Replicas) -> tuple[ReplicaFigures, FloatArray]:
+        """Return the figures of replicas that get no requests, and the rate they could carry."""
+        alpha, beta, gamma, delta = self.arrays.profiles.parameters_ms[replicas.profile].T
+        linear = self.arrays.profiles.linear[replicas.profile]
+        batch = replicas.max_batch.astype(np.float64)
+        ttft = np.where(linear, gamma + delta, alpha + beta + gamma * batch)
+        first = np.where(linear, gamma + delta, alpha + beta)
+        last = np.where(linear, alpha + beta * batch, alpha + (beta + gamma) * batch)
+        return idle_figures(ttft, alpha + beta, 1000.0 * batch, first + last)
+
     def _targets(self, server: IntArray) -> LatencyTargets:
         servers = self.arrays.servers
         return LatencyTargets.of(
@@ -119,29 +130,6 @@ class ReferencePredictor:
         code = np.where(most == 2, last, most)
         code = np.where(use.max(axis=0) >= _BOUND, code, last + 1)
         return np.where(result.feasible, code, NO_STATISTIC).astype(np.int64)
-
-
-def idle_figures(arrays: FleetArrays, replicas: Replicas) -> tuple[ReplicaFigures, FloatArray]:
-    """Return the figures of replicas that get no requests, and the rate they could carry at most.
-
-    A lone request then meets an empty replica: its ITL is that of one sequence of one token. With
-    n the batch limit, the rate is n over the time of a first and a last token, as the reference
-    has it: a formal figure, since no length of a request is known.
-    """
-    alpha, beta, gamma, delta = arrays.profiles.parameters_ms[replicas.profile].T
-    linear = arrays.profiles.linear[replicas.profile]
-    batch = replicas.max_batch.astype(np.float64)
-    itl = alpha + beta
-    ttft = np.where(linear, gamma + delta, alpha + beta + gamma * batch)
-    first = np.where(linear, gamma + delta, alpha + beta)
-    last = np.where(linear, alpha + beta * batch, alpha + (beta + gamma) * batch)
-    nothing = np.zeros(len(batch))
-    use, tightest = target_use(
-        np.vstack([ttft, itl]), arrays.servers.limits_ms[:2, replicas.server]
-    )
-    with np.errstate(all="ignore"):
-        rate = 1000.0 * batch / (first + last)
-    return ReplicaFigures(ttft, itl, nothing, nothing.copy(), use, tightest), rate
 
 
 def _by_generation(

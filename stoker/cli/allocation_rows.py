@@ -14,6 +14,7 @@ from stoker.cli.figures import (
     small_share,
 )
 from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency, percentile_name
 from stoker.domain.plan import MixPart, Plan, PlannedAllocation
 from stoker.domain.server import Server
 
@@ -31,10 +32,10 @@ class AllocationRow:
         hardware: Replicas and accelerator.
         max_batch: Batch limit of a replica.
         cost: Cost per hour.
-        ttft: Predicted mean TTFT in ms.
+        ttft: Predicted mean TTFT in ms, or the percentile nearest to its target, with its name.
         ttft_target: Its target, after its relation to the prediction.
         ttft_kept: Whether the target is kept; None where unknown.
-        itl: Predicted mean ITL in ms.
+        itl: The same of ITL.
         itl_target: Its target, after its relation to the prediction.
         itl_kept: Whether the target is kept; None where unknown.
         utilization: Utilization of a replica.
@@ -108,6 +109,7 @@ def _row(allocation: PlannedAllocation) -> AllocationRow:
         hardware = f"{allocation.replicas} × mix of {len(allocation.mix)}"
     else:
         hardware = f"{allocation.replicas} × {allocation.accelerator}"
+    ttft, itl = _cells(allocation, allocation)
     return AllocationRow(
         server=allocation.server,
         service_class=allocation.service_class,
@@ -115,12 +117,12 @@ def _row(allocation: PlannedAllocation) -> AllocationRow:
         hardware=hardware,
         max_batch=NOT_APPLICABLE if allocation.mix else str(allocation.max_batch),
         cost=money(allocation.cost_per_hour),
-        ttft=duration_ms(allocation.ttft_ms),
-        ttft_target=relation(allocation.ttft_ms, allocation.ttft_target_ms),
-        ttft_kept=keeps(allocation.ttft_ms, allocation.ttft_target_ms),
-        itl=duration_ms(allocation.itl_ms),
-        itl_target=relation(allocation.itl_ms, allocation.itl_target_ms),
-        itl_kept=keeps(allocation.itl_ms, allocation.itl_target_ms),
+        ttft=ttft.text,
+        ttft_target=ttft.target,
+        ttft_kept=ttft.kept,
+        itl=itl.text,
+        itl_target=itl.target,
+        itl_kept=itl.kept,
         utilization=share(allocation.utilization),
         blocking=small_share(allocation.blocking),
         estimate=allocation.estimate.value if allocation.estimate else NOT_APPLICABLE,
@@ -129,6 +131,7 @@ def _row(allocation: PlannedAllocation) -> AllocationRow:
 
 
 def _part_row(allocation: PlannedAllocation, part: MixPart) -> AllocationRow:
+    ttft, itl = _cells(allocation, part)
     return AllocationRow(
         server="",
         service_class="",
@@ -136,12 +139,62 @@ def _part_row(allocation: PlannedAllocation, part: MixPart) -> AllocationRow:
         hardware=f"· {part.replicas} × {part.accelerator}",
         max_batch=str(part.max_batch),
         cost=money(part.cost_per_hour),
-        ttft=duration_ms(part.ttft_ms),
-        ttft_target=relation(part.ttft_ms, allocation.ttft_target_ms),
-        ttft_kept=keeps(part.ttft_ms, allocation.ttft_target_ms),
-        itl=duration_ms(part.itl_ms),
-        itl_target=relation(part.itl_ms, allocation.itl_target_ms),
-        itl_kept=keeps(part.itl_ms, allocation.itl_target_ms),
+        ttft=ttft.text,
+        ttft_target=ttft.target,
+        ttft_kept=ttft.kept,
+        itl=itl.text,
+        itl_target=itl.target,
+        itl_kept=itl.kept,
         utilization=share(part.utilization),
         blocking=small_share(part.blocking),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _LatencyCell:
+    """A latency, the relation to its target, and whether that is kept."""
+
+    text: str
+    target: str
+    kept: bool | None
+
+
+def _cells(
+    allocation: PlannedAllocation, figures: PlannedAllocation | MixPart
+) -> tuple[_LatencyCell, _LatencyCell]:
+    """Return the cells of TTFT and ITL."""
+    return (
+        _cell(allocation, figures, Latency.TTFT, figures.ttft_ms, allocation.ttft_target_ms),
+        _cell(allocation, figures, Latency.ITL, figures.itl_ms, allocation.itl_target_ms),
+    )
+
+
+def _cell(
+    allocation: PlannedAllocation,
+    figures: PlannedAllocation | MixPart,
+    latency: Latency,
+    mean_ms: float | None,
+    target_ms: float | None,
+) -> _LatencyCell:
+    """Return the mean with its target, or the percentile that uses most of its own target."""
+    known = figures.latencies.get(latency)
+    shown = (_use(mean_ms, target_ms), "", mean_ms, target_ms)
+    for promise in allocation.targets.percentiles if allocation.targets else ():
+        if promise.latency is latency:
+            value = known.at(promise.percentile) if known else None
+            name = percentile_name(promise.percentile)
+            tighter = (_use(value, promise.limit_ms), name, value, promise.limit_ms)
+            shown = max(shown, tighter, key=lambda item: item[0])
+    _, name, value, limit_ms = shown
+    return _LatencyCell(
+        text=f"{name} {duration_ms(value)}".strip(),
+        target=relation(value, limit_ms),
+        kept=keeps(value, limit_ms),
+    )
+
+
+def _use(value_ms: float | None, target_ms: float | None) -> float:
+    """Return the share of a target that is used: below 0 without one, 0 where it is unknown."""
+    if target_ms is None:
+        return -1.0
+    return 0.0 if value_ms is None else value_ms / target_ms

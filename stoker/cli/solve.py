@@ -158,8 +158,8 @@ def solve(
         Analysis | None,
         typer.Option(
             metavar="MODEL",
-            help="Performance model behind the predictions: `reference` (default); `full` is "
-            "not in this version.",
+            help="Performance model behind the predictions: `full`, the engine as it is, with "
+            "percentiles; or `reference`, on means.",
             show_default=False,
             case_sensitive=False,
             rich_help_panel=_PLACEMENT,
@@ -265,7 +265,8 @@ def _write(fleet: Fleet, plan: Plan, output_format: PlanFormat, output: Path | N
     if output_format is PlanFormat.TABLE:
         _write_report(fleet, plan, output)
         return
-    from data.plan_format import plan_to_csv, plan_to_document, plan_to_inferno
+    from data.plan_csv import plan_to_csv
+    from data.plan_format import plan_to_document, plan_to_inferno
 
     if output_format is PlanFormat.JSON:
         text = json_text(plan_to_document(plan))

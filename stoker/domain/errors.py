@@ -46,10 +46,6 @@ class InvalidInputError(StokerError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class AnalysisUnavailableError(StokerError):
-    """The analysis asked for is not part of this version of Stoker."""
-
-
 class SolverUnavailableError(StokerError):
     """The solver asked for is not installed, or is not known by that name."""
 

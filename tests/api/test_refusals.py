@@ -184,7 +184,7 @@ def test_wrong_options_are_named(
     assert [error["path"] for error in problem["errors"]] == [where]
 
 
-@pytest.mark.parametrize("options", [{"analysis": "full"}, {"backend": "cplex"}, {"backend": "x"}])
+@pytest.mark.parametrize("options", [{"backend": "cplex"}, {"backend": "x"}])
 def test_what_is_not_available_is_told(client: Client, options: dict[str, str]) -> None:
     problem = assert_problem(
         client.post("/v1/plan", json={"fleet": "small", "options": options}), 400

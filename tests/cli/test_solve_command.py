@@ -267,7 +267,7 @@ def test_a_time_limit_without_a_plan_ends_with_code_4(recorder: Recorder) -> Non
     [
         (["no-such-fleet"], "no-such-fleet"),
         (["small", "--backend", "no-such-solver"], "no-such-solver"),
-        (["small", "--analysis", "full"], "full"),
+        (["small", "--analysis", "fuller"], "--analysis"),
         (["small", "--solver", "magic"], "--solver"),
         (["small", "--saturation-policy", "Some"], "--saturation-policy"),
         (["small", "--capacity-scale", "-1"], "--capacity-scale"),

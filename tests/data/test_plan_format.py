@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from data.plan_format import plan_to_csv, plan_to_document, plan_to_inferno
+from data.plan_csv import plan_to_csv
+from data.plan_format import plan_to_document, plan_to_inferno
+from stoker.domain.latency import Latency, LatencyStatistics
 from stoker.domain.plan import Plan
+from stoker.domain.slo import PercentileTarget, SloTarget
 from tests.support.plans import LONG_NAME, allocation, mixed_fleet, mixed_plan
 
 
@@ -55,6 +58,10 @@ class TestJson:
             "fully_served",
             "estimate",
             "targets",
+            "binding",
+            "kv_use",
+            "preemptions_per_request",
+            "latencies",
         ]
 
     def test_figures(self) -> None:
@@ -71,9 +78,31 @@ class TestJson:
         assert result["allocations"][LONG_NAME]["targets"] == {
             "ttft_ms": 500.0,
             "itl_ms": 40.0,
+            "e2e_ms": None,
             "tps": None,
         }
         assert result["allocations"][LONG_NAME]["estimate"] == "fitted"
+
+    def test_percentiles_and_what_binds(self) -> None:
+        percentile = PercentileTarget(Latency.TTFT, 95.0, 800.0)
+        told = allocation(
+            "told",
+            targets=SloTarget("m", 500.0, 40.0, None, 9000.0, (percentile,)),
+            latencies={Latency.TTFT: LatencyStatistics(35.21, {95.0: 61.5, 99.9: None})},
+            binding="ttft_ms.p95",
+        )
+        figures = document(mixed_plan(allocations=(told,)))["allocations"]["told"]
+        assert figures["targets"] == {
+            "ttft_ms": {"mean": 500.0, "p95": 800.0},
+            "itl_ms": 40.0,
+            "e2e_ms": 9000.0,
+            "tps": None,
+        }
+        assert figures["latencies"] == {"ttft_ms": {"mean": 35.21, "p95": 61.5, "p99.9": None}}
+        assert figures["binding"] == "ttft_ms.p95"
+        row = next(csv.DictReader(io.StringIO(plan_to_csv(mixed_plan(allocations=(told,))))))
+        assert row["percentile_targets"] == "e2e_ms.mean=9000; ttft_ms.p95=800"
+        assert (row["binding"], row["e2e_ms"]) == ("ttft_ms.p95", "")
 
     def test_unknown_figures_are_null(self) -> None:
         odd = allocation("odd", ttft_ms=float("nan"), itl_ms=float("inf"), blocking=None)
