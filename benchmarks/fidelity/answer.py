@@ -46,6 +46,18 @@ def answer(outcome: Outcome) -> dict[str, Json]:
             "worst": _number(sizing.worst),
         },
         "operating_points": points,
+        "sized_replicas": [
+            {
+                "replica": item.promise.replica.to_json(),
+                "saturation_rps": item.promise.saturation_rps,
+                "p95_ttft_ms": item.promise.ttft_ms,
+                "p95_itl_ms": _number(item.promise.itl_ms),
+                "rate_rps": item.rate_rps,
+                "over_target": _number(item.at_rate),
+                "over_target_beyond": _number(item.beyond),
+            }
+            for item in outcome.sized
+        ],
     }
 
 
