@@ -6,6 +6,7 @@ second, `_s` seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated
@@ -60,6 +61,7 @@ class RowEntry(BaseModel):
     out_tokens_std: _NotNegative | None = None
     max_batch: _Count | None = None
     max_num_batched_tokens: _Count | None = None
+    max_clients: _Count | None = None
     prefix_cache: bool | None = None
     ttft_ms_mean: _Positive | None = None
     ttft_ms_p50: _Positive | None = None
@@ -167,6 +169,7 @@ def _measurement(entry: RowEntry, where: str) -> Measurement:
         out_tokens_std=entry.out_tokens_std,
         max_batch=entry.max_batch,
         max_num_batched_tokens=entry.max_num_batched_tokens,
+        max_clients=entry.max_clients or _noted_clients(entry.notes),
         prefix_cache=entry.prefix_cache,
         ttft=LatencyFigures(
             entry.ttft_ms_mean, entry.ttft_ms_p50, entry.ttft_ms_p90, entry.ttft_ms_p99
@@ -183,6 +186,12 @@ def _measurement(entry: RowEntry, where: str) -> Measurement:
         name=entry.id or where,
         notes=entry.notes or "",
     )
+
+
+def _noted_clients(notes: str | None) -> int | None:
+    """Return the limit on requests in flight that notes tell as `client cap N`."""
+    found = re.search(r"\bclient cap (\d{1,6})\b", notes or "")
+    return int(found[1]) if found and int(found[1]) > 0 else None
 
 
 def _arrival(entry: RowEntry) -> Arrival:

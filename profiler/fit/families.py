@@ -77,7 +77,7 @@ OVERLAP = Family(
         Parameter("prompts_ms", 1e-3, 1e3, 1.0, 0.7),
         Parameter("first_token_ms", 1e-2, 1e4, 12.0, 1.0),
         Parameter("first_token_sequence_ms", 1e-5, 1e2, 0.05, 1.0),
-        Parameter("first_token_output_ms", 1e-8, 1.0, 5e-5, 1.0),
+        Parameter("first_token_output_ms", 1e-8, 1.0, 5e-4, 1.5),
     ),
     _overlap,
     delays=True,

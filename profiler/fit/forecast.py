@@ -21,7 +21,8 @@ class Forecast:
     """Predictions; arrays (points,). NaN is unknown.
 
     Attributes:
-        ttft_ms: mean; NaN where an open loop never settles and the length of the run is unknown.
+        ttft_ms: mean; NaN where an open loop never settles and neither the length of the run nor
+            a limit on requests in flight is known.
         ttft_p50_ms: median; in closed loops that of requests outside of waves is not told apart.
         itl_ms: mean time between tokens.
         e2e_ms: arrival to last token.
@@ -76,8 +77,17 @@ def itl_at_ms(
 def _queued_ms(points: Points, steady: Operating) -> FloatArray:
     """Return the wait for a place in the batch, where the load is more than it carries."""
     waiting = steady.excess / steady.iterations.rate_per_ms
-    endless = np.where(steady.saturated, np.nan, 0.0)
+    longest = _longest_ms(points, steady)
+    endless = np.where(steady.saturated, np.where(np.isfinite(longest), longest, np.nan), 0.0)
     return np.where(points.closed, waiting, endless)
+
+
+def _longest_ms(points: Points, steady: Operating) -> FloatArray:
+    """Return the wait with as many requests in flight as the load generator allows."""
+    rate = steady.iterations.rate_per_ms
+    waiting = points.max_clients - steady.decoding - rate * steady.ttft_ms
+    longest: FloatArray = np.maximum(waiting, 0.0) / rate
+    return longest
 
 
 def _finite(
@@ -91,7 +101,8 @@ def _finite(
     settled = steady.take(rows)
     course = ramp(some, assumed, settled)
     ttft = first_token_ms(some, assumed, course.decoding, mixture(some, assumed, course.decoding))
-    return ttft + 1000.0 * settled.excess * course.arrival_s, course.gap_ms
+    grown = np.minimum(1000.0 * settled.excess * course.queued_s, _longest_ms(some, settled))
+    return ttft + grown, course.gap_ms
 
 
 def _beat_ms(points: Points, iterations: Mixture, ttft_ms: FloatArray) -> FloatArray:

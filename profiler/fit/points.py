@@ -29,6 +29,7 @@ class Points:
         max_batch: most sequences in service; infinity where unknown.
         token_budget: most tokens computed in an iteration; 8192 where unknown.
         duration_s: length of the run; infinity where unknown.
+        max_clients: most requests in flight; infinity where unknown.
         cached: whether prompts could be served from cached prefixes.
     """
 
@@ -43,6 +44,7 @@ class Points:
     max_batch: FloatArray
     token_budget: FloatArray
     duration_s: FloatArray
+    max_clients: FloatArray
     cached: BoolArray
 
     @classmethod
@@ -70,6 +72,7 @@ class Points:
             _column([row.max_batch for row in rows], np.inf),
             _column([row.max_num_batched_tokens for row in rows], DEFAULT_TOKEN_BUDGET),
             _column([row.duration_s for row in rows], np.inf),
+            _column([row.max_clients for row in rows], np.inf),
             np.array([bool(row.prefix_cache) for row in rows], dtype=np.bool_),
         )
 

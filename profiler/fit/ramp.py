@@ -23,12 +23,12 @@ class Ramp:
     Attributes:
         gap_ms: mean gap between tokens, over the requests.
         decoding: decode batch that the median request arrives at.
-        arrival_s: when the median request arrives.
+        queued_s: how long, when the median request arrives, the batch has been full.
     """
 
     gap_ms: FloatArray
     decoding: FloatArray
-    arrival_s: FloatArray
+    queued_s: FloatArray
 
 
 def ramp(points: Points, candidate: Candidate, steady: Operating) -> Ramp:
@@ -54,7 +54,7 @@ def ramp(points: Points, candidate: Candidate, steady: Operating) -> Ramp:
     return Ramp(
         np.sum(weights * passed, axis=0) / np.sum(weights, axis=0),
         _interpolate(reach_s, batches, arrival_s[None, :])[0],
-        arrival_s,
+        np.where(steady.saturated, np.maximum(arrival_s - reach_s[-1], 0.0), 0.0),
     )
 
 

@@ -32,6 +32,8 @@ def first_start(
             "weights_ms": 0.6 * floor,
             "token_ms": token,
             "kv_token_ms": _KV_SHARE * token,
+            # From below, a parameter without effect gives the search nothing to follow.
+            "first_token_output_ms": 1e-3,
         },
     }[family.name]
     values = [rough.get(parameter.name, _usual(parameter, rough)) for parameter in free]

@@ -78,6 +78,7 @@ class Measurement:
         out_tokens_std: Standard deviation of the output tokens.
         max_batch: Most sequences in service at once.
         max_num_batched_tokens: Token budget of one iteration.
+        max_clients: Requests that the load generator keeps in flight at most, in open loop, too.
         prefix_cache: Whether prompts could be served from cached prefixes.
         ttft: Time to first token.
         itl: Time between output tokens after the first.
@@ -108,6 +109,7 @@ class Measurement:
     out_tokens_std: float | None = None
     max_batch: int | None = None
     max_num_batched_tokens: int | None = None
+    max_clients: int | None = None
     prefix_cache: bool | None = None
     ttft: LatencyFigures = LatencyFigures()
     itl: LatencyFigures = LatencyFigures()
