@@ -62,22 +62,35 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     reads = requests.held * 0.5 * (chunks + 1.0)
     computed = np.maximum(requests.computed, 1e-9)
     base = times.iteration_ms(decoding, context, none, none, none)
+    if not times.proportional:
+        # Iterations without any decode count apart: each of those in service decodes or not.
+        some = np.maximum(1.0 - (1.0 - share) ** in_service, 1e-12)
+        there = np.maximum(decoding / some, np.minimum(in_service, 1.0))
+        base = some * times.iteration_ms(there, context, none, none, none)
+        base = base + (1.0 - some) * times.iteration_ms(none, context, none, none, none)
 
-    def with_prompts(number: FloatArray, length: float = 1.0) -> FloatArray:
-        scale = number * length
-        return times.iteration_ms(decoding, context, number, scale * computed, scale * reads)
+    def with_prompts(number: float, length: float = 1.0) -> FloatArray:
+        """Return the time of an iteration and of what prompts add, in pieces that fit."""
+        tokens = number * length * computed
+        pieces = np.maximum(tokens / room, 1.0)
+        piece = times.iteration_ms(
+            decoding, context, number / pieces, tokens / pieces, number * length * reads / pieces
+        )
+        alone = times.iteration_ms(decoding, context, none, none, none)
+        added: FloatArray = base + pieces * (piece - alone)
+        return added
 
-    one = with_prompts(none + 1.0)
+    one = with_prompts(1.0)
     prompt, offset = one - base, np.zeros_like(base)
     if not times.proportional:
-        second = with_prompts(none + 2.0) - one
+        second = with_prompts(2.0) - one
         slope = np.maximum(np.minimum(second, prompt), 0.0)
         offset = prompt - slope
         prompt = slope
     spread = requests.input_spread
     if np.any(spread > 0.0):
-        extra = with_prompts(none + 1.0, 2.0) - one
-        fixed = with_prompts(none + 1.0, 1e-6) - base
+        extra = with_prompts(1.0, 2.0) - one
+        fixed = with_prompts(1.0, 1e-6) - base
         # The part that grows with the length, and what its curvature adds to the mean.
         growing = np.clip(0.5 * (one - base + extra - fixed), 0.0, None)
         bend = 0.5 * spread * (extra - (one - base - fixed))
