@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
 
+from data.curve_fields import ALLOWED_CURVE
+from stoker.domain.curve import IterationTable
 from stoker.domain.latency import DEFAULT_PERCENTILES
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET
+
+PARAMETERS = ("alpha", "beta", "gamma")
+"""Fields that a case must have unless it has a curve."""
 
 LARGEST_BATCH = 65_536
 """Largest batch limit accepted; engines run up to a few thousand sequences."""
@@ -86,9 +91,9 @@ class CaseDocument(BaseModel):
         le=LARGEST_COUNT,
         description=f"mean tokens: a number from 1 to {LARGEST_COUNT}",
     )
-    alpha: _Number = Field(description=f"milliseconds: {_NUMBER}")
-    beta: _Number = Field(description=f"milliseconds: {_NUMBER}")
-    gamma: _Number = Field(description=f"milliseconds: {_NUMBER}")
+    alpha: _Number = Field(0.0, description=f"milliseconds: {_NUMBER}")
+    beta: _Number = Field(0.0, description=f"milliseconds: {_NUMBER}")
+    gamma: _Number = Field(0.0, description=f"milliseconds: {_NUMBER}")
     delta: _Number | None = Field(None, description=f"milliseconds: {_NUMBER}")
     target_ttft: _Number = Field(0.0, alias="targetTTFT", description=f"milliseconds: {_NUMBER}")
     target_itl: _Number = Field(0.0, alias="targetITL", description=f"milliseconds: {_NUMBER}")
@@ -137,6 +142,7 @@ class CaseDocument(BaseModel):
         lt=100,
         description="a number above 0 and below 100",
     )
+    curve: InstanceOf[IterationTable] | None = Field(None, description=ALLOWED_CURVE)
 
     def engine_terms(self) -> tuple[str, ...]:
         """Return the names of the fields given that ask for the analysis of the engine."""
@@ -156,6 +162,7 @@ _ENGINE = frozenset(
         "concurrency",
         "percentiles",
         "target_percentile",
+        "curve",
     }
 )
 """Fields of which any one asks for the analysis of the engine: means alone do not know them."""

@@ -17,9 +17,21 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from data.replica_fields import LARGEST_BATCH, LARGEST_COUNT, CaseDocument, allowed_values
+from data.curve_fields import read_curve
+from data.replica_fields import (
+    LARGEST_BATCH,
+    LARGEST_COUNT,
+    PARAMETERS,
+    CaseDocument,
+    allowed_values,
+)
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.profile import LinearParameters, TokenWorkParameters, all_zero
+from stoker.domain.profile import (
+    LinearParameters,
+    ServiceParameters,
+    TokenWorkParameters,
+    all_zero,
+)
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET, ReplicaCase, ReplicaQuestion
 
 __all__ = [
@@ -81,6 +93,7 @@ def parse_document(
     allowed = allowed_values(model)
     given, problems = _named_fields(_unwrap(document, file), allowed, file)
     fields = {**(instead or {}), **given}
+    problems += _service_problems(fields, allowed, file)
     parsed: _Case | None = None
     try:
         parsed = model.model_validate(fields)
@@ -93,6 +106,25 @@ def parse_document(
     if parsed is None or problems:
         raise InvalidInputError(problems)
     return parsed
+
+
+def _service_problems(
+    fields: dict[str, object], allowed: Mapping[str, str], file: str
+) -> list[Problem]:
+    """Read the curve of a case in place; return what is wrong with it, or with having none."""
+    if "curve" not in fields:
+        missing = [name for name in PARAMETERS if name not in fields]
+        return [Problem(name, "is missing", allowed[name], file) for name in missing]
+    both = [name for name in (*PARAMETERS, "delta") if name in fields]
+    problems = [
+        Problem(name, "is given beside a curve", "parameters or a curve", file) for name in both
+    ]
+    try:
+        fields["curve"] = read_curve(fields["curve"], "curve", file)
+    except InvalidInputError as error:
+        problems += error.problems
+        del fields["curve"]
+    return problems
 
 
 def decode_line(line: bytes) -> object:
@@ -215,13 +247,10 @@ def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
     Raises:
         InvalidInputError: All parameters are 0.
     """
-    parameters = (
-        TokenWorkParameters(document.alpha, document.beta, document.gamma)
-        if document.delta is None
-        else LinearParameters(document.alpha, document.beta, document.gamma, document.delta)
-    )
+    parameters = _parameters(document)
     if all_zero(parameters):
         names = "alpha, beta, gamma" + (", delta" if document.delta is not None else "")
+        names = names if document.curve is None else "curve"
         raise InvalidInputError([Problem(names, "are all 0", "at least one above 0", file)])
     return ReplicaCase(
         parameters=parameters,
@@ -244,3 +273,11 @@ def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
         target_percentile=document.target_percentile,
         engine_terms=document.engine_terms(),
     )
+
+
+def _parameters(document: CaseDocument) -> ServiceParameters:
+    if document.curve is not None:
+        return document.curve
+    if document.delta is None:
+        return TokenWorkParameters(document.alpha, document.beta, document.gamma)
+    return LinearParameters(document.alpha, document.beta, document.gamma, document.delta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -25,8 +26,6 @@ DISTRIBUTIONS = ("ttft_ms", "itl_ms", "token_itl_ms", "e2e_ms", "wait_ms")
 
 
 def one(question: str, *arguments: str, **fields: object) -> Answer:
-    import json
-
     line = json.dumps({**CASE, **fields})
     (answer,) = run(question, "-", *arguments, stdin=line).answers
     return answer
@@ -171,8 +170,6 @@ def test_an_answer_does_not_depend_on_its_neighbours() -> None:
 
 
 def test_the_simulator_takes_the_same_line_and_answers_alike() -> None:
-    import json
-
     line = CASE | {"outputTokensCV": 1, "percentiles": [50, 95], "RPS": 10}
     mine = one("solve", **line)
     result = simulate_lines("-", stdin=json.dumps(line | {"requests": 20_000, "seed": 2}))
@@ -182,6 +179,47 @@ def test_the_simulator_takes_the_same_line_and_answers_alike() -> None:
     for name in ("ttft_ms", "itl_ms", "e2e_ms"):
         for statistic in ("mean", "p50", "p95"):
             assert mine[name][statistic] == pytest.approx(seen[name][statistic], rel=0.12)
+
+
+CURVE = {
+    "batches": [0, 64],
+    "context_tokens": [0, 1000],
+    "decode_ms": [[8, 8], [9.92, 29.12]],
+    "prefill_tokens": [0, 4096],
+    "prefill_context_tokens": [0, 10_000],
+    "prefill_ms": [[8, 11], [130.88, 133.88]],
+    "shared_ms": 8,
+}
+"""What alpha 8, beta 0.03 and gamma 0.0003 give at these knots."""
+
+
+def with_curve(**fields: object) -> dict[str, Any]:
+    plain = {name: CASE[name] for name in CASE if name not in ("alpha", "beta", "gamma")}
+    return plain | {"curve": CURVE} | fields
+
+
+@pytest.mark.parametrize("question", ["solve", "target", "concurrency"])
+def test_a_curve_of_the_same_times_gives_the_same_answer(question: str) -> None:
+    (answer,) = ask(question, [with_curve(targetTTFT=90, targetITL=22)]).answers
+    plain = one(question, targetTTFT=90, targetITL=22, percentiles=[50, 90, 95, 99])
+    assert answer["analysis"] == "full"
+    assert answer["throughput"] == pytest.approx(plain["throughput"], rel=0.02)
+    for name in ("ttft_ms", "itl_ms"):
+        assert answer[name]["mean"] == pytest.approx(plain[name]["mean"], rel=0.05)
+
+
+def test_a_curve_that_makes_no_sense_is_told() -> None:
+    broken = CURVE | {"batches": [8, 1]}
+    (answer,) = ask("solve", [with_curve(curve=broken, alpha=1)]).answers
+    assert answer["status"] == "invalid"
+    assert "curve.batches" in answer["message"]
+    assert "alpha: is given beside a curve" in answer["message"]
+    (bare,) = ask("solve", [{"RPS": 1, "maxBatchSize": 4}]).answers
+    assert "alpha: is missing" in bare["message"]
+    (refused,) = run(
+        "solve", "-", "--analysis", "reference", stdin=json.dumps(with_curve())
+    ).answers
+    assert "curve is unknown to the analysis reference" in refused["message"]
 
 
 @settings(max_examples=60)
