@@ -19,6 +19,7 @@ from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_after, count_variance
 from queueing.engine.cycle import Cycle, no_prompt
 from queueing.engine.iterations import Iterations
+from queueing.engine.single_server import wait_ratio
 
 _MOST_LOAD = 0.97
 
@@ -82,7 +83,7 @@ def backlog(
     moment = rate * (1.0 + spread) * met.busier
     line = 0.5 * moment * full**2 / (1.0 - load)
     # What other than Poisson arrivals make of the mean wait of a single server.
-    burst = _variability(arrival_cv, spread, load)
+    burst = wait_ratio(load, arrival_cv, spread)
     ahead = (1.0 - queued) * gated + queued * (0.5 * base + line * burst)
     half = 0.5 * prompt * met.others
     fill = half / np.sqrt(1.0 + (2.0 * half / np.maximum(largest, 1e-300)) ** 2)
@@ -110,18 +111,6 @@ def backlog(
         0.5 * base + prompt * beside,
         base**2 / 12.0 + (prompt**2 * swing + own_variance) * beside + own_variance,
     )
-
-
-def _variability(arrival_cv: FloatArray, spread: FloatArray, load: FloatArray) -> FloatArray:
-    """Return the mean wait of GI/G/1 over that of M/G/1 (Kraemer and Langenbach-Belz, 1976)."""
-    if np.all(arrival_cv == 1.0):
-        return np.ones_like(load)
-    arrivals = arrival_cv**2
-    total = np.maximum(arrivals + spread, 1e-9)
-    even = -2.0 * (1.0 - load) * (1.0 - arrivals) ** 2 / (3.0 * np.maximum(load, 1e-9) * total)
-    uneven = -(1.0 - load) * (arrivals - 1.0) / (arrivals + 4.0 * spread)
-    factor: FloatArray = total / (1.0 + spread) * np.exp(np.where(arrivals < 1.0, even, uneven))
-    return factor
 
 
 def _exceeds(mean: FloatArray, variance: FloatArray, most: FloatArray) -> FloatArray:

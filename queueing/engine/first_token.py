@@ -31,9 +31,12 @@ def memory_wait(scene: Scene) -> tuple[FloatArray, FloatArray] | None:
 
 def full_wait(scene: Scene) -> tuple[FloatArray, FloatArray]:
     """Return mean and variance of the wait of those who find the replica full."""
-    line, top = scene.line, scene.top
+    line, top, states = scene.line, scene.top, scene.states
     before = np.maximum(top.limit - top.slots, 0.0) / top.rate
-    return line.mean_ms + before, line.variance + before / top.rate
+    # The mean wait of all is that of a time; those who find it full are more or fewer.
+    ratio = states.full_in_time / np.maximum(states.full_met, 1e-300)
+    fewer = np.clip(ratio, 0.1, 10.0) ** (1.0 / top.slots)
+    return fewer * line.mean_ms + before, fewer**2 * line.variance + before / top.rate
 
 
 def wait_mixture(scene: Scene) -> Mixture:

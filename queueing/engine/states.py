@@ -25,6 +25,8 @@ from queueing.engine.window import Window
 
 IDLE_WITHIN = 0.01
 """Error of the share of idle time beyond which prompts are looked at again."""
+LEAST_RATE = 0.2
+"""Least share of the rate that regular arrivals keep when every slot is taken."""
 SOFT = 2.0
 """Standard deviations beyond the mean number that fits in memory, up to where states are told."""
 
@@ -155,7 +157,8 @@ def solve_states(
     # Bernoulli-Poisson-Pascal input), so that mean and peakedness are those of the renewal input.
     slope = rate * (1.0 - 1.0 / peakedness) / offered
     bound = 0.5 * np.maximum(top.rate - rate, 0.0) / np.maximum(limit - offered, 1e-9)
-    slope = np.where(slope > 0.0, np.minimum(slope, bound), slope)
+    least_slope = -(1.0 - LEAST_RATE) * rate / np.maximum(limit - offered, 1e-9)
+    slope = np.where(slope > 0.0, np.minimum(slope, bound), np.maximum(slope, least_slope))
     level = rate - slope * offered
     least = 1e-9 * rate
 

@@ -4,8 +4,8 @@ With all N slots taken requests leave at the rate μ, and the number waiting is 
 Its ratio follows from the mean wait of those that wait, F / (μ (1 - ρ)), where F accounts for the
 variability of arrivals and services: 1 for Poisson arrivals and exponential services, the
 approximation of Cosmetatos (1976) for fixed ones, between and beyond them the interpolation of
-Kimura (1986), for other arrivals (c_a² + c_s²) / (1 + c_s²) with the correction of Kraemer and
-Langenbach-Belz (1976) for regular ones.
+Kimura (1986), for other arrivals what they make of the wait at a single server
+(`queueing.engine.single_server`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
+from queueing.engine.single_server import wait_ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,11 +81,7 @@ def variability(
     idle = (1.0 - busy) * (slots - 1.0) * (np.sqrt(4.0 + 5.0 * slots) - 2.0)
     fixed = 0.5 * (1.0 + np.minimum(idle / (16.0 * busy * slots), 1.0))
     factor = (1.0 + spread) / (2.0 * spread + (1.0 - spread) / fixed)
-    arrivals = cases.arrival_cv**2
-    total = np.maximum(arrivals + spread, 1e-9)
-    even = np.minimum(arrivals, 1.0)
-    calm = np.exp(-2.0 * (1.0 - busy) * (1.0 - even) ** 2 / (3.0 * busy * total))
-    result: FloatArray = factor * np.maximum(calm * total / (1.0 + spread), 0.02)
+    result: FloatArray = factor * wait_ratio(busy, cases.arrival_cv, spread)
     return result
 
 
