@@ -21,8 +21,6 @@ from queueing.engine.cycle import Cycle, no_prompt
 from queueing.engine.iterations import Iterations
 from queueing.engine.single_server import wait_ratio
 
-_MOST_LOAD = 0.97
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backlog:
@@ -57,6 +55,7 @@ def backlog(
     computed_tokens: FloatArray,
     rate: FloatArray,
     arrival_cv: FloatArray,
+    most_load: FloatArray,
 ) -> Backlog:
     """Return what a prompt waits for.
 
@@ -66,6 +65,7 @@ def backlog(
         computed_tokens: mean tokens of a prompt to compute, array (cases,).
         rate: arrivals per ms, array (cases,).
         arrival_cv: coefficient of variation of the times between arrivals, array (cases,).
+        most_load: largest load that prompts are taken to be in any state, array (cases,).
     """
     base, prompt, spread = at.base_ms, at.prompt_ms, at.prompt_spread
     tokens = np.maximum(computed_tokens, 1e-9)
@@ -79,7 +79,7 @@ def backlog(
     gated = 0.5 * (met.met_ms + prompt * met.others)
     # A prompt's share of the iterations that it fills, and the queue of such prompts.
     full = prompt + queued * base * tokens / at.room
-    load = np.minimum(rate * full, _MOST_LOAD)
+    load = np.minimum(rate * full, most_load)
     moment = rate * (1.0 + spread) * met.busier
     line = 0.5 * moment * full**2 / (1.0 - load)
     # What other than Poisson arrivals make of the mean wait of a single server.

@@ -15,7 +15,7 @@ import numpy as np
 
 from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_after, count_variance
-from queueing.engine.iterations import MOST_PREFILL, Iterations
+from queueing.engine.iterations import Iterations
 
 _LONGEST_IDLE = 0.95
 """Largest share of time without requests by which what is met when there are some is scaled."""
@@ -46,7 +46,13 @@ class Cycle:
     busier: FloatArray
 
 
-def cycle(at: Iterations, rate: FloatArray, arrival_cv: FloatArray, idle: FloatArray) -> Cycle:
+def cycle(
+    at: Iterations,
+    rate: FloatArray,
+    arrival_cv: FloatArray,
+    idle: FloatArray,
+    most_load: FloatArray,
+) -> Cycle:
     """Return the iterations under arrivals at a rate (per ms).
 
     Args:
@@ -54,9 +60,10 @@ def cycle(at: Iterations, rate: FloatArray, arrival_cv: FloatArray, idle: FloatA
         rate: arrivals per ms, array (cases,).
         arrival_cv: coefficient of variation of the times between arrivals, array (cases,).
         idle: share of time without any request, array (cases,).
+        most_load: largest share that prompts are taken to need in any state, array (cases,).
     """
     base, prompt, spread = at.base_ms, at.prompt_ms, at.prompt_spread
-    share = np.minimum(rate * prompt, MOST_PREFILL)
+    share = np.minimum(rate * prompt, most_load)
     mean = _mean(at, rate, share)
     count = np.maximum(rate * mean, 1e-12)
     second = prompt**2 * (1.0 + spread)

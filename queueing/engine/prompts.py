@@ -16,7 +16,7 @@ from queueing.engine.arrivals import count_after
 from queueing.engine.backlog import Backlog, backlog
 from queueing.engine.cases import EngineCases
 from queueing.engine.cycle import Cycle, cycle, limited
-from queueing.engine.iterations import Iterations
+from queueing.engine.iterations import MOST_PREFILL, Iterations
 from queueing.engine.requests import Requests
 
 _MOST_FOLLOWING = 0.97
@@ -57,6 +57,7 @@ def station(
     idle: FloatArray,
     slots: FloatArray,
     busy: FloatArray,
+    load: FloatArray,
 ) -> Station:
     """Return what prompts make of a request's time.
 
@@ -68,10 +69,13 @@ def station(
         idle: share of time without any request, array (cases,).
         slots: most requests in service, array (cases,).
         busy: probability that a request meets others, array (states, cases).
+        load: arrival rate over the largest throughput, array (cases,).
     """
     arrival_cv = cases.arrival_cv
-    met = cycle(at, rate, arrival_cv, idle)
-    line = backlog(at, met, requests.computed, rate, arrival_cv)
+    # Whatever a passing state needs: in the long run prompts need no more than all together.
+    most = np.minimum(load, MOST_PREFILL)
+    met = cycle(at, rate, arrival_cv, idle, most)
+    line = backlog(at, met, requests.computed, rate, arrival_cv, most)
     base, prompt, share = at.base_ms, at.prompt_ms, met.share
     own_variance = prompt**2 * at.prompt_spread
     joined = limited(prompt * met.others * busy, line.largest_ms)
@@ -108,9 +112,9 @@ def station(
     fading = share * follow
     fading = fading * again / (again + fading + 1e-9)
     echo = (left - fading * mean) * (1.0 - fading**steps) / (1.0 - fading)
-    most = steps * np.maximum(base + line.largest_ms - mean, 1e-9)
+    bound = steps * np.maximum(base + line.largest_ms - mean, 1e-9)
     some = -np.expm1(-np.maximum(behind, 1e-9))
-    echo = some * limited(np.maximum(echo, 0.0) / some, most)
+    echo = some * limited(np.maximum(echo, 0.0) / some, bound)
     return Station(
         met,
         line,

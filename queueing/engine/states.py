@@ -143,6 +143,7 @@ def solve_states(
 ) -> tuple[States, Station]:
     """Return the probabilities of the number present at a rate (per ms), and its prompts."""
     limit, memory = top.limit, top.memory
+    load = rate / top.rate
     soft = bool(np.any(memory.bounded()))
 
     def serving(present: FloatArray) -> FloatArray:
@@ -171,11 +172,11 @@ def solve_states(
     at = iterations(cases, requests, served)
     empty = np.exp(-offered)
     busy = np.minimum(number, 1.0)
-    prompts = station(cases, requests, at, rate, empty, top.slots, busy)
+    prompts = station(cases, requests, at, rate, empty, top.slots, busy, load)
     service = prompts.service_ms[1:]
     # The only one in service found nobody.
     alone = np.zeros((1, len(cases)))
-    single = station(cases, requests, first_nodes(at, 2), rate, empty, top.slots, alone)
+    single = station(cases, requests, first_nodes(at, 2), rate, empty, top.slots, alone, load)
     service = np.concatenate(
         [np.where(number[1:2] < 1.5, single.service_ms[1:2], service[:1]), service[1:]]
     )
@@ -252,6 +253,7 @@ def solve_states(
             in_time[0, off],
             top.slots[off],
             busy[:, off],
+            load[off],
         )
         put_rows(prompts, off, part)
     return states, prompts
