@@ -122,7 +122,8 @@ def _held_out(
 def _typical(predicted: Forecast, rows: Sequence[Measurement]) -> list[float]:
     """Return the median TTFT where that was measured, and the mean elsewhere."""
     median = [row.ttft.p50_ms is not None for row in rows]
-    return np.where(median, predicted.ttft_p50_ms, predicted.ttft_ms).tolist()
+    typical = np.where(median, predicted.ttft_p50_ms, predicted.ttft_ms)
+    return [float(value) for value in typical]
 
 
 def _mean_error(

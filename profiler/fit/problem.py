@@ -32,12 +32,14 @@ class Problem:
         free: the parameters that are fitted, of the model and of the runs.
         points: conditions of the rows.
         observed: what was measured.
+        weights: of the TTFT and ITL of each point, (points,).
     """
 
     family: Family
     free: tuple[Parameter, ...]
     points: Points
     observed: Observations
+    weights: FloatArray
 
     @property
     def names(self) -> list[str]:
@@ -76,9 +78,10 @@ class Problem:
         beyond = np.log(points.load / predicted.throughput_rps)
         late = np.where(unstable, UNSTABLE + beyond, np.log(typical / ttft))
         at_batch = AT_BATCH_WEIGHT * _at_batch(points, candidate, decoding, ttft, itl)
+        weights = np.tile(self.weights, copies)
         blocks = [
-            np.where(np.isfinite(ttft), late, 0.0),
-            np.log(predicted.itl_ms / itl),
+            np.where(np.isfinite(ttft), weights * late, 0.0),
+            weights * np.log(predicted.itl_ms / itl),
             at_batch,
             np.log(predicted.throughput_rps / capacity),
         ]

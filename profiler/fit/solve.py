@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from profiler.fit.amplify import amplification
 from profiler.fit.forecast import forecast
 from profiler.fit.observations import Observations
 from profiler.fit.parameters import CONDITIONS, Family, Parameter
@@ -17,6 +18,8 @@ from queueing.arrays import FloatArray
 
 QUEUED = 2.0
 """A closed loop whose TTFT is this many times the predicted one was waiting for memory."""
+TIMES_ERROR = 1.0
+"""Error of a model's iteration times, in units of the error that rows are measured with."""
 _WORTH = 2.0
 """What a further parameter must take off the cost."""
 
@@ -44,15 +47,15 @@ def solve(
     kept if it explains them.
     """
     free = _free(family, points)
-    problem = Problem(family, free, points, observed)
+    problem = Problem(family, free, points, observed, np.ones(len(points)))
     first = first_start(family, free, points, observed)
     others = other_starts(free, first) if near is None else [_moved(near, problem, first)]
     starts = [first, *others]
-    fitted = Fitted(problem, search(problem, starts))
+    fitted = _reweighted(Fitted(problem, search(problem, starts)))
     full = _memory_tokens(fitted)
     if full is None:
         return fitted
-    bounded = replace(problem, free=(*free, _KV_TOKENS))
+    bounded = replace(fitted.problem, free=(*free, _KV_TOKENS))
     start = np.append(fitted.solution.logs, np.log(full))
     with_memory = Fitted(bounded, search(bounded, [start]))
     better = with_memory.solution.cost < fitted.solution.cost - _WORTH
@@ -61,6 +64,16 @@ def solve(
 
 _BY_NAME = {parameter.name: parameter for parameter in CONDITIONS}
 _KV_TOKENS = _BY_NAME["kv_tokens"]
+
+
+def _reweighted(fitted: Fitted) -> Fitted:
+    """Fit again with rows near saturation counting less, as a queue amplifies any error there."""
+    problem = fitted.problem
+    candidate = problem.candidate(fitted.solution.logs[None, :])
+    amplified = TIMES_ERROR * amplification(problem.points, candidate)
+    weights = 1.0 / np.hypot(1.0, amplified)
+    weighted = replace(problem, weights=weights)
+    return Fitted(weighted, search(weighted, [fitted.solution.logs]))
 
 
 def _free(family: Family, points: Points) -> tuple[Parameter, ...]:
