@@ -82,7 +82,9 @@ def cycle(
     prompts_variance = count + rate**2 * variance
     dispersion: FloatArray | float = 1.0
     if not np.all(arrival_cv == 1.0):
-        near = count_after(others, arrival_cv) / np.maximum(others, 1e-12)
+        # Who meets a prompt is met by another that came while it was computed.
+        while_computed = np.maximum(rate * (base + prompt), 1e-12)
+        near = count_after(while_computed, arrival_cv) / while_computed
         met = base + (met - base) * near
         square = square * near
         expected = np.maximum(rate * met, 1e-12)
