@@ -157,7 +157,7 @@ def solve_states(
     # Arrivals that come in clumps: their rate depends on how many are there (Delbrouck's
     # Bernoulli-Poisson-Pascal input), so that mean and peakedness are those of the renewal input.
     slope = rate * (1.0 - 1.0 / peakedness) / offered
-    bound = 0.5 * np.maximum(top.rate - rate, 0.0) / np.maximum(limit - offered, 1e-9)
+    bound = 0.7 * np.maximum(top.rate - rate, 0.0) / np.maximum(limit - offered, 1e-9)
     least_slope = -(1.0 - LEAST_RATE) * rate / np.maximum(limit - offered, 1e-9)
     slope = np.where(slope > 0.0, np.minimum(slope, bound), np.maximum(slope, least_slope))
     level = rate - slope * offered
