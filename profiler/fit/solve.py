@@ -71,7 +71,7 @@ def _reweighted(fitted: Fitted) -> Fitted:
     problem = fitted.problem
     candidate = problem.candidate(fitted.solution.logs[None, :])
     amplified = TIMES_ERROR * amplification(problem.points, candidate)
-    weights = 1.0 / np.hypot(1.0, amplified)
+    weights = np.hypot(1.0, TIMES_ERROR) / np.hypot(1.0, amplified)
     weighted = replace(problem, weights=weights)
     return Fitted(weighted, search(weighted, [fitted.solution.logs]))
 
