@@ -32,6 +32,15 @@ def test_examples_print_what_the_page_shows(question: str, line: str, printed: s
             assert answer[name] == value, name
 
 
+@pytest.mark.parametrize(
+    ("question", "line"), re.findall(r"\$ stoker replica (\w+) -\n(.*)\n```", TEXT)
+)
+def test_other_lines_are_answered(question: str, line: str) -> None:
+    (answer,) = run(question, "-", stdin=line).answers
+    assert answer["status"] == "ok"
+    assert answer["analysis"] == "full"
+
+
 def explained(heading: str) -> set[str]:
     """Names in the first column of the table under a heading."""
     section = TEXT.split(f"## {heading}\n")[1].split("\n## ")[0]
@@ -48,6 +57,7 @@ def test_every_field_of_an_answer_is_explained() -> None:
     answers: list[Answer] = [
         ask(question, [case]).answers[0] for question in ("solve", "target", "concurrency")
     ]
+    answers += ask("solve", [case | {"kvTokens": 100_000}]).answers
     assert explained("An answer") == {name for answer in answers for name in answer}
 
 
