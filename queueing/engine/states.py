@@ -16,6 +16,7 @@ from queueing.engine.arrivals import count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.iterations import MOST_PREFILL, Iterations, first_nodes, iterations
 from queueing.engine.memory import MemoryBound
+from queueing.engine.presence import Arrivals, presence
 from queueing.engine.prompts import Station, station
 from queueing.engine.requests import Requests
 from queueing.engine.rows import put_rows, take_rows
@@ -25,8 +26,6 @@ from queueing.engine.window import Window
 
 IDLE_WITHIN = 0.01
 """Error of the share of idle time beyond which prompts are looked at again."""
-LEAST_RATE = 0.2
-"""Least share of the rate that regular arrivals keep when every slot is taken."""
 SOFT = 2.0
 """Standard deviations beyond the mean number that fits in memory, up to where states are told."""
 
@@ -154,18 +153,7 @@ def solve_states(
     peakedness = np.maximum(1.0 + (dispersion - 1.0) * pooling(top.spread), 0.05)
     deviation = np.sqrt(centre * peakedness * stretch) + 0.5
     window = Window.around(centre, deviation, limit - 1.0)
-    # Arrivals that come in clumps: their rate depends on how many are there (Delbrouck's
-    # Bernoulli-Poisson-Pascal input), so that mean and peakedness are those of the renewal input.
-    slope = rate * (1.0 - 1.0 / peakedness) / offered
-    bound = 0.7 * np.maximum(top.rate - rate, 0.0) / np.maximum(limit - offered, 1e-9)
-    least_slope = -(1.0 - LEAST_RATE) * rate / np.maximum(limit - offered, 1e-9)
-    slope = np.where(slope > 0.0, np.minimum(slope, bound), np.maximum(slope, least_slope))
-    level = rate - slope * offered
-    least = 1e-9 * rate
-
-    def arrivals(number: FloatArray) -> FloatArray:
-        return np.maximum(level + slope * number, least)
-
+    arrivals = Arrivals.of(rate, offered, peakedness, limit, top.rate)
     # The nodes: nobody there, then the window.
     number = np.concatenate([np.zeros((1, len(cases))), window.coarse])
     served = serving(number)
@@ -181,66 +169,31 @@ def solve_states(
         [np.where(number[1:2] < 1.5, single.service_ms[1:2], service[:1]), service[1:]]
     )
     log_service = np.log(window.spread(service) / serving(window.fine))
-    log_arrivals = np.log(arrivals(window.fine))
-    # Sums over the numbers between nodes: the trapezoidal rule, and half of the difference of the
-    # ends as departures count the upper and arrivals the lower end. Exact where the step is 1.
-    half = 0.5 * window.step
-    up = half + 0.5
-    down = half - 0.5
-    growth = up * (log_service[1:] + log_arrivals[:-1]) + down * (
-        log_service[:-1] + log_arrivals[1:]
-    )
-    logs = np.zeros_like(window.fine)
-    np.cumsum(growth, axis=0, out=logs[1:])
-    logs = np.where(window.inside, logs, -np.inf)
-    # Above a single request there is something below it: the empty replica.
-    bare = np.where(
-        (window.first <= 1.0) & (limit > 1.0),
-        -(np.log(arrivals(np.zeros(len(cases)))) + log_service[0]),
-        np.where(limit > 1.0, -np.inf, 0.0),
-    )
-    logs = np.where(limit > 1.0, logs, -np.inf)
-    peak = np.maximum(logs.max(axis=0), bare)
-    weights = np.exp(logs - peak)
-    empty_weight = np.exp(bare - peak)
-    columns = np.arange(len(cases))
-    last = window.last.astype(np.int64)
-    at_last = np.where(limit > 1.0, weights[last, columns], empty_weight)
-    final = np.where(limit > 1.0, window.fine[last, columns], 0.0)
-    reaches = final >= limit - 1.0 - 1e-6
-    whole = np.where(reaches, at_last * arrivals(limit - 1.0) / top.rate, 0.0) * line.weight
-    density = weights.copy()
-    # Ends of the trapezoidal rule; both at once where there is but one node.
-    weights = weights * window.step
-    ends = np.where(last > 0, 0.5 * (window.step + 1.0), 1.0) / window.step
-    weights[0] *= np.where(limit > 1.0, ends, 1.0)
-    weights[last, columns] *= np.where(last > 0, ends, 1.0)
-    total = weights.sum(axis=0) + empty_weight + whole
-    scale = 1.0 / total
-    mean = ((weights * window.fine).sum(axis=0) + whole * limit) * scale
-    square = ((weights * window.fine**2).sum(axis=0) + whole * limit**2) * scale
-    in_time = np.concatenate([(empty_weight * scale)[None], window.gather(weights) * scale])
+    there = presence(window, limit, log_service, arrivals, rate, line.weight, top.rate)
+    mean = (there.fine * window.fine).sum(axis=0) + there.full * limit
+    square = (there.fine * window.fine**2).sum(axis=0) + there.full * limit**2
+    pace = there.arrivals
     met = np.concatenate(
         [
-            (empty_weight * arrivals(np.zeros(len(cases))) * scale)[None],
-            window.gather(weights * arrivals(window.fine)) * scale,
+            (there.empty * pace.at(np.zeros(len(cases))))[None],
+            window.gather(there.fine * pace.at(window.fine)),
         ]
     )
-    full_in_time = whole * scale
-    full_met = full_in_time * arrivals(limit)
+    full_met = there.full * pace.at(limit)
     arriving = met.sum(axis=0) + full_met
+    in_time = np.concatenate([there.empty[None], window.gather(there.fine)])
     states = States(
         number,
         at,
         in_time,
         met / arriving,
-        full_in_time,
+        there.full,
         full_met / arriving,
-        rate / top.rate,
+        load,
         mean,
         np.maximum(square - mean**2, 0.0),
         window.fine,
-        density * scale,
+        there.density,
     )
     # What was taken as idle before the probabilities were known matters at low loads.
     off = np.flatnonzero(np.abs(in_time[0] - empty) > IDLE_WITHIN)
