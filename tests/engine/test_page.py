@@ -13,6 +13,11 @@ from pathlib import Path
 import pytest
 
 from queueing.engine import EngineCases
+from queueing.engine.cases import LARGEST_BATCH
+from queueing.engine.held import BLOCK_TOKENS
+from queueing.engine.lengths import WEIGHTS
+from queueing.engine.sizing import FIRST_LOAD, LARGEST_LOAD, SMALLEST_LOAD
+from queueing.engine.window import COARSE, FINE
 from tests.support.replica_cli import run
 from tests.support.simulation_cli import simulate
 
@@ -77,3 +82,14 @@ def test_modules_that_headings_name_are_there() -> None:
     assert len(modules) > 20
     folder = ROOT / "queueing" / "engine"
     assert modules <= {path.stem for path in folder.glob("*.py")}
+
+
+def test_constants_are_those_of_the_program() -> None:
+    flowing = " ".join(TEXT.split())
+    assert f"in at most {FINE} numbers" in flowing
+    assert f"So a limit of {LARGEST_BATCH:,} costs" in flowing
+    assert f"in blocks of {BLOCK_TOKENS:g}" in flowing
+    assert f"Rates up to {LARGEST_LOAD:.1%} of saturation" in flowing
+    assert f"then {FIRST_LOAD:.0%} of the load, then {SMALLEST_LOAD:.2%}" in flowing
+    # "nine strata" and "evaluated at ten", the empty replica among them.
+    assert (len(WEIGHTS), COARSE + 1) == (9, 10)
