@@ -9,7 +9,7 @@ import numpy as np
 from queueing.arrays import FloatArray
 from queueing.engine.window import Window
 
-LEAST_RATE = 0.2
+LEAST_RATE = 0.35
 """Least share of the rate that regular arrivals keep when every slot is taken."""
 _CLUMPS = 0.7
 """Share of the free capacity that clumps of arrivals may use up before every slot is taken."""
@@ -36,12 +36,17 @@ class Arrivals:
         peakedness: FloatArray,
         limit: FloatArray,
         most_rate: FloatArray,
+        spread: FloatArray,
     ) -> Arrivals:
-        """Return the arrivals at a rate, for an offered number and its variance over its mean."""
+        """Return the arrivals at a rate, for an offered number and its variance over its mean.
+
+        The squared coefficient of variation of services tells how regular arrivals can remain.
+        """
         slope = rate * (1.0 - 1.0 / peakedness) / offered
         room = np.maximum(limit - offered, 1e-9)
         most = _CLUMPS * np.maximum(most_rate - rate, 0.0) / room
-        slope = np.clip(slope, -(1.0 - LEAST_RATE) * rate / room, most)
+        least = LEAST_RATE * np.sqrt(np.minimum(spread, 1.0))
+        slope = np.clip(slope, -(1.0 - least) * rate / room, most)
         return cls(rate - slope * offered, slope, 1e-9 * rate)
 
     def at(self, number: FloatArray) -> FloatArray:

@@ -153,7 +153,7 @@ def solve_states(
     peakedness = np.maximum(1.0 + (dispersion - 1.0) * pooling(top.spread), 0.05)
     deviation = np.sqrt(centre * peakedness * stretch) + 0.5
     window = Window.around(centre, deviation, limit - 1.0)
-    arrivals = Arrivals.of(rate, offered, peakedness, limit, top.rate)
+    arrivals = Arrivals.of(rate, offered, peakedness, limit, top.rate, top.spread)
     # The nodes: nobody there, then the window.
     number = np.concatenate([np.zeros((1, len(cases))), window.coarse])
     served = serving(number)
