@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
-from queueing.engine.arrivals import count_variance
+from queueing.engine.arrivals import count_after, count_variance
 from queueing.engine.cases import EngineCases
 from queueing.engine.iterations import MOST_PREFILL, Iterations, first_nodes, iterations
 from queueing.engine.memory import MemoryBound
@@ -172,14 +172,21 @@ def solve_states(
     there = presence(window, limit, log_service, arrivals, rate, line.weight, top.rate)
     mean = (there.fine * window.fine).sum(axis=0) + there.full * limit
     square = (there.fine * window.fine**2).sum(axis=0) + there.full * limit**2
-    pace = there.arrivals
+    variance = np.maximum(square - mean**2, 0.0)
+    # An arrival finds those that came within a time in service before it.
+    found_mean = _found(offered, cases.arrival_cv, top.spread)
+    tilt = (found_mean - offered) / np.maximum(variance, 1e-12)
+
+    def meets(number: FloatArray) -> FloatArray:
+        return np.maximum(1.0 + tilt * (number - mean), 0.0)
+
     met = np.concatenate(
         [
-            (there.empty * pace.at(np.zeros(len(cases))))[None],
-            window.gather(there.fine * pace.at(window.fine)),
+            (there.empty * meets(np.zeros(len(cases))))[None],
+            window.gather(there.fine * meets(window.fine)),
         ]
     )
-    full_met = there.full * pace.at(limit)
+    full_met = there.full * meets(limit)
     arriving = met.sum(axis=0) + full_met
     in_time = np.concatenate([there.empty[None], window.gather(there.fine)])
     states = States(
@@ -191,7 +198,7 @@ def solve_states(
         full_met / arriving,
         load,
         mean,
-        np.maximum(square - mean**2, 0.0),
+        variance,
         window.fine,
         there.density,
     )
@@ -210,6 +217,22 @@ def solve_states(
         )
         put_rows(prompts, off, part)
     return states, prompts
+
+
+def _found(offered: FloatArray, arrival_cv: FloatArray, spread: FloatArray) -> FloatArray:
+    """Return the mean number that an arrival finds at an infinite-server station.
+
+    The expected number of arrivals within a time in service before it; three nodes of a lognormal
+    time stand for all.
+    """
+    if np.all(arrival_cv == 1.0):
+        return offered
+    deviation = np.sqrt(np.log1p(spread))
+    found = np.zeros_like(offered)
+    for place, weight in ((-np.sqrt(3.0), 1.0 / 6.0), (0.0, 2.0 / 3.0), (np.sqrt(3.0), 1.0 / 6.0)):
+        time = np.exp(place * deviation - 0.5 * deviation**2)
+        found = found + weight * count_after(offered * time, arrival_cv)
+    return found
 
 
 def _centre(
