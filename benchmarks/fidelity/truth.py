@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks.fidelity.tables import Table, share
 from benchmarks.fidelity.truth_percentiles import percentile_rows
 from benchmarks.fidelity.truth_rows import TRUTH, TruthRow, rows_of
-from profiler.fit import CrossValidation, FitResult, Forecast, fit, predict
+from profiler.fit import CrossValidation, FitResult, fit, predict
 from profiler.fit.points import Points
 from profiler.fit.shapes import shapes
 from stoker.domain.measurement import LoadKind, Measurement
@@ -113,17 +113,12 @@ def _held_out(
 ) -> TruthRow:
     predicted = predict(result.model, result.parameters, held)
     errors = {
-        "TTFT": _mean_error(_typical(predicted, held), held, lambda row: row.ttft.typical_ms),
+        "TTFT": _mean_error(
+            predicted.typical_ttft_ms(held).tolist(), held, lambda row: row.ttft.typical_ms
+        ),
         "ITL": _mean_error(predicted.itl_ms.tolist(), held, lambda row: row.itl.mean_ms),
     }
     return TruthRow(test, group, result.model, len(held), errors, limits)
-
-
-def _typical(predicted: Forecast, rows: Sequence[Measurement]) -> list[float]:
-    """Return the median TTFT where that was measured, and the mean elsewhere."""
-    median = [row.ttft.p50_ms is not None for row in rows]
-    typical = np.where(median, predicted.ttft_p50_ms, predicted.ttft_ms)
-    return [float(value) for value in typical]
 
 
 def _mean_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from profiler.fit.operating import Operating, operate
 from profiler.fit.points import Points
 from profiler.fit.ramp import ramp
 from queueing.arrays import BoolArray, FloatArray, IntArray
+from stoker.domain.measurement import Measurement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,14 @@ class Forecast:
     throughput_rps: FloatArray
     concurrency: FloatArray
     saturated: BoolArray
+
+    def typical_ttft_ms(self, rows: Sequence[Measurement]) -> FloatArray:
+        """Return what `LatencyFigures.typical_ms` of the rows compares with, (points,).
+
+        That is the median where a row has one, and the mean elsewhere.
+        """
+        median = [row.ttft.p50_ms is not None for row in rows]
+        return np.where(median, self.ttft_p50_ms, self.ttft_ms)
 
 
 def forecast(points: Points, candidate: Candidate) -> Forecast:

@@ -67,11 +67,12 @@ def compared(result: FitResult, rows: Sequence[Measurement]) -> list[ComparedPoi
     from profiler.fit import predict
 
     forecast = predict(result.model, result.parameters, rows)
+    ttft_ms = forecast.typical_ttft_ms(rows)
     excluded = {item.row for item in result.excluded}
     return [
         ComparedPoint(
             row,
-            _finite(float(forecast.ttft_ms[index])),
+            _finite(float(ttft_ms[index])),
             _finite(float(forecast.itl_ms[index])),
             (row.name or f"row {index + 1}") not in excluded,
         )

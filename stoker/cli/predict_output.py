@@ -66,11 +66,10 @@ def predictions(
         InvalidInputError: The profile's model cannot be predicted with.
     """
     forecast = _forecast(profile, rows, wave_share)
+    ttft_ms = forecast.typical_ttft_ms(rows)
     return [
         Prediction(
-            ComparedPoint(
-                row, _known(forecast.ttft_ms[index]), _known(forecast.itl_ms[index]), used=False
-            ),
+            ComparedPoint(row, _known(ttft_ms[index]), _known(forecast.itl_ms[index]), used=False),
             _known(forecast.e2e_ms[index]),
             _known(forecast.throughput_rps[index]),
             _known(forecast.concurrency[index]),
