@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
 from queueing.engine.mixtures import Mixture, Parts, Shape
@@ -21,10 +22,12 @@ def memory_wait(scene: Scene) -> tuple[FloatArray, FloatArray] | None:
         return None
     # A newcomer needs room for its prompt, less than those hold that have decoded for a while.
     needs = np.minimum(scene.requests.held / memory.kv_mean, 1.0)
-    waits = memory.waiting_for_memory(states.number + needs)
-    waits = np.where(states.number >= 0.5, waits, 0.0)
-    beyond = np.maximum(states.number - memory.in_service(states.number), 0.0)
-    place = np.clip(beyond / np.maximum(waits, 1e-12), 0.0, states.number) + needs
+    taken = states.number * memory.kv_mean + scene.requests.held
+    spread = np.sqrt(np.maximum(states.number * memory.kv_variance, 1e-12))
+    beyond = np.where(memory.bounded(), taken - memory.capacity, -np.inf)
+    waits = np.where(states.number >= 0.5, ndtr(beyond / spread), 0.0)
+    surplus = np.maximum(states.number - memory.in_service(states.number), 0.0)
+    place = np.clip(surplus / np.maximum(waits, 1e-12), 0.0, states.number) + needs
     pace = states.at.in_service / scene.station.service_ms
     return waits, np.where(waits > 1e-9, place / np.maximum(pace, 1e-300), 0.0)
 
