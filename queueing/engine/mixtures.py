@@ -120,8 +120,9 @@ def lognormal_cdf(value: FloatArray, mean: FloatArray, variance: FloatArray) -> 
 def gamma_cdf(value: FloatArray, mean: FloatArray, variance: FloatArray) -> FloatArray:
     """Return the distribution function of a gamma distribution by its mean and variance.
 
-    By the cube root of Wilson and Hilferty (1931), within 0.01 from a shape of 0.4 on; exactly
-    below. No variance is a step.
+    By the cube root of Wilson and Hilferty (1931) from a shape of 0.4 on: within 0.0075 from the
+    median up, as for all shares from a shape of 1.3 on; up to 0.09 in the lowest tenth of smaller
+    shapes. Exactly below a shape of 0.4. No variance is a step.
     """
     mean = np.maximum(mean, 1e-30)
     shape = mean * mean / np.maximum(variance, 1e-18 * mean * mean)
