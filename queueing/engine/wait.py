@@ -18,6 +18,9 @@ from queueing.arrays import FloatArray
 from queueing.engine.cases import EngineCases
 from queueing.engine.single_server import wait_ratio
 
+_CERTAIN = 1e60
+"""Odds of a full replica beyond which it is always full, to all digits."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
@@ -51,7 +54,8 @@ def line(
     """
     load = rate / top
     factor = variability(cases, slots, load, spread)
-    scale = np.maximum(1.0 - load + factor * load, 1e-3)
+    # Beyond saturation the queue stays full: every departure lets one in, whatever F is.
+    scale = np.where(load > 1.0, factor, np.maximum(1.0 - load + factor * load, 1e-3))
     ratio = factor * load / scale
     queue = cases.max_queue
     step = factor / (top * scale)
@@ -70,7 +74,7 @@ def line(
     ahead = np.where(np.isfinite(ahead), ahead, np.inf)
     mean = step * (ahead + 1.0)
     variance = one * (ahead + 1.0) + step**2 * np.maximum(square - ahead**2, 0.0)
-    return Line(total / scale, lost, mean, variance)
+    return Line(np.minimum(total / scale, _CERTAIN), lost, mean, variance)
 
 
 def variability(
