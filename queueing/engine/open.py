@@ -43,17 +43,21 @@ def analyze_engine(
         gaps = token_itl_mixture(scene, decode)
 
         def latency(mixture: Mixture) -> Latency:
-            bad = np.where(stable, 0.0, np.inf)
-            return Latency(mixture.average() + bad, mixture.percentiles(percentiles) + bad)
+            return Latency(
+                np.where(stable, mixture.average(), np.inf),
+                np.where(stable, mixture.percentiles(percentiles), np.inf),
+            )
 
         none = np.where(requests.steps > 1e-9, 0.0, np.nan)
-        throughput = offered * (1.0 - blocking)
+        blocking = np.where(stable, blocking, 0.0)
+        throughput = np.where(stable, offered * (1.0 - blocking), top.rate * 1e3)
         answers = [latency(m) for m in (wait, ttft, itl, gaps, e2e)]
         for index in (2, 3):
             answers[index] = Latency(answers[index].mean_ms + none, answers[index].at_ms + none)
         per_ms = throughput / 1e3
         in_system = per_ms * answers[4].mean_ms
-        in_service = np.minimum(per_ms * (answers[4].mean_ms - answers[0].mean_ms), top.slots)
+        busy = np.where(stable, answers[4].mean_ms - answers[0].mean_ms, np.inf)
+        in_service = np.minimum(per_ms * busy, top.slots)
         return EnginePoint(
             percentiles,
             offered,

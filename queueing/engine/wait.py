@@ -74,7 +74,10 @@ def line(
     ahead = np.where(np.isfinite(ahead), ahead, np.inf)
     mean = step * (ahead + 1.0)
     variance = one * (ahead + 1.0) + step**2 * np.maximum(square - ahead**2, 0.0)
-    return Line(np.minimum(total / scale, _CERTAIN), lost, mean, variance)
+    # Without a queue who is in service does not depend on how times vary.
+    share = np.where(np.isinf(queue), 1.0, queue / (queue + 1.0))
+    weight = total * (1.0 + (1.0 / scale - 1.0) * share)
+    return Line(np.minimum(weight, _CERTAIN), lost, mean, variance)
 
 
 def variability(
