@@ -1,0 +1,62 @@
+"""From the states that requests meet to the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from queueing.arrays import FloatArray
+from queueing.engine.decoding import decoding
+from queueing.engine.first_token import ttft_mixture, wait_mixture
+from queueing.engine.mixtures import Mixture
+from queueing.engine.point import EnginePoint, Latency
+from queueing.engine.scene import Scene
+from queueing.engine.tokens import e2e_mixture, itl_mixture, token_itl_mixture
+
+
+def latency(mixture: Mixture, percentiles: tuple[float, ...], there: FloatArray) -> Latency:
+    """Return mean and percentiles of a latency.
+
+    Args:
+        mixture: its distribution.
+        percentiles: which ones.
+        there: added to all figures: 0, or infinity or NaN where the latency has no value.
+    """
+    return Latency(mixture.average() + there, mixture.percentiles(percentiles) + there)
+
+
+def engine_point(
+    scene: Scene, offered_rps: FloatArray, percentiles: tuple[float, ...]
+) -> EnginePoint:
+    """Return what replicas do that requests meet in these states, offered these rates."""
+    cases, requests, states, top = scene.cases, scene.requests, scene.states, scene.top
+    stable = (states.load < 1.0) | np.isfinite(cases.max_queue)
+    bad = np.where(stable, 0.0, np.inf)
+    none = np.where(requests.steps > 1e-9, bad, np.nan)
+    first = ttft_mixture(scene)
+    decode = decoding(scene)
+    wait = latency(wait_mixture(scene), percentiles, bad)
+    e2e = latency(e2e_mixture(scene, decode, first), percentiles, bad)
+    throughput = offered_rps * (1.0 - scene.blocking)
+    per_ms = throughput / 1e3
+    in_service = np.minimum(per_ms * (e2e.mean_ms - wait.mean_ms), top.slots)
+    return EnginePoint(
+        percentiles=percentiles,
+        arrival_rate_rps=offered_rps,
+        throughput_rps=throughput,
+        saturation_rps=top.rate * 1e3,
+        blocking=scene.blocking,
+        wait=wait,
+        ttft=latency(first, percentiles, bad),
+        itl=latency(itl_mixture(decode), percentiles, none),
+        token_itl=latency(token_itl_mixture(scene, decode), percentiles, none),
+        e2e=e2e,
+        mean_in_service=in_service,
+        mean_in_system=per_ms * e2e.mean_ms,
+        utilization=in_service / cases.max_batch,
+        kv_use=top.memory.kv_use(in_service),
+        preemption_rate=top.memory.preemptions_per_request(in_service),
+        stable=stable,
+        extrapolated=cases.times.extrapolates(
+            in_service, requests.context, np.minimum(requests.computed, cases.token_budget)
+        ),
+    )

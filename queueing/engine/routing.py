@@ -1,0 +1,117 @@
+"""Several replicas behind a router.
+
+What a router does to one of R replicas:
+
+- random: each gets a thinned stream. Of renewal arrivals with squared coefficient of variation c²
+  every R-th at random leaves times between arrivals of 1 + (c² - 1)/R (Whitt, The queueing
+  network analyzer, 1983, section 4.4);
+- round robin: each gets every R-th arrival, whose times between are sums of R: c²/R;
+- shortest queue and least KV: the numbers in service are evened out (see `levelling`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from queueing.arrays import FloatArray, columns
+from queueing.engine.answer import engine_point
+from queueing.engine.cases import EngineCases
+from queueing.engine.levelling import levelled
+from queueing.engine.point import PERCENTILES, EnginePoint
+from queueing.engine.saturation import saturation
+from queueing.engine.scene import Scene, scene_at
+from queueing.engine.states import full
+from stoker.domain.routing import Router
+
+
+def share_cv(router: Router, replicas: FloatArray, arrival_cv: FloatArray) -> FloatArray:
+    """Return the coefficient of variation of the times between arrivals at one of the replicas.
+
+    Args:
+        router: how requests are spread.
+        replicas: replicas R, at least 1.
+        arrival_cv: that of the arrivals to all of them.
+    """
+    squared = arrival_cv**2
+    if router is Router.RANDOM:
+        return np.sqrt(1.0 + (squared - 1.0) / replicas)
+    # One that goes to the shortest queue takes turns, too, as far as near arrivals go.
+    return np.sqrt(squared / replicas)
+
+
+def fleet_scene(
+    cases: EngineCases, replicas: FloatArray, router: Router, rate: FloatArray
+) -> Scene:
+    """Return what one of the replicas looks like at a rate (per ms) to all of them."""
+    one = replace(cases, arrival_cv=share_cv(router, replicas, cases.arrival_cv))
+    most = saturation(one)
+    requests = most.memory.requests
+    scene = scene_at(one, requests, full(one, requests, most), rate / replicas)
+    if router in (Router.RANDOM, Router.ROUND_ROBIN):
+        return scene
+    part = np.where(replicas > 1.0, 1.0, 0.0)
+    if router is Router.LEAST_KV:
+        memory = scene.top.memory
+        part = part / (1.0 + memory.kv_variance / memory.kv_mean**2)
+    return levelled(scene, replicas, cases.arrival_cv, part)
+
+
+def analyze_fleet(
+    cases: EngineCases,
+    replicas: npt.ArrayLike,
+    router: Router,
+    arrival_rate_rps: npt.ArrayLike,
+    percentiles: tuple[float, ...] = PERCENTILES,
+) -> EnginePoint:
+    """Return what fleets of replicas do, one fleet a case.
+
+    Rates and numbers of requests are those of all replicas together; latencies, utilization and
+    use of KV memory are alike at each of them.
+
+    Args:
+        cases: the replicas; their `arrival_cv` is that of the arrivals to all of them, their
+            limits are those of one.
+        replicas: replicas of each fleet, a whole number from 1.
+        router: how a request finds its replica.
+        arrival_rate_rps: requests per second to all of them.
+        percentiles: the percentiles of all latencies.
+
+    Raises:
+        ValueError: a number of replicas is below 1 or not whole.
+    """
+    offered, count, _ = columns(arrival_rate_rps, replicas, np.zeros(len(cases)))
+    check_replicas(count)
+    with np.errstate(all="ignore"):
+        scene = fleet_scene(cases, count, router, np.maximum(offered, 1e-12) / 1e3)
+        return of_all(engine_point(scene, offered / count, percentiles), count)
+
+
+def fleet_saturation_rps(cases: EngineCases, replicas: FloatArray) -> FloatArray:
+    """Return the largest throughput of fleets, requests per second."""
+    return replicas * saturation(cases).throughput_rps
+
+
+def of_all(point: EnginePoint, replicas: FloatArray) -> EnginePoint:
+    """Return the point of several replicas alike from that of one."""
+    return replace(
+        point,
+        arrival_rate_rps=replicas * point.arrival_rate_rps,
+        throughput_rps=replicas * point.throughput_rps,
+        saturation_rps=replicas * point.saturation_rps,
+        mean_in_service=replicas * point.mean_in_service,
+        mean_in_system=replicas * point.mean_in_system,
+    )
+
+
+def check_replicas(count: FloatArray, name: str = "replicas") -> None:
+    """Refuse numbers of replicas that no fleet has.
+
+    Raises:
+        ValueError: one is below 1 or not whole; the message names it.
+    """
+    for value in count:
+        if not (value >= 1.0 and np.floor(value) == value and np.isfinite(value)):
+            raise ValueError(f"{name} is {value:g} (allowed: a whole number from 1)")
