@@ -14,8 +14,8 @@ import numpy as np
 from queueing.arrays import BoolArray, FloatArray
 
 FINE = 29
-_NEAR = np.array([0, 1, 2, 4, 8, 15, 28])
-_EVEN = np.array([0, 5, 9, 14, 19, 23, 28])
+_NEAR = np.array([0, 1, 2, 3, 5, 8, 12, 18, 28])
+_EVEN = np.array([0, 3, 7, 10, 14, 18, 21, 25, 28])
 COARSE = len(_NEAR)
 _STEPS: FloatArray = np.arange(FINE, dtype=np.float64)
 
