@@ -26,6 +26,7 @@ from stoker.cli.plots import (
     planned_replica,
     states_figure,
 )
+from stoker.domain.settings import Analysis
 
 SERVER = "Premium-llama_13b"
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
@@ -69,7 +70,7 @@ def main(output: Path, format: str = "table") -> dict[str, object]:
 
 def _replica() -> PlannedReplica:
     fleet = read_fleet("small")
-    plan = plan_fleet(fleet, replace(fleet.settings, unlimited=True))
+    plan = plan_fleet(fleet, replace(fleet.settings, unlimited=True, analysis=Analysis.REFERENCE))
     replica = planned_replica(fleet, plan, SERVER)
     if replica is None:
         raise ValueError(f"the plan of {fleet.name} has no replica of {SERVER}")

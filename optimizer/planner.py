@@ -25,12 +25,9 @@ from optimizer.unlimited import place_unlimited
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan
-from stoker.domain.settings import Analysis, OptimizerSettings, SolverKind
+from stoker.domain.settings import DEFAULT_ANALYSIS, Analysis, OptimizerSettings, SolverKind
 
 Clock = Callable[[], float]
-
-DEFAULT_ANALYSIS = Analysis.REFERENCE
-"""Analysis of fleets that name none."""
 
 
 def plan_fleet(
@@ -49,7 +46,8 @@ def plan_fleet(
 
     Args:
         fleet: What to plan for.
-        settings: How to plan; None for the fleet's own settings.
+        settings: How to plan; None for the fleet's own settings, which also name the analysis
+            where these name none.
         estimates: Somebody else's predictions to plan from in place of Stoker's own.
         clock: Seconds, for timings and time limits.
 
@@ -58,7 +56,7 @@ def plan_fleet(
         InvalidInputError: The estimates do not fit the fleet, or a target is beyond the analysis.
         PlanCheckError: The plan broke its own rules, which is a bug.
     """
-    chosen = effective_settings(fleet.settings if settings is None else settings)
+    chosen = effective_settings(settings or fleet.settings, fleet.settings.analysis)
     analysis = chosen.analysis or DEFAULT_ANALYSIS
     start = clock()
     table = (
@@ -99,12 +97,19 @@ def plan_fleet(
     return replace(plan, timings_ms=timings)
 
 
-def effective_settings(settings: OptimizerSettings) -> OptimizerSettings:
-    """Return settings with what is left open decided: MILP, and the analysis of the reference."""
+def effective_settings(
+    settings: OptimizerSettings, analysis: Analysis | None = None
+) -> OptimizerSettings:
+    """Return settings with what is left open decided: MILP, and the analysis.
+
+    Args:
+        settings: The settings.
+        analysis: Analysis where they name none; None for `DEFAULT_ANALYSIS`.
+    """
     return replace(
         settings,
         solver=settings.solver or SolverKind.MILP,
-        analysis=settings.analysis or DEFAULT_ANALYSIS,
+        analysis=settings.analysis or analysis or DEFAULT_ANALYSIS,
     )
 
 

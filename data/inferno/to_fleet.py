@@ -28,6 +28,7 @@ from stoker.domain.profile import (
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import (
     INFERNO_RULES,
+    Analysis,
     OptimizerSettings,
     SaturationPolicy,
     SolverKind,
@@ -94,6 +95,7 @@ def settings_of(flags: InfernoOptimizer) -> OptimizerSettings:
         saturation_policy=SaturationPolicy(flags.saturation_policy),
         delayed_best_effort=flags.delayed_best_effort,
         backend=CPLEX if flags.use_cplex else OptimizerSettings().backend,
+        analysis=Analysis.REFERENCE,
     )
 
 

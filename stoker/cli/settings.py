@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
-from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
+from stoker.domain.settings import (
+    DEFAULT_ANALYSIS,
+    Analysis,
+    OptimizerSettings,
+    SaturationPolicy,
+    SolverKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class SolveFlags:
 def chosen_settings(flags: SolveFlags, own: OptimizerSettings) -> OptimizerSettings:
     """Return the fleet's own settings with the flags that were given in their place.
 
-    With neither, the solver is MILP and the analysis the reference's.
+    With neither, the solver is MILP and the analysis that of the engine.
     """
     given = {
         field.name: getattr(flags, field.name)
@@ -40,7 +46,7 @@ def chosen_settings(flags: SolveFlags, own: OptimizerSettings) -> OptimizerSetti
     return replace(
         settings,
         solver=settings.solver or SolverKind.MILP,
-        analysis=settings.analysis or Analysis.REFERENCE,
+        analysis=settings.analysis or DEFAULT_ANALYSIS,
     )
 
 

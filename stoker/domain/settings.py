@@ -15,6 +15,10 @@ class Analysis(StrEnum):
     """The model of the engine as it is: percentiles, memory, variability."""
 
 
+DEFAULT_ANALYSIS = Analysis.REFERENCE
+"""Analysis of a fleet that names none; one in Inferno format names the reference's."""
+
+
 class SolverKind(StrEnum):
     """How a limited fleet is planned."""
 
@@ -96,7 +100,7 @@ class OptimizerSettings:
             lexicographically in exact stages; above it classes are weighted.
         class_weight_ratio: Weight of a priority class relative to the next lower one, in the
             weighted method.
-        analysis: Performance model; None where the document leaves it open.
+        analysis: Performance model; None where the document leaves it open (`DEFAULT_ANALYSIS`).
     """
 
     unlimited: bool = False

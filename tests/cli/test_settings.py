@@ -9,14 +9,20 @@ from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import PlanStatus
 from stoker.domain.scaling import scale_capacity
-from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
+from stoker.domain.settings import (
+    DEFAULT_ANALYSIS,
+    Analysis,
+    OptimizerSettings,
+    SaturationPolicy,
+    SolverKind,
+)
 from tests.support.plans import mixed_plan
 
 
 def test_without_flags_and_settings_the_solver_is_milp() -> None:
     settings = chosen_settings(SolveFlags(), OptimizerSettings())
     assert settings.solver is SolverKind.MILP
-    assert settings.analysis is Analysis.REFERENCE
+    assert settings.analysis is DEFAULT_ANALYSIS
 
 
 def test_the_document_decides_what_no_flag_says() -> None:

@@ -17,6 +17,7 @@ from stoker.domain.plan import Plan, PlanStatus, Rejection, UnplacedReason
 from stoker.domain.profile import ModelProfile, TokenWorkParameters
 from stoker.domain.server import Allocation
 from stoker.domain.settings import (
+    DEFAULT_ANALYSIS,
     STOKER_RULES,
     Analysis,
     OptimizerSettings,
@@ -108,7 +109,7 @@ def test_unlimited_ignores_capacity_and_is_optimal() -> None:
 def test_greedy_proves_nothing() -> None:
     plan = plan_fleet(make_fleet(), GREEDY)
     assert (plan.status, plan.bound, plan.gap) == (PlanStatus.FEASIBLE, None, None)
-    assert plan.analysis is Analysis.REFERENCE
+    assert plan.analysis is DEFAULT_ANALYSIS
     assert [s.bound for s in plan.services] == [None]
     allocation = plan.allocations[0]
     assert plan.objective == allocation.value
@@ -316,7 +317,10 @@ def only(profile: ModelProfile) -> tuple[ModelProfile, ...]:
             "allow more requests to wait at a replica (max_queue is 0)",
         ),
         (
-            make_fleet(make_server(load=Load(1e-300, 128, 256))),
+            dataclasses.replace(
+                make_fleet(make_server(load=Load(1e-300, 128, 256))),
+                settings=OptimizerSettings(analysis=Analysis.REFERENCE),
+            ),
             "beyond what can be computed",
             "check the parameters of m",
         ),
@@ -342,7 +346,11 @@ def test_settings_of_the_fleet_hold_where_none_are_given() -> None:
     assert plan_fleet(fleet).method == "unlimited"
     assert plan_fleet(fleet, GREEDY).method == "greedy"
     assert effective_settings(OptimizerSettings()).solver is SolverKind.MILP
-    assert effective_settings(OptimizerSettings()).analysis is Analysis.REFERENCE
+    assert effective_settings(OptimizerSettings()).analysis is DEFAULT_ANALYSIS
+    of_fleet = effective_settings(OptimizerSettings(), Analysis.REFERENCE)
+    assert of_fleet.analysis is Analysis.REFERENCE
+    named = dataclasses.replace(fleet, settings=OptimizerSettings(analysis=Analysis.REFERENCE))
+    assert plan_fleet(named, GREEDY).analysis is Analysis.REFERENCE
     assert effective_settings(GREEDY).solver is SolverKind.GREEDY
 
 
