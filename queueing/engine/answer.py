@@ -19,9 +19,13 @@ def latency(mixture: Mixture, percentiles: tuple[float, ...], there: FloatArray)
     Args:
         mixture: its distribution.
         percentiles: which ones.
-        there: added to all figures: 0, or infinity or NaN where the latency has no value.
+        there: 0 where the latency has a value; else infinity or NaN, which stand for it.
     """
-    return Latency(mixture.average() + there, mixture.percentiles(percentiles) + there)
+    given = np.isfinite(there)
+    return Latency(
+        np.where(given, mixture.average(), there),
+        np.where(given, mixture.percentiles(percentiles), there),
+    )
 
 
 def engine_point(

@@ -106,12 +106,9 @@ def handover_at(system: System, rate: FloatArray) -> Handover:
     first_token = ttft_mixture(first)
     passing = rate * (1.0 - first.blocking) * answers.answering
     stay = answers.steps * _pace_ms(system.decode, answers)
-    spread = departure_spread(
-        system.prefill.arrival_cv**2,
-        first,
-        system.prefill_replicas,
-        first_token.average() / np.maximum(first_token.average() + stay, 1e-12),
-    )
+    sojourn = first_token.average()
+    short = np.where(np.isfinite(sojourn), sojourn / np.maximum(sojourn + stay, 1e-12), 1.0)
+    spread = departure_spread(system.prefill.arrival_cv**2, first, system.prefill_replicas, short)
     # One that goes on leaves with those that do not.
     spread = 1.0 + answers.answering * (spread - 1.0)
     second = fleet_scene(
