@@ -114,7 +114,10 @@ def station(
     echo = (left - fading * mean) * (1.0 - fading**steps) / (1.0 - fading)
     bound = steps * np.maximum(base + line.largest_ms - mean, 1e-9)
     some = -np.expm1(-np.maximum(behind, 1e-9))
-    echo = some * limited(np.maximum(echo, 0.0) / some, bound)
+    each = np.maximum(echo, 0.0) / some
+    # How long those go on varies widely: the mean of the smaller of such a time and a bound.
+    widely = each * bound / np.maximum(each + bound, 1e-300)
+    echo = some * ((1.0 - line.queued) * limited(each, bound) + line.queued * widely)
     return Station(
         met,
         line,
