@@ -77,6 +77,7 @@ SYSTEM: dict[str, object] = {
 }
 
 FLEET: dict[str, object] = {
+    "analysis": "reference",
     "version": 1,
     "name": "one-server",
     "currency": "USD",
