@@ -43,7 +43,7 @@ def wait_ratio(load: FloatArray, arrival_cv: FloatArray, service_spread: FloatAr
                 share = (u if a else 1.0 - u) * (v if b else 1.0 - v) * (w if c else 1.0 - w)
                 ratio = ratio + share * table[i + a, j + b, k + c]
     # The table holds logarithms: waits of regular arrivals vanish at low loads.
-    result: FloatArray = np.exp(ratio)
+    result: FloatArray = np.where(arrival_cv == 1.0, 1.0, np.exp(ratio))
     return result
 
 
