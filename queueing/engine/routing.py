@@ -26,34 +26,57 @@ from queueing.engine.scene import Scene, scene_at
 from queueing.engine.states import full
 from stoker.domain.routing import Router
 
+_IN_A_ROW = {Router.SHORTEST_QUEUE: 0.6, Router.LEAST_KV: 1.0}
+"""How unevenly arrivals come to one of many replicas that hold many requests."""
+_MANY = 7.0
+"""Requests in a replica from which on one more is a small part."""
 
-def share_cv(router: Router, replicas: FloatArray, arrival_cv: FloatArray) -> FloatArray:
+
+def share_cv(
+    router: Router, replicas: FloatArray, arrival_cv: FloatArray, number: FloatArray | None = None
+) -> FloatArray:
     """Return the coefficient of variation of the times between arrivals at one of the replicas.
+
+    Shortest queue and least KV take turns where a request is a large part of what a replica holds.
+    Where it is a small one the replica that lost some gets several in a row: arrivals come as
+    unevenly as departures do. Both are what simulated fleets show, not derived.
 
     Args:
         router: how requests are spread.
         replicas: replicas R, at least 1.
         arrival_cv: that of the arrivals to all of them.
+        number: mean number in one replica, for the routers that look at it; none at all counts
+            as few.
     """
     squared = arrival_cv**2
     if router is Router.RANDOM:
         return np.sqrt(1.0 + (squared - 1.0) / replicas)
-    # One that goes to the shortest queue takes turns, too, as far as near arrivals go.
-    return np.sqrt(squared / replicas)
+    turns = squared / replicas
+    if router is Router.ROUND_ROBIN or number is None:
+        return np.sqrt(turns)
+    uneven = _IN_A_ROW[router] * number**2 / (number**2 + _MANY**2)
+    return np.sqrt(turns + uneven * (1.0 - 1.0 / replicas))
 
 
 def fleet_scene(
     cases: EngineCases, replicas: FloatArray, router: Router, rate: FloatArray
 ) -> Scene:
     """Return what one of the replicas looks like at a rate (per ms) to all of them."""
-    one = replace(cases, arrival_cv=share_cv(router, replicas, cases.arrival_cv))
-    most = saturation(one)
+    most = saturation(cases)
     requests = most.memory.requests
-    scene = scene_at(one, requests, full(one, requests, most), rate / replicas)
+    top = full(cases, requests, most)
+
+    def one(number: FloatArray | None = None) -> Scene:
+        own_cv = share_cv(router, replicas, cases.arrival_cv, number)
+        return scene_at(replace(cases, arrival_cv=own_cv), requests, top, rate / replicas)
+
+    scene = one()
     if router in (Router.RANDOM, Router.ROUND_ROBIN):
         return scene
+    scene = one(np.where(np.isfinite(scene.states.mean), scene.states.mean, 0.0))
     part = np.where(replicas > 1.0, 1.0, 0.0)
     if router is Router.LEAST_KV:
+        # Of numbers with tokens of their own each, even tokens explain that share.
         memory = scene.top.memory
         part = part / (1.0 + memory.kv_variance / memory.kv_mean**2)
     return levelled(scene, replicas, cases.arrival_cv, part)
