@@ -178,7 +178,8 @@ def solve_states(
     tilt = (found_mean - offered) / np.maximum(variance, 1e-12)
 
     def meets(number: FloatArray) -> FloatArray:
-        return np.maximum(1.0 + tilt * (number - mean), 0.0)
+        share: FloatArray = np.maximum(1.0 + tilt * (number - mean), 0.0)
+        return share
 
     met = np.concatenate(
         [
@@ -232,7 +233,8 @@ def _found(offered: FloatArray, arrival_cv: FloatArray, spread: FloatArray) -> F
     for place, weight in ((-np.sqrt(3.0), 1.0 / 6.0), (0.0, 2.0 / 3.0), (np.sqrt(3.0), 1.0 / 6.0)):
         time = np.exp(place * deviation - 0.5 * deviation**2)
         found = found + weight * count_after(offered * time, arrival_cv)
-    return found
+    # Poisson arrivals see time averages, whatever the nodes make of the mean.
+    return np.where(arrival_cv == 1.0, offered, found)
 
 
 def _centre(

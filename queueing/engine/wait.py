@@ -102,11 +102,11 @@ def _waiting_ahead(ratio: FloatArray, queue: FloatArray) -> tuple[FloatArray, Fl
     # Truncated at Q - 1: sums of a geometric series, by its logarithm so that any ratio is fine.
     theta = np.log(np.maximum(ratio, 1e-300))
     theta = np.where(np.abs(theta) * places < 1e-4, 1e-4 / places, theta)
-    step = np.exp(-np.abs(theta))
-    whole = np.exp(-np.abs(theta) * places)
+    step, rest = np.exp(-np.abs(theta)), -np.expm1(-np.abs(theta))
+    whole, others = np.exp(-np.abs(theta) * places), -np.expm1(-np.abs(theta) * places)
     # A geometric number is a truncated one plus the limit times an independent geometric one.
-    near = step / (1.0 - step) - places * whole / (1.0 - whole)
-    spread = step / (1.0 - step) ** 2 - places**2 * whole / (1.0 - whole) ** 2
+    near = step / rest - places * whole / others
+    spread = step / rest**2 - places**2 * whole / others**2
     variance = np.maximum(spread, 0.0)
     rising = theta > 0.0
     mean = np.where(rising, places - 1.0 - near, near)
