@@ -72,9 +72,9 @@ def ttft_mixture(scene: Scene) -> Mixture:
     rest = np.maximum(1.0 - share, 1e-9)
     loud_mean = (mean - share * quiet_mean) / rest
     square = variance + mean**2 - share * (station.backlog.quiet_variance + quiet_mean**2)
-    loud_variance = np.maximum(
-        square / rest - loud_mean**2, station.own_variance + 0.02 * loud_mean**2
-    )
+    # Who meets nobody waits for nothing that could vary.
+    least = station.own_variance + np.where(busy, 0.02 * loud_mean**2, 0.0)
+    loud_variance = np.maximum(square / rest - loud_mean**2, least)
     quiet = Parts(
         scene.accepted * share, shift, quiet_mean, station.backlog.quiet_variance, Shape.LOGNORMAL
     )
