@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from profiler.fit.parameters import Family, Parameter
 from queueing.arrays import FloatArray
 from queueing.engine.overlap import OverlapTimes
@@ -24,6 +26,7 @@ def _token_work(values: dict[str, FloatArray]) -> IterationTimes:
 
 
 def _overlap(values: dict[str, FloatArray]) -> IterationTimes:
+    none = np.zeros_like(values["base_ms"])  # a candidate holds the delays itself
     return OverlapTimes(
         values["base_ms"],
         values["weights_ms"],
@@ -32,6 +35,9 @@ def _overlap(values: dict[str, FloatArray]) -> IterationTimes:
         values["kv_token_ms"],
         values["attention_ms"],
         values["prompts_ms"],
+        none,
+        none,
+        none,
     )
 
 

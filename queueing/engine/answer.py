@@ -6,7 +6,7 @@ import numpy as np
 
 from queueing.arrays import FloatArray
 from queueing.engine.decoding import decoding
-from queueing.engine.first_token import ttft_mixture, wait_mixture
+from queueing.engine.first_token import mean_delay_ms, ttft_mixture, wait_mixture
 from queueing.engine.mixtures import Mixture
 from queueing.engine.point import EnginePoint, Latency
 from queueing.engine.scene import Scene
@@ -42,7 +42,9 @@ def engine_point(
     e2e = latency(e2e_mixture(scene, decode, first), percentiles, bad)
     throughput = offered_rps * (1.0 - scene.blocking)
     per_ms = throughput / 1e3
-    in_service = np.minimum(per_ms * (e2e.mean_ms - wait.mean_ms), top.slots)
+    # Whose tokens are on their way is not in the engine.
+    inside = e2e.mean_ms - mean_delay_ms(scene)
+    in_service = np.minimum(per_ms * (inside - wait.mean_ms), top.slots)
     return EnginePoint(
         percentiles=percentiles,
         arrival_rate_rps=offered_rps,
@@ -55,7 +57,7 @@ def engine_point(
         token_itl=latency(token_itl_mixture(scene, decode), percentiles, none),
         e2e=e2e,
         mean_in_service=in_service,
-        mean_in_system=per_ms * e2e.mean_ms,
+        mean_in_system=per_ms * inside,
         utilization=in_service / cases.max_batch,
         kv_use=top.memory.kv_use(in_service),
         preemption_rate=top.memory.preemptions_per_request(in_service),

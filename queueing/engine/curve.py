@@ -10,6 +10,7 @@ import numpy as np
 
 from queueing.arrays import BoolArray, FloatArray, IntArray, RowSelector
 from queueing.engine.grid import Grids
+from queueing.engine.times import no_delay
 from stoker.domain.curve import IterationTable
 
 
@@ -123,3 +124,7 @@ class CurveTimes:
         tokens = self.prefill.rows.outside(self.table, np.maximum(prompt_tokens, 1.0))
         outside: BoolArray = decode | ((prompt_tokens > 0.0) & tokens)
         return outside
+
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return none: tokens leave as iterations end."""
+        return no_delay(decoding, output_tokens, np.zeros(len(self)))

@@ -130,7 +130,7 @@ def _point(
         arrival_rate_rps=offered_rps,
         throughput_rps=accepted,
         saturation_rps=np.minimum(prefill.saturation_rps, decode.saturation_rps / going_on),
-        ttft=prefill.ttft,
+        ttft=latency(handover.first_token, percentiles, np.where(prefill.stable, 0.0, np.inf)),
         itl=latency(handover.itl(), percentiles, none),
         token_itl=latency(handover.token_itl(), percentiles, none),
         e2e=latency(handover.e2e(), percentiles, bad),

@@ -9,6 +9,7 @@ from scipy.special import ndtr
 
 from queueing.arrays import FloatArray
 from queueing.engine.mixtures import Mixture, Parts, Shape
+from queueing.engine.requests import Requests
 from queueing.engine.scene import Scene
 
 
@@ -58,8 +59,59 @@ def wait_mixture(scene: Scene) -> Mixture:
     return Mixture((below, Parts(scene.accepted * waits, none, long, long**2), above))
 
 
-def ttft_mixture(scene: Scene) -> Mixture:
-    """Return the time from arrival to the first output token."""
+def delays(scene: Scene, requests: Requests) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return by how much later than its iteration a first token is with its reader.
+
+    Least, mean excess over it and variance, arrays (states + 1, cases), the replica that is full
+    last. Only lengths of answers vary: two standard deviations below the mean count as the least.
+    """
+    top, times = scene.top, scene.cases.times
+    decoding = np.concatenate(
+        [scene.states.at.decoding, (top.slots * scene.requests.steps / top.steps)[None]]
+    )
+    mean = times.first_token_delay_ms(decoding, requests.output)
+    shortest = times.first_token_delay_ms(decoding, np.ones_like(requests.output))
+    by_token = (mean - shortest) / np.maximum(requests.steps, 1e-12)
+    variance = by_token**2 * np.maximum(requests.output_square - requests.output**2, 0.0)
+    least = np.maximum(mean - 2.0 * np.sqrt(variance), shortest)
+    return least, mean - least, variance
+
+
+def mean_delay_ms(scene: Scene) -> FloatArray:
+    """Return by how much later first tokens are with their readers on average, array (cases,)."""
+    least, excess, _ = delays(scene, scene.requests)
+    met = np.concatenate([scene.accepted, scene.accepted_full[None]])
+    mean: FloatArray = (met * (least + excess)).sum(axis=0) / np.maximum(met.sum(axis=0), 1e-300)
+    return mean
+
+
+def ttft_mixture(scene: Scene, requests: Requests | None = None) -> Mixture:
+    """Return the time from arrival to the first output token.
+
+    Args:
+        scene: the replicas.
+        requests: requests as their senders know them, where the replicas serve a part of them.
+    """
+    engine = _prefilled(scene)
+    least, excess, variance = delays(scene, scene.requests if requests is None else requests)
+    if not np.any(least + excess > 0.0):
+        return engine
+
+    def late(part: Parts, rows: slice) -> Parts:
+        return replace(
+            part,
+            shift=part.shift + least[rows],
+            mean=part.mean + excess[rows],
+            variance=part.variance + variance[rows],
+        )
+
+    *below, above = engine.parts
+    full = slice(len(least) - 1, None)
+    return Mixture((*(late(part, slice(0, full.start)) for part in below), late(above, full)))
+
+
+def _prefilled(scene: Scene) -> Mixture:
+    """Return the time from arrival to the end of the iteration that makes the first token."""
     states, station, top = scene.states, scene.station, scene.top
     at = states.at
     busy = states.number >= 0.5

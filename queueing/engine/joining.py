@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from queueing.arrays import BoolArray, FloatArray, RowSelector
-from queueing.engine.times import IterationTimes
+from queueing.engine.times import IterationTimes, no_delay
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,3 +59,7 @@ class JoiningTimes:
     ) -> BoolArray:
         """Tell where a state lies outside of what the model was measured at."""
         return self.decoding_times.extrapolates(decoding, context, np.zeros(len(self)))
+
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return none: the first token left from where the prompt was computed."""
+        return no_delay(decoding, output_tokens, np.zeros(len(self)))

@@ -94,6 +94,14 @@ class MixedTimes:
             outside[..., own] = part.extrapolates(*(state[..., own] for state in states))
         return outside
 
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return how much later than its iteration ends a first token is with its reader."""
+        states = self._states(decoding, output_tokens)
+        delay = np.empty(states[0].shape)
+        for part, own in zip(self.parts, self.rows, strict=True):
+            delay[..., own] = part.first_token_delay_ms(*(state[..., own] for state in states))
+        return delay
+
     def _states(self, *states: FloatArray) -> list[FloatArray]:
         """Return the states in their common shape (..., cases)."""
         return list(np.broadcast_arrays(*states, np.zeros(self.count)))[:-1]

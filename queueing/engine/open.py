@@ -10,7 +10,7 @@ import numpy.typing as npt
 from queueing.arrays import FloatArray, columns
 from queueing.engine.cases import EngineCases
 from queueing.engine.decoding import decoding
-from queueing.engine.first_token import ttft_mixture, wait_mixture
+from queueing.engine.first_token import mean_delay_ms, ttft_mixture, wait_mixture
 from queueing.engine.mixtures import Mixture
 from queueing.engine.point import PERCENTILES, EnginePoint, Latency
 from queueing.engine.saturation import saturation
@@ -55,8 +55,10 @@ def analyze_engine(
         for index in (2, 3):
             answers[index] = Latency(answers[index].mean_ms + none, answers[index].at_ms + none)
         per_ms = throughput / 1e3
-        in_system = per_ms * answers[4].mean_ms
-        busy = np.where(stable, answers[4].mean_ms - answers[0].mean_ms, np.inf)
+        # Whose tokens are on their way is not in the engine.
+        inside = answers[4].mean_ms - mean_delay_ms(scene)
+        in_system = per_ms * inside
+        busy = np.where(stable, inside - answers[0].mean_ms, np.inf)
         in_service = np.minimum(per_ms * busy, top.slots)
         return EnginePoint(
             percentiles,

@@ -12,6 +12,9 @@ from queueing.arrays import BoolArray, FloatArray, RowSelector, columns, finite_
 from queueing.engine.times import nowhere
 from stoker.domain.profile import OverlapParameters
 
+ENGINE_TIMES = 7
+"""How many of the parameters, the first ones, are engine time; the others delay first tokens."""
+
 SHARPNESS = 8.0
 """Exponent of the smooth maximum: at equal times it is 9% above the larger one."""
 
@@ -53,6 +56,9 @@ class OverlapTimes:
     kv_token_ms: FloatArray
     attention_ms: FloatArray
     prompts_ms: FloatArray
+    first_token_ms: FloatArray
+    first_token_sequence_ms: FloatArray
+    first_token_output_ms: FloatArray
 
     @classmethod
     def of(cls, parameters: Sequence[OverlapParameters]) -> Self:
@@ -73,9 +79,9 @@ class OverlapTimes:
         return type(self)(*(array[rows] for array in self._arrays()))
 
     def usable(self) -> BoolArray:
-        """Parameters finite and not negative, and no iteration without time."""
+        """Parameters finite and not negative, and some engine time among them."""
         good = finite_not_negative(*self._arrays())
-        usable: BoolArray = good & (self.base_ms + self.weights_ms + self.token_ms > 0.0)
+        usable: BoolArray = good & (np.sum(self._arrays()[:ENGINE_TIMES], axis=0) > 0.0)
         return usable
 
     def iteration_ms(
@@ -102,6 +108,15 @@ class OverlapTimes:
     ) -> BoolArray:
         """Return no for every state: parameters do not say where they were measured."""
         return nowhere(decoding, context, prompt_tokens, self.base_ms)
+
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return how much later than its iteration ends a first token is with its reader."""
+        delay: FloatArray = (
+            self.first_token_ms
+            + self.first_token_sequence_ms * decoding
+            + self.first_token_output_ms * output_tokens
+        )
+        return delay
 
     def _arrays(self) -> list[FloatArray]:
         return [getattr(self, field.name) for field in fields(self)]

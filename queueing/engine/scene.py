@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,7 @@ def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray
     """Return replicas at a rate (per ms)."""
     behind = line(cases, top.slots, rate, top.rate, top.spread)
     states, prompts = solve_states(cases, requests, rate, top, behind)
+    states = _shedding(states, behind, cases)
     blocking = states.full_met * behind.lost
     kept = np.maximum(1.0 - blocking, 1e-300)
     return Scene(
@@ -66,4 +67,25 @@ def scene_at(cases: EngineCases, requests: Requests, top: Full, rate: FloatArray
         blocking,
         states.met / kept,
         states.full_met * (1.0 - behind.lost) / kept,
+    )
+
+
+def _shedding(states: States, behind: Line, cases: EngineCases) -> States:
+    """Return the states with every slot taken as often as it takes to shed what is too much.
+
+    No more can leave than a full replica completes: a queue with a limit turns the rest away, also
+    where the batch limit is not what makes the replica full.
+    """
+    share = np.where(np.isfinite(cases.max_queue), 1.0 - 1.0 / states.load, 0.0)
+    least = np.clip(share / np.maximum(behind.lost, 1e-300), 0.0, 1.0)
+    if np.all(states.full_met >= least):
+        return states
+    met = np.maximum(states.full_met, least)
+    over_time = np.maximum(states.full_in_time, least)
+    return replace(
+        states,
+        met=states.met * (1.0 - met) / np.maximum(1.0 - states.full_met, 1e-300),
+        full_met=met,
+        in_time=states.in_time * (1.0 - over_time) / np.maximum(1.0 - states.full_in_time, 1e-300),
+        full_in_time=over_time,
     )

@@ -103,7 +103,7 @@ def handover_at(system: System, rate: FloatArray) -> Handover:
     answers = system.answers()
     first_cases, second_cases = system.stages()
     first = fleet_scene(first_cases, system.prefill_replicas, system.prefill_router, rate)
-    first_token = ttft_mixture(first)
+    first_token = ttft_mixture(first, answers)
     passing = rate * (1.0 - first.blocking) * answers.answering
     stay = answers.steps * _pace_ms(system.decode, answers)
     sojourn = first_token.average()

@@ -59,6 +59,18 @@ class IterationTimes(Protocol):
         """Tell where a state lies outside of what the model was measured at."""
         ...
 
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return how much later than its iteration ends a first token is with its reader.
+
+        All that follows is later by as much, and no engine time passes. Grows in proportion to
+        the output tokens, if at all.
+
+        Args:
+            decoding: sequences that make a token in that iteration.
+            output_tokens: those that the request asks for.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenWorkTimes:
@@ -112,6 +124,10 @@ class TokenWorkTimes:
     ) -> BoolArray:
         """Return no for every state: parameters do not say where they were measured."""
         return nowhere(decoding, context, prompt_tokens, self.alpha_ms)
+
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return none: tokens leave as iterations end."""
+        return no_delay(decoding, output_tokens, self.alpha_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,7 +200,16 @@ class LinearTimes:
         """Return no for every state: parameters do not say where they were measured."""
         return nowhere(decoding, context, prompt_tokens, self.alpha_ms)
 
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return none: tokens leave as iterations end."""
+        return no_delay(decoding, output_tokens, self.alpha_ms)
+
 
 def nowhere(*arrays: FloatArray) -> BoolArray:
     """Return false in the common shape of the arrays."""
     return np.zeros(np.broadcast_shapes(*(np.shape(array) for array in arrays)), dtype=np.bool_)
+
+
+def no_delay(*arrays: FloatArray) -> FloatArray:
+    """Return 0 in the common shape of the arrays."""
+    return np.zeros(np.broadcast_shapes(*(np.shape(array) for array in arrays)))

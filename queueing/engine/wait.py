@@ -54,29 +54,23 @@ def line(
     """
     load = rate / top
     factor = variability(cases, slots, load, spread)
-    # Beyond saturation the queue stays full: every departure lets one in, whatever F is.
-    scale = np.where(load > 1.0, factor, np.maximum(1.0 - load + factor * load, 1e-3))
-    ratio = factor * load / scale
+    # Beyond saturation departures let one in each, whatever F is; the ratio goes on smoothly.
+    over = load > 1.0
+    scale = np.where(over, factor, np.maximum(1.0 - load + factor * load, 1e-3))
     queue = cases.max_queue
     step = factor / (top * scale)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        power = np.where(np.isinf(queue), np.where(ratio < 1.0, 0.0, np.inf), ratio ** (queue + 1))
-        full = np.where(ratio < 1.0, 1.0 / (1.0 - ratio), np.inf)
-        near = np.abs(ratio - 1.0) < 1e-6
-        total = np.where(near, queue + 1.0, (1.0 - power) / (1.0 - ratio))
-        total = np.where(np.isinf(queue), full, total)
-        last = np.where(np.isinf(queue), 0.0, ratio**queue)
-        lost = np.where(
-            np.isinf(queue), 0.0, np.where(np.isfinite(last), last / total, 1.0 - 1.0 / ratio)
-        )
+        ratio = np.where(over, load ** (1.0 / factor), factor * load / scale)
+        power = np.where(np.isinf(queue), np.where(over, np.inf, 0.0), ratio**queue)
+        near = np.abs(load - 1.0) < 1e-6
+        weight = np.where(near, 1.0 + queue / factor, (1.0 - load * power) / (1.0 - load))
+        lost = np.where(np.isfinite(power), power / weight, 1.0 - 1.0 / load)
+        lost = np.where(np.isinf(queue), 0.0, lost)
         ahead, square = _waiting_ahead(ratio, queue)
     one = _first_variance(slots, step, spread)
     ahead = np.where(np.isfinite(ahead), ahead, np.inf)
     mean = step * (ahead + 1.0)
     variance = one * (ahead + 1.0) + step**2 * np.maximum(square - ahead**2, 0.0)
-    # Without a queue who is in service does not depend on how times vary.
-    share = np.where(np.isinf(queue), 1.0, queue / (queue + 1.0))
-    weight = total * (1.0 + (1.0 / scale - 1.0) * share)
     return Line(np.minimum(weight, _CERTAIN), lost, mean, variance)
 
 
