@@ -6,6 +6,10 @@ variability of arrivals and services: 1 for Poisson arrivals and exponential ser
 approximation of Cosmetatos (1976) for fixed ones, between and beyond them the interpolation of
 Kimura (1986), for other arrivals what they make of the wait at a single server
 (`queueing.engine.single_server`).
+
+With a limit of the queue the ratio stays, and the last place counts for as much as makes those that
+get in as many as those that leave (Tijms, Heuristics for finite-buffer queues, 1992): exact for
+exponential services and, whatever the services, without any queue, where it is Erlang's formula.
 """
 
 from __future__ import annotations
