@@ -51,18 +51,21 @@ class EngineSizing:
 
 
 def size_engine(cases: EngineCases, targets: EngineTargets) -> EngineSizing:
-    """Return the largest rates at which replicas keep all their targets."""
-    order = np.argsort(cases.max_batch, kind="stable")
-    rows = []
-    for start in range(0, len(cases), _BLOCK):
+    """Return the largest rates at which replicas keep all their targets.
+
+    Cases that make no sense carry nothing.
+    """
+    usable = np.flatnonzero(cases.usable())
+    order = usable[np.argsort(cases.max_batch[usable], kind="stable")]
+    none, no = np.zeros(len(cases)), np.zeros(len(cases), dtype=np.bool_)
+    answer = (none, none.copy(), none.copy(), no, no.copy())
+    for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
         with np.errstate(all="ignore"):
-            rows.append(_size(cases.take(block), targets.take(block)))
-    if not rows:
-        empty = np.zeros(0)
-        return EngineSizing(empty, empty, empty, empty > 0, empty > 0)
-    back = np.argsort(order, kind="stable")
-    return EngineSizing(*(np.concatenate(columns)[back] for columns in zip(*rows, strict=True)))
+            rows = _size(cases.take(block), targets.take(block))
+        for column, part in zip(answer, rows, strict=True):
+            column[block] = part
+    return EngineSizing(*answer)
 
 
 def _size(
@@ -73,7 +76,7 @@ def _size(
     top = full(cases, requests, limit)
     rate = limit.throughput_rps
     most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * rate
-    usable = cases.usable() & np.isfinite(rate) & (rate > 0.0)
+    usable = np.isfinite(rate) & (rate > 0.0)
     problem = _Problem(cases, requests, top, targets)
     high = np.where(usable, most, 1.0)
     missed, blocking = problem.excess(high)
