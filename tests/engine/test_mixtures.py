@@ -85,7 +85,7 @@ def test_distribution_functions_rise_from_0_to_1(mixture: Mixture, values: list[
     assert mixture.cdf(np.array([1e12]))[0] == pytest.approx(1, abs=1e-6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(mixtures(), st.floats(1.0, 99.9))
 def test_percentiles_invert_the_distribution_function(mixture: Mixture, percent: float) -> None:
     value = mixture.percentiles((percent,))[0]
@@ -94,7 +94,7 @@ def test_percentiles_invert_the_distribution_function(mixture: Mixture, percent:
     assert mixture.cdf(value - step)[0] <= percent / 100 + 1e-12
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(mixtures())
 def test_percentiles_are_in_order(mixture: Mixture) -> None:
     rows = mixture.percentiles((1.0, 50.0, 90.0, 95.0, 99.0))

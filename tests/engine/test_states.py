@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queueing.arrays import FloatArray
@@ -150,6 +150,7 @@ def test_one_slot_and_fixed_services_lose_about_what_they_do_exactly(
     assert point.throughput_rps[0] <= point.saturation_rps[0] * (1 + 1e-9)
 
 
+@settings(max_examples=30)
 @given(
     st.integers(1, 300),
     st.floats(0.001, 0.99),
