@@ -10,12 +10,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
 
 from data.curve_fields import ALLOWED_CURVE
+from data.overlap_fields import ALLOWED_OVERLAP
 from stoker.domain.curve import IterationTable
 from stoker.domain.latency import DEFAULT_PERCENTILES
+from stoker.domain.profile import OverlapParameters
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET
 
 PARAMETERS = ("alpha", "beta", "gamma")
-"""Fields that a case must have unless it has a curve."""
+"""Fields that a case must have unless it has a curve or overlap parameters."""
 
 LARGEST_BATCH = 65_536
 """Largest batch limit accepted; engines run up to a few thousand sequences."""
@@ -143,6 +145,7 @@ class CaseDocument(BaseModel):
         description="a number above 0 and below 100",
     )
     curve: InstanceOf[IterationTable] | None = Field(None, description=ALLOWED_CURVE)
+    overlap: InstanceOf[OverlapParameters] | None = Field(None, description=ALLOWED_OVERLAP)
 
     def engine_terms(self) -> tuple[str, ...]:
         """Return the names of the fields given that ask for the analysis of the engine."""
@@ -163,6 +166,7 @@ _ENGINE = frozenset(
         "percentiles",
         "target_percentile",
         "curve",
+        "overlap",
     }
 )
 """Fields of which any one asks for the analysis of the engine: means alone do not know them."""

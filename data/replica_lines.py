@@ -11,13 +11,14 @@ Pure functions; reading and writing files is the caller's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from data.curve_fields import read_curve
+from data.overlap_fields import read_overlap
 from data.replica_fields import (
     LARGEST_BATCH,
     LARGEST_COUNT,
@@ -48,6 +49,12 @@ _Case = TypeVar("_Case", bound=CaseDocument)
 
 _WRAPPER = "input"
 _SHOWN_LENGTH = 60
+
+_READERS: Mapping[str, Callable[[object, str, str], ServiceParameters]] = {
+    "curve": read_curve,
+    "overlap": read_overlap,
+}
+"""Fields in place of `alpha`, `beta` and `gamma`, and what reads them."""
 
 
 def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -> ReplicaCase:
@@ -111,19 +118,24 @@ def parse_document(
 def _service_problems(
     fields: dict[str, object], allowed: Mapping[str, str], file: str
 ) -> list[Problem]:
-    """Read the curve of a case in place; return what is wrong with it, or with having none."""
-    if "curve" not in fields:
+    """Read curve or overlap parameters in place; return what is wrong with them, or with none."""
+    told = [name for name in _READERS if name in fields]
+    if not told:
         missing = [name for name in PARAMETERS if name not in fields]
         return [Problem(name, "is missing", allowed[name], file) for name in missing]
-    both = [name for name in (*PARAMETERS, "delta") if name in fields]
+    first, *others = told
+    both = [name for name in (*PARAMETERS, "delta", *others) if name in fields]
+    a_first = "a curve" if first == "curve" else "overlap parameters"
     problems = [
-        Problem(name, "is given beside a curve", "parameters or a curve", file) for name in both
+        Problem(name, f"is given beside {a_first}", f"parameters or {a_first}", file)
+        for name in both
     ]
-    try:
-        fields["curve"] = read_curve(fields["curve"], "curve", file)
-    except InvalidInputError as error:
-        problems += error.problems
-        del fields["curve"]
+    for name in told:
+        try:
+            fields[name] = _READERS[name](fields[name], name, file)
+        except InvalidInputError as error:
+            problems += error.problems
+            del fields[name]
     return problems
 
 
@@ -250,7 +262,6 @@ def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
     parameters = _parameters(document)
     if all_zero(parameters):
         names = "alpha, beta, gamma" + (", delta" if document.delta is not None else "")
-        names = names if document.curve is None else "curve"
         raise InvalidInputError([Problem(names, "are all 0", "at least one above 0", file)])
     return ReplicaCase(
         parameters=parameters,
@@ -276,8 +287,9 @@ def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
 
 
 def _parameters(document: CaseDocument) -> ServiceParameters:
-    if document.curve is not None:
-        return document.curve
+    given = document.curve or document.overlap
+    if given is not None:
+        return given
     if document.delta is None:
         return TokenWorkParameters(document.alpha, document.beta, document.gamma)
     return LinearParameters(document.alpha, document.beta, document.gamma, document.delta)

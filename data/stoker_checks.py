@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from data.document import Document, entries, mapping_at, number_at, text_at
 from data.name_checks import repeated, unresolved
+from data.overlap_fields import ENGINE_FIELDS
 from data.problems import Finding
 from data.stoker_schema import LinearEntry, TokenWorkEntry
 from data.wording import Loc, shown
@@ -17,6 +18,7 @@ from data.wording import Loc, shown
 _PARAMETERS = {
     "linear": tuple(key for key in LinearEntry.model_fields if key != "kind"),
     "token-work": tuple(key for key in TokenWorkEntry.model_fields if key != "kind"),
+    "overlap": ENGINE_FIELDS,
 }
 
 
@@ -121,7 +123,9 @@ def _check_parameters(loc: Loc, profile: Mapping[str, object]) -> Iterator[Findi
     if keys and all(number_at(parameters, key) == 0 for key in keys):
         yield Finding(
             (*loc, "parameters"),
-            "every parameter is zero, which describes no hardware",
+            "every parameter of engine time is zero, which describes no hardware"
+            if kind == "overlap"
+            else "every parameter is zero, which describes no hardware",
             "at least one parameter above 0",
         )
     if kind == "curve" and _no_time(parameters, "decode_ms") and _no_time(parameters, "prefill_ms"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from data.curve_fields import CurveEntry
 from data.latency_fields import mean_limit, percentile_limits
+from data.overlap_fields import OverlapEntry
 from data.stoker_schema import (
     AcceleratorEntry,
     AllocationEntry,
@@ -124,13 +125,15 @@ def _profile(entry: ProfileEntry) -> ModelProfile:
     )
 
 
-def _parameters(entry: LinearEntry | TokenWorkEntry | CurveEntry) -> ServiceParameters:
+def _parameters(
+    entry: LinearEntry | TokenWorkEntry | CurveEntry | OverlapEntry,
+) -> ServiceParameters:
     match entry:
         case LinearEntry():
             return LinearParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms, entry.delta_ms)
         case TokenWorkEntry():
             return TokenWorkParameters(entry.alpha_ms, entry.beta_ms, entry.gamma_ms)
-        case CurveEntry():
+        case CurveEntry() | OverlapEntry():
             return entry.to_domain()
 
 

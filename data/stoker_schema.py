@@ -18,6 +18,7 @@ from data.fields import (
 )
 from data.latency_fields import CoefficientOfVariation, LatencyTarget
 from data.model_fields import Allowed
+from data.overlap_fields import OverlapEntry
 from data.stoker_example import EXAMPLE
 from stoker.domain.profile import DEFAULT_TOKEN_BUDGET
 from stoker.domain.slo import HIGHEST_PRIORITY, LOWEST_PRIORITY
@@ -91,7 +92,7 @@ class ProfileEntry(StrictModel):
     )
     at_tokens: PositiveCount = Field(description="Output tokens at which `max_batch` holds.")
     parameters: Annotated[
-        LinearEntry | TokenWorkEntry | CurveEntry, Field(discriminator="kind")
+        LinearEntry | TokenWorkEntry | CurveEntry | OverlapEntry, Field(discriminator="kind")
     ] = Field(description="Parameters of the service model.")
     provenance: ProvenanceEntry | None = Field(None, description="Where the figures come from.")
     required_memory_gb: PositiveAmount | None = Field(

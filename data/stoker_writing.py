@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 
 from data.latency_fields import target_value
+from data.overlap_fields import overlap_document
 from data.stoker_schema import FORMAT_VERSION
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.curve import IterationTable
@@ -14,6 +15,7 @@ from stoker.domain.profile import (
     DEFAULT_TOKEN_BUDGET,
     LinearParameters,
     ModelProfile,
+    OverlapParameters,
     Provenance,
     ServiceParameters,
 )
@@ -110,6 +112,9 @@ def _profile(item: ModelProfile) -> dict[str, object]:
 def _parameters(parameters: ServiceParameters) -> dict[str, object]:
     if isinstance(parameters, IterationTable):
         return {"kind": "curve"} | curve_document(parameters)
+    if isinstance(parameters, OverlapParameters):
+        values = overlap_document(parameters)
+        return {"kind": "overlap"} | {key: number(value) for key, value in values.items()}
     kind = "linear" if isinstance(parameters, LinearParameters) else "token-work"
     return {"kind": kind} | {key: number(value) for key, value in asdict(parameters).items()}
 

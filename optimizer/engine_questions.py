@@ -25,8 +25,8 @@ from queueing.engine.cases import LARGEST_BATCH, LARGEST_CV
 from queueing.engine.closed import analyze_closed
 from queueing.engine.misses import target_excess
 from queueing.engine.sizing import SMALLEST_LOAD, TPS_MARGIN
+from stoker.domain.curve import IterationTable
 from stoker.domain.latency import LatencyStatistics, percentile_name
-from stoker.domain.profile import LinearParameters, TokenWorkParameters
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.replica_answer import EngineFigures, ReplicaAnswer
 from stoker.domain.settings import Analysis
@@ -301,7 +301,7 @@ class _Batch:
 def _computable(case: ReplicaCase) -> bool:
     """Tell whether figures stay within what can be computed to all digits."""
     figures = [case.arrival_rate_rps, case.ttft_ms, case.itl_ms]
-    if isinstance(case.parameters, LinearParameters | TokenWorkParameters):
+    if not isinstance(case.parameters, IterationTable):
         figures += asdict(case.parameters).values()
     return all(value is None or value == 0.0 or _SMALLEST <= value <= _LARGEST for value in figures)
 

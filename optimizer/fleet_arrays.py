@@ -169,7 +169,7 @@ def _parameters(parameters: ServiceParameters) -> tuple[float, float, float, flo
             return alpha_ms, beta_ms, gamma_ms, delta_ms
         case TokenWorkParameters(alpha_ms, beta_ms, gamma_ms):
             return alpha_ms, beta_ms, gamma_ms, 0.0
-        case _:  # a curve has none
+        case _:  # a curve has none, and of `overlap` they would say nothing
             return math.nan, math.nan, math.nan, math.nan
 
 

@@ -54,7 +54,7 @@ class ProfileArrays:
         max_batch: Largest batch.
         linear: Whether the parameters are of the `linear` generation, else `token-work`.
         parameters_ms: Alpha, beta, gamma, delta, shape (profiles, 4); delta is 0 in `token-work`,
-            and all are NaN for a curve.
+            and all are NaN for `curve` and `overlap`.
         all_zero: Whether every parameter is zero.
         required_memory_gb: Memory that a replica needs at least; NaN where unknown.
         estimate: Index of the kind of estimate.

@@ -11,10 +11,17 @@ from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
+from stoker.domain.profile import OverlapParameters
 from stoker.domain.settings import Analysis, PlanningRules
 from stoker.domain.workload import Load
 
 _MEANS = (MEAN_TTFT, MEAN_ITL)
+
+_BEYOND: dict[type, str] = {
+    IterationTable: "a measured curve is",
+    OverlapParameters: "overlap parameters are",
+}
+"""Parameters that the reference has no formula for, in words."""
 
 
 def predictor_of(analysis: Analysis, arrays: FleetArrays, rules: PlanningRules) -> Predictor:
@@ -28,8 +35,8 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
     """Refuse what an analysis knows nothing of.
 
     Raises:
-        InvalidInputError: Naming every target of a percentile or of E2E and every profile that is
-            a measured curve, where the analysis is the reference's.
+        InvalidInputError: Naming every target of a percentile or of E2E and every profile whose
+            parameters the reference has no formula for, where the analysis is the reference's.
     """
     if analysis is not Analysis.REFERENCE:
         return
@@ -49,12 +56,12 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
     problems += [
         Problem(
             f"profiles.{item.model}.{item.accelerator}",
-            f"a measured curve is beyond the analysis {analysis.value}",
+            f"{_BEYOND[type(item.parameters)]} beyond the analysis {analysis.value}",
             f"linear or token-work parameters; or the analysis {Analysis.FULL.value} "
             "(--analysis full)",
         )
         for item in fleet.profiles
-        if isinstance(item.parameters, IterationTable)
+        if type(item.parameters) in _BEYOND
     ]
     if problems:
         raise InvalidInputError(problems)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from optimizer.engine_questions import answer_by_engine
 from optimizer.reference_questions import answer_by_reference
 from stoker.domain.curve import IterationTable
+from stoker.domain.profile import OverlapParameters
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.replica_answer import ReplicaAnswer
 from stoker.domain.settings import Analysis
@@ -72,8 +73,9 @@ def answer_many(
 
 def _beyond_reference(case: ReplicaCase) -> list[str]:
     """Return the names of the fields of a case that mean nothing to the reference."""
-    curve = ("curve",) if isinstance(case.parameters, IterationTable) else ()
-    return [name for name in dict.fromkeys((*curve, *case.engine_terms)) if name not in _IN_BOTH]
+    kinds = {IterationTable: "curve", OverlapParameters: "overlap"}
+    own = [name for kind, name in kinds.items() if isinstance(case.parameters, kind)]
+    return [name for name in dict.fromkeys((*own, *case.engine_terms)) if name not in _IN_BOTH]
 
 
 def _add_engine(cases: Sequence[ReplicaCase], answers: dict[int, ReplicaAnswer]) -> None:

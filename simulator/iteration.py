@@ -11,6 +11,11 @@ costs no alpha.
 
 `curve` (`IterationTable`) holds measured curves: decode time over batch and mean context, prefill
 time over tokens and context read.
+
+`overlap` (`OverlapParameters`): base + the larger of reading weights and computing tokens, taken
+smoothly, and what sequences, KV, attention and prompts add. The tokens of a request are with its
+reader later than their iterations end, all by the delay of the first one; a client of a closed
+loop sends its next request when it has the last token. That delay takes no engine time.
 """
 
 from __future__ import annotations

@@ -30,8 +30,10 @@ class Records:
     Attributes:
         arrival_ms: Arrival, shape (requests,), as all others.
         admitted_ms: Start of the iteration that first served it; NaN where none did.
-        first_token_ms: End of the iteration that completed its prefill; NaN likewise.
-        completion_ms: End of its last iteration; NaN likewise.
+        first_token_ms: When its reader had the first token: the end of the iteration that
+            completed its prefill, and the delay of the model `overlap`; NaN likewise.
+        completion_ms: When its reader had the last token: the end of its last iteration, and the
+            same delay; NaN likewise.
         input_tokens: Length of the prompt.
         output_tokens: Tokens asked for.
         status: `RequestStatus`.

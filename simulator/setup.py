@@ -10,7 +10,7 @@ from simulator.iteration import IterationTable
 from simulator.kernel import layout as at
 from simulator.kernel.layout import FloatArray, IntArray, World
 from simulator.scenario import Disaggregated, Pool, Scenario
-from stoker.domain.profile import LinearParameters, TokenWorkParameters
+from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
 from stoker.domain.routing import Router
 
 SNAPSHOTS = 2000
@@ -102,7 +102,10 @@ def _engines(pools: list[Pool], closed: ClosedLoop | None) -> tuple[IntArray, Fl
                 parameters[index, :3] = p.alpha_ms, p.beta_ms, p.gamma_ms
             case LinearParameters() as p:
                 row[at.KIND] = at.LINEAR
-                parameters[index] = p.alpha_ms, p.beta_ms, p.gamma_ms, p.delta_ms
+                parameters[index, :4] = p.alpha_ms, p.beta_ms, p.gamma_ms, p.delta_ms
+            case OverlapParameters() as p:
+                row[at.KIND] = at.OVERLAP
+                parameters[index] = *p.engine_times_ms, *p.delays_ms
             case IterationTable() as table:
                 row[at.KIND] = at.TABLE
                 parameters[index, 0] = table.shared_ms

@@ -32,7 +32,12 @@ from stoker.domain.accelerator import Accelerator
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.profile import LinearParameters, ModelProfile, TokenWorkParameters
+from stoker.domain.profile import (
+    LinearParameters,
+    ModelProfile,
+    OverlapParameters,
+    TokenWorkParameters,
+)
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import OptimizerSettings, SolverKind
 from stoker.domain.slo import ServiceClass
@@ -57,7 +62,7 @@ def system_of(fleet: Fleet) -> InfernoSystem:
     Raises:
         InvalidInputError: A profile is a measured curve, which has no form there.
     """
-    _refuse_curves(fleet)
+    _refuse_unheld(fleet)
     classes = fleet.service_classes
     if classes and classes[-1] == IMPLICIT_CLASS and _is_used(fleet, IMPLICIT_CLASS.name):
         classes = classes[:-1]  # the reference has it anyway
@@ -122,21 +127,27 @@ def _profile(item: ModelProfile) -> InfernoModelPerf:
         case TokenWorkParameters(alpha, beta, gamma):
             perf = InfernoPerf(alpha=alpha, beta=beta, gamma=gamma)
             return common.model_copy(update={"perf_parms": perf})
-        case IterationTable():
-            raise InvalidInputError([_curve_problem(item)])
+        case IterationTable() | OverlapParameters():
+            raise InvalidInputError([_unheld(item)])
 
 
-def _refuse_curves(fleet: Fleet) -> None:
+def _refuse_unheld(fleet: Fleet) -> None:
     """Tell of all profiles at once that the format has no form for."""
-    curves = [item for item in fleet.profiles if isinstance(item.parameters, IterationTable)]
-    if curves:
-        raise InvalidInputError([_curve_problem(item) for item in curves])
+    unheld = [
+        item
+        for item in fleet.profiles
+        if isinstance(item.parameters, IterationTable | OverlapParameters)
+    ]
+    if unheld:
+        raise InvalidInputError([_unheld(item) for item in unheld])
 
 
-def _curve_problem(item: ModelProfile) -> Problem:
+def _unheld(item: ModelProfile) -> Problem:
+    curve = isinstance(item.parameters, IterationTable)
+    is_what = "is a measured curve" if curve else "has overlap parameters"
     return Problem(
         "profiles",
-        f"the profile of {shown(item.model)} on {shown(item.accelerator)} is a measured curve, "
+        f"the profile of {shown(item.model)} on {shown(item.accelerator)} {is_what}, "
         "which Inferno's format cannot hold",
         "linear or token-work parameters",
     )

@@ -1,29 +1,25 @@
 """Profiles as `stoker fit` writes them, from a document of their own or a fleet.
 
-They are entries of `profiles` in Stoker's fleet format. A model that can be fitted and predicted
-with, but not planned with yet, has its own `kind` of parameters there.
+They are entries of `profiles` in Stoker's fleet format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data.curve_fields import CurveEntry
 from data.decode import Decoded
-from data.fields import Amount, StrictModel
 from data.problems import problems_from_validation
-from data.stoker_schema import LinearEntry, ProfileEntry, TokenWorkEntry
+from data.stoker_schema import ProfileEntry
 from data.stoker_writing import number
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import (
     DEFAULT_TOKEN_BUDGET,
     EstimateKind,
-    OverlapParameters,
     Provenance,
 )
 
@@ -32,7 +28,7 @@ _ALLOWED = "a mapping with a list of profiles, as in a fleet document"
 
 @dataclass(frozen=True, slots=True)
 class FittedProfile:
-    """A profile whose model need not be one that plans can be made with.
+    """A profile whose parameters are told by name, whatever its model.
 
     Attributes:
         model: Name of the model.
@@ -61,37 +57,10 @@ class FittedProfile:
     curve: IterationTable | None = None
 
 
-class OverlapEntry(StrictModel):
-    """Memory traffic and computing side by side; the fields of `OverlapParameters`."""
-
-    kind: Literal["overlap"]
-    base_ms: Amount
-    weights_ms: Amount
-    token_ms: Amount
-    sequence_ms: Amount
-    kv_token_ms: Amount
-    attention_ms: Amount
-    prompts_ms: Amount
-    first_token_ms: Amount = 0.0
-    first_token_sequence_ms: Amount = 0.0
-    first_token_output_ms: Amount = 0.0
-
-
-assert {item.name for item in fields(OverlapParameters)} == set(OverlapEntry.model_fields) - {
-    "kind"
-}
-
-
-class _Profile(ProfileEntry):
-    parameters: Annotated[  # type: ignore[assignment]
-        LinearEntry | TokenWorkEntry | CurveEntry | OverlapEntry, Field(discriminator="kind")
-    ]
-
-
 class _Document(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    profiles: list[_Profile]
+    profiles: list[ProfileEntry]
 
 
 def read_profiles(decoded: Decoded, file: str) -> tuple[FittedProfile, ...]:
@@ -113,7 +82,7 @@ def read_profiles(decoded: Decoded, file: str) -> tuple[FittedProfile, ...]:
     return tuple(_fitted(item) for item in entry.profiles)
 
 
-def _fitted(entry: _Profile) -> FittedProfile:
+def _fitted(entry: ProfileEntry) -> FittedProfile:
     origin = entry.provenance
     table = entry.parameters.to_domain() if isinstance(entry.parameters, CurveEntry) else None
     parameters = {} if table is not None else entry.parameters.model_dump(exclude={"kind"})

@@ -44,7 +44,8 @@ def engine_point(
     per_ms = throughput / 1e3
     # Whose tokens are on their way is not in the engine.
     inside = e2e.mean_ms - mean_delay_ms(scene)
-    in_service = np.minimum(per_ms * (inside - wait.mean_ms), top.slots)
+    busy = np.where(stable, inside - wait.mean_ms, np.inf)
+    in_service = np.minimum(per_ms * busy, top.slots)
     return EnginePoint(
         percentiles=percentiles,
         arrival_rate_rps=offered_rps,

@@ -103,7 +103,7 @@ def backlog(
     return Backlog(
         queued,
         largest,
-        (1.0 - queued) * 0.5 * met.met_ms + queued * ahead,
+        np.minimum((1.0 - queued) * 0.5 * met.met_ms + queued * ahead, ahead),
         ahead,
         fill,
         (1.0 - queued) * variance + queued * line_variance,

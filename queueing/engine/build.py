@@ -9,9 +9,15 @@ import numpy as np
 from queueing.arrays import IntArray
 from queueing.engine.curve import CurveTimes
 from queueing.engine.mixed import MixedTimes
+from queueing.engine.overlap import OverlapTimes
 from queueing.engine.times import IterationTimes, LinearTimes, TokenWorkTimes
 from stoker.domain.curve import IterationTable
-from stoker.domain.profile import LinearParameters, ServiceParameters, TokenWorkParameters
+from stoker.domain.profile import (
+    LinearParameters,
+    OverlapParameters,
+    ServiceParameters,
+    TokenWorkParameters,
+)
 
 
 def iteration_times(parameters: Sequence[ServiceParameters]) -> IterationTimes:
@@ -22,7 +28,7 @@ def iteration_times(parameters: Sequence[ServiceParameters]) -> IterationTimes:
     """
     parts: list[IterationTimes] = []
     rows: list[IntArray] = []
-    for kind in (TokenWorkParameters, LinearParameters, IterationTable):
+    for kind in (TokenWorkParameters, LinearParameters, IterationTable, OverlapParameters):
         own = [row for row, item in enumerate(parameters) if isinstance(item, kind)]
         if own:
             parts.append(_of_one_kind([parameters[row] for row in own]))
@@ -49,4 +55,7 @@ def _of_one_kind(parameters: Sequence[ServiceParameters]) -> IterationTimes:
             [item.gamma_ms for item in linear],
             [item.delta_ms for item in linear],
         )
+    overlap = [item for item in parameters if isinstance(item, OverlapParameters)]
+    if overlap:
+        return OverlapTimes.of(overlap)
     return CurveTimes.of([item for item in parameters if isinstance(item, IterationTable)])

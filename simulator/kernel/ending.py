@@ -11,6 +11,7 @@ from simulator.kernel.heaps import push_pending, remove_decoding
 from simulator.kernel.layout import World
 from simulator.kernel.memory import blocks_in_use, blocks_of, needed_over, phase_of, take_blocks
 from simulator.kernel.starting import begin_decoding
+from simulator.kernel.timing import first_token_delay
 
 
 @inner
@@ -36,9 +37,11 @@ def _depart(world: World, replica: int, request: int, held: int, now: float) -> 
         push_pending(world, now + world.request_f[request, at.TRANSFER], request)
         return
     facts[at.STATUS] = at.DONE
-    world.request_f[request, at.COMPLETION] = now
     world.counts[at.COMPLETED] += 1
-    issue_next(world, now)
+    # Its reader has the last token later, as late as the first one was.
+    read = now + world.request_f[request, at.DELAY]
+    world.request_f[request, at.COMPLETION] = read
+    issue_next(world, read)
 
 
 @inner
@@ -102,7 +105,9 @@ def complete(world: World, replica: int) -> None:
         facts = world.request_i[request]
         held = facts[at.INPUT] + facts[at.PRODUCED]
         if facts[at.PRODUCED] == 0:
-            world.request_f[request, at.FIRST_TOKEN] = now
+            delay = first_token_delay(world, state[at.POOL], decoding, facts[at.OUTPUT])
+            world.request_f[request, at.DELAY] = delay
+            world.request_f[request, at.FIRST_TOKEN] = now + delay
         elif counted:
             count_gap(world, now - world.request_f[request, at.LAST_TOKEN], 1)
         facts[at.PRODUCED] += 1

@@ -17,7 +17,7 @@ NOBODY = -1
 """In place of a request: none."""
 
 # Kinds of iteration time.
-TOKEN_WORK, LINEAR, TABLE = 0, 1, 2
+TOKEN_WORK, LINEAR, TABLE, OVERLAP = 0, 1, 2, 3
 
 # Routers.
 RANDOM, ROUND_ROBIN, SHORTEST_QUEUE, LEAST_KV = 0, 1, 2, 3
@@ -39,7 +39,7 @@ READ_KNOTS = 12
 ENGINE_I = 13
 
 # Columns of `engine_f`: parameters of the iteration time, or shared_ms of a table first.
-PARAMETERS = 4
+PARAMETERS = 10
 
 # Columns of `request_i`.
 INPUT = 0
@@ -69,7 +69,8 @@ FIRST_TOKEN = 2
 COMPLETION = 3
 LAST_TOKEN = 4
 TRANSFER = 5
-REQUEST_F = 6
+DELAY = 6  # of its tokens outside the engine, known with the first
+REQUEST_F = 7
 
 # Columns of `replica_i`.
 POOL = 0

@@ -8,6 +8,9 @@ from simulator.kernel import layout as at
 from simulator.kernel.compiled import inner
 from simulator.kernel.layout import FloatArray, World
 
+SHARPNESS = 8.0
+"""Exponent of the smooth maximum of the `overlap` model."""
+
 
 @inner
 def cell(knots: FloatArray, value: float) -> int:
@@ -53,6 +56,32 @@ def between(grid: FloatArray, width: int, row: int, share: float, column: int) -
 
 
 @inner
+def smooth_maximum(a: float, b: float) -> float:
+    """Return (a^s + b^s)^(1/s): the larger, rounded where both are alike."""
+    larger = max(a, b)
+    if larger <= 0.0:
+        return 0.0
+    ratio = min(a, b) / larger
+    return float(larger * (1.0 + ratio**SHARPNESS) ** (1.0 / SHARPNESS))
+
+
+@inner
+def first_token_delay(world: World, pool: int, decoding: int, output: int) -> float:
+    """Return how much later than its iteration ends a first token is with its reader.
+
+    Args:
+        world: The state.
+        pool: The pool of the engine.
+        decoding: Sequences in decode in that iteration.
+        output: Output tokens of the request.
+    """
+    if world.engine_i[pool, at.KIND] != at.OVERLAP:
+        return 0.0
+    engine = world.engine_f[pool]
+    return float(engine[7] + engine[8] * decoding + engine[9] * output)
+
+
+@inner
 def decode_line(
     world: World, pool: int, decoding: int, context: float
 ) -> tuple[float, float, float]:
@@ -72,6 +101,10 @@ def decode_line(
         return engine[0] + engine[1] * decoding, engine[2], math.inf
     if world.engine_i[pool, at.KIND] == at.LINEAR:
         return engine[0] + engine[1] * decoding, 0.0, math.inf
+    if world.engine_i[pool, at.KIND] == at.OVERLAP:
+        # While the same sequences decode only their context grows, and it adds in a straight line.
+        longer = smooth_maximum(engine[1], engine[2] * decoding)
+        return engine[0] + longer + engine[3] * decoding, engine[4], math.inf
     rows = world.engine_i[pool, at.BATCH_KNOTS]
     columns = world.engine_i[pool, at.CONTEXT_KNOTS]
     batches = world.table[pool, :rows]
@@ -149,6 +182,11 @@ def mixed_time(
         if decoding > 0:
             time += engine[0] + engine[1] * decoding
         return float(time)
+    if kind == at.OVERLAP:
+        time = engine[0] + smooth_maximum(engine[1], engine[2] * (decoding + tokens))
+        time += engine[3] * decoding + engine[4] * context
+        pairs = max(tokens * (read - 0.5 * tokens) / max(shares, 1.0), 0.0)
+        return float(time + engine[5] * pairs + engine[6] * min(shares, 1.0))
     time = 0.0
     if tokens > 0:
         time += prefill_time(world, pool, tokens, read)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from data.measurements import FittedProfile
     from profiler.fit import FitResult
 
-_RUNS = ("wave_share", "turnover_share", "kv_tokens")
-"""Parameters that describe how the rows were run, or the memory, and not the time of iterations."""
+_RUNS = ("wave_share", "turnover_share", "kv_tokens", "miss_share")
+"""Parameters of the runs or of the memory, and not of the time of iterations."""
 
 _MOST_FILES = 3
 

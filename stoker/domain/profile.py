@@ -100,13 +100,31 @@ class OverlapParameters:
     first_token_sequence_ms: float = 0.0
     first_token_output_ms: float = 0.0
 
+    @property
+    def engine_times_ms(self) -> tuple[float, ...]:
+        """The parameters that take engine time, in the order of the fields."""
+        return (
+            self.base_ms,
+            self.weights_ms,
+            self.token_ms,
+            self.sequence_ms,
+            self.kv_token_ms,
+            self.attention_ms,
+            self.prompts_ms,
+        )
 
-ServiceParameters = LinearParameters | TokenWorkParameters | IterationTable
-"""Parameters of a service model: `linear`, `token-work` or `curve`."""
+    @property
+    def delays_ms(self) -> tuple[float, float, float]:
+        """The parameters that delay first tokens: fixed, by sequence, by output token."""
+        return self.first_token_ms, self.first_token_sequence_ms, self.first_token_output_ms
+
+
+ServiceParameters = LinearParameters | TokenWorkParameters | IterationTable | OverlapParameters
+"""Parameters of a service model: `linear`, `token-work`, `curve` or `overlap`."""
 
 
 def all_zero(parameters: ServiceParameters) -> bool:
-    """Return whether every parameter is zero, which describes no hardware at all."""
+    """Return whether all engine time is zero, which describes no hardware at all."""
     match parameters:
         case LinearParameters(alpha, beta, gamma, delta):
             return not (alpha or beta or gamma or delta)
@@ -115,6 +133,8 @@ def all_zero(parameters: ServiceParameters) -> bool:
         case IterationTable():
             grids = (*parameters.decode_ms, *parameters.prefill_ms)
             return not any(any(row) for row in grids)
+        case OverlapParameters():
+            return not any(parameters.engine_times_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from data.stoker_example import EXAMPLE
 from data.stoker_format import fleet_schema
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError
+from stoker.domain.profile import OverlapParameters
 from tests.support.plans import mixed_plan
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
@@ -25,17 +26,25 @@ def page() -> str:
 
 
 def test_the_example_is_the_one_of_the_schema(page: str) -> None:
-    example, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert parse_fleet(decode_yaml(example).value) == parse_fleet(EXAMPLE)
 
 
 def test_the_curve_shown_is_one(page: str) -> None:
     document: Any = copy.deepcopy(EXAMPLE)
-    _, curve = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    _, curve, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     document["profiles"][0]["parameters"] = decode_yaml(curve).value
     (profile,) = parse_fleet(document).profiles
     assert isinstance(profile.parameters, IterationTable)
     assert profile.parameters.decode_ms == ((6.0, 6.5), (6.5, 8.0), (9.0, 20.0))
+
+
+def test_the_overlap_parameters_shown_are_such(page: str) -> None:
+    document: Any = copy.deepcopy(EXAMPLE)
+    *_, overlap = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    document["profiles"][0]["parameters"] = decode_yaml(overlap).value
+    (profile,) = parse_fleet(document).profiles
+    assert profile.parameters == OverlapParameters(2.5, 4, 0.02, 0.02, 4e-5, 1e-6, 1, 12, 0.05)
 
 
 def test_the_errors_shown_are_those_told(page: str) -> None:

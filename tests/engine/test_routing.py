@@ -119,6 +119,16 @@ def test_what_is_not_turned_away_is_completed(router: Router) -> None:
 
 
 @pytest.mark.parametrize("router", Router)
+def test_a_fleet_beyond_saturation_is_full(router: Router) -> None:
+    cases = replica(max_batch=8.0)
+    point = analyze_fleet(cases, 3, router, rate_at(cases, 3, 1.1))
+    assert not point.stable[0]
+    assert point.utilization[0] == pytest.approx(1.0)
+    assert point.mean_in_service[0] == pytest.approx(24.0)
+    assert np.isinf(point.ttft.mean_ms[0])
+
+
+@pytest.mark.parametrize("router", Router)
 def test_latency_rises_with_the_load(router: Router) -> None:
     cases = replica().take(np.zeros(8, dtype=np.int64))
     loads = np.linspace(0.1, 0.95, 8)

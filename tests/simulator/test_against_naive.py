@@ -20,7 +20,7 @@ from simulator import (
     simulate,
     summarize,
 )
-from stoker.domain.profile import LinearParameters, TokenWorkParameters
+from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
 from tests.support.naive_simulator import NaiveRun, naive_simulate
 from tests.support.simulations import scenarios
 
@@ -54,10 +54,15 @@ def test_identical_times(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("router", Router)
 @pytest.mark.parametrize(
-    "model", [TokenWorkParameters(7.3, 0.021, 0.00071), LinearParameters(9.1, 0.31, 3.7, 0.0123)]
+    "model",
+    [
+        TokenWorkParameters(7.3, 0.021, 0.00071),
+        LinearParameters(9.1, 0.31, 3.7, 0.0123),
+        OverlapParameters(2.1, 5.3, 0.047, 0.11, 0.00091, 2.3e-5, 0.83, 11.7, 0.17, 0.013),
+    ],
 )
 def test_identical_times_of_a_longer_run(
-    router: Router, model: TokenWorkParameters | LinearParameters
+    router: Router, model: TokenWorkParameters | LinearParameters | OverlapParameters
 ) -> None:
     engine = Engine(model, 12, max_queue=20, token_budget=256, kv_tokens=2000)
     lengths = SeparateLengths(LognormalLength(150.5, 1.0), LognormalLength(60, 0.8))

@@ -12,6 +12,7 @@ from stoker.domain.profile import (
     EstimateKind,
     LinearParameters,
     ModelProfile,
+    OverlapParameters,
     Provenance,
     TokenWorkParameters,
 )
@@ -71,6 +72,7 @@ def curves(draw: st.DrawFn) -> IterationTable:
     )
 
 
+overlap = st.builds(OverlapParameters, amounts, *[zero_amounts] * 9)
 powers = st.builds(PowerCurve, zero_amounts, amounts, amounts, st.floats(0.01, 0.99))
 
 
@@ -183,7 +185,7 @@ def own_fleets(draw: st.DrawFn) -> Fleet:
     profiles = [
         replace(
             item,
-            parameters=draw(st.just(item.parameters) | curves()),
+            parameters=draw(st.just(item.parameters) | curves() | overlap),
             provenance=draw(origin),
             required_memory_gb=draw(maybe(amounts)),
         )

@@ -16,7 +16,7 @@ from simulator.kernel import layout as at
 from simulator.kernel.layout import World
 from simulator.scenario import Disaggregated, Pool, Scenario
 from simulator.setup import build_world
-from stoker.domain.profile import LinearParameters, TokenWorkParameters
+from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
 from stoker.domain.routing import Router
 
 
@@ -32,6 +32,7 @@ class Request:
     admitted: float = math.nan
     first: float = math.nan
     completion: float = math.nan
+    delay: float = 0.0
     status: int = 0
     preemptions: int = 0
     replica: int = -1
@@ -148,7 +149,8 @@ class Replica:
             request.produced += 1
             request.token_times.append(now)
             if request.produced == 1:
-                request.first = now
+                request.delay = delay_of(self.engine, len(decoders), request.output)
+                request.first = now + request.delay
             if request.produced == request.output or (split and self.pool == 0):
                 self.running.remove(request)
                 request.blocks = 0
@@ -197,6 +199,25 @@ def iteration_time(
                 time += interpolate(table.prefill_contexts, columns, read)
                 time -= table.shared_ms if contexts else 0.0
             return time
+        case OverlapParameters() as p:
+            count = len(contexts)
+            hidden, shown = sorted([p.weights_ms, p.token_ms * (count + tokens)])
+            if hidden > 0.0:
+                shown = (hidden**8 + shown**8) ** (1 / 8)
+            time = p.base_ms + shown + p.sequence_ms * count + p.kv_token_ms * sum(contexts)
+            if chunks:
+                prompts = sum(share for _, _, share in chunks)
+                pairs = tokens * (read - tokens / 2) / max(prompts, 1.0)
+                time += p.attention_ms * max(pairs, 0.0) + p.prompts_ms * min(prompts, 1.0)
+            return time
+
+
+def delay_of(engine: Engine, decoding: int, output: int) -> float:
+    p = engine.iteration
+    if not isinstance(p, OverlapParameters):
+        return 0.0
+    by_load = p.first_token_sequence_ms * decoding + p.first_token_output_ms * output
+    return p.first_token_ms + by_load
 
 
 @dataclass
@@ -265,8 +286,8 @@ def naive_simulate(scenario: Scenario) -> NaiveRun:
             coming.append((now + request.transfer, 1, sequence, request))
             sequence += 1
             return
-        request.completion, request.status = now, 1
-        think(now)
+        request.completion, request.status = now + request.delay, 1
+        think(request.completion)
 
     def fits(request: Request) -> bool:
         last = replicas[-1] if split and request.output > 1 else replicas[0]

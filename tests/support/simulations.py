@@ -21,7 +21,7 @@ from simulator import (
     Scenario,
     TraceArrivals,
 )
-from stoker.domain.profile import LinearParameters, TokenWorkParameters
+from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
 
 
 def exact(largest: int) -> st.SearchStrategy[float]:
@@ -52,6 +52,22 @@ def tables(draw: st.DrawFn) -> IterationTable:
     )
 
 
+@st.composite
+def overlaps(draw: st.DrawFn) -> OverlapParameters:
+    """Either weights or tokens alone, and no pairs of tokens: roots and thirds are not exact."""
+    weights, token = draw(st.sampled_from([(1.0, 0.0), (0.0, 1.0)]))
+    return OverlapParameters(
+        draw(exact(10)) + 1 / 1024,
+        weights * draw(exact(10)),
+        token * draw(exact(2)),
+        draw(exact(2)),
+        draw(exact(1)),
+        0.0,
+        draw(exact(5)),
+        *draw(st.sampled_from([(0.0, 0.0, 0.0), (2.0, 0.5, 0.25), (0.0, 0.0, 1.0)])),
+    )
+
+
 def models() -> st.SearchStrategy[IterationModel]:
     # Every iteration takes time: what happens first of several things at once is not defined.
     some = exact(10).map(lambda time: time + 1 / 1024)
@@ -59,6 +75,7 @@ def models() -> st.SearchStrategy[IterationModel]:
         st.builds(TokenWorkParameters, some, exact(2), exact(1)),
         st.builds(LinearParameters, some, exact(2), some, exact(1)),
         tables(),
+        overlaps(),
     )
 
 
@@ -68,8 +85,8 @@ def engines(draw: st.DrawFn, longest: int) -> Engine:
     # Mostly so little memory that it runs out, sometimes too little for single requests.
     kv = draw(st.one_of(st.none(), st.integers(max(block, longest // 2), 3 * longest + block)))
     model = draw(models())
-    # A third of gamma is not exact in binary: the longer runs chunk prompts of linear engines.
-    whole = isinstance(model, LinearParameters)
+    # A third of a prompt is not exact in binary: the longer runs chunk prompts of such engines.
+    whole = isinstance(model, LinearParameters | OverlapParameters)
     budgets = st.just(8192) if whole else st.one_of(st.integers(1, 12), st.just(8192))
     return Engine(
         model,

@@ -15,6 +15,7 @@ from stoker.domain.plan import Plan, PlannedAllocation
 from stoker.domain.profile import (
     LinearParameters,
     ModelProfile,
+    OverlapParameters,
     ServiceParameters,
     TokenWorkParameters,
 )
@@ -67,7 +68,7 @@ def planned_replica(fleet: Fleet, plan: Plan, server: str) -> PlannedReplica | N
 
     None where the reference analysis cannot redraw it: the server got nothing, has no load, its
     figures are somebody else's (no profile, queue limit unknown), another analysis made them, or
-    its profile is a measured curve.
+    its profile is a measured curve or of the model `overlap`.
     """
     if plan.analysis is not Analysis.REFERENCE:
         return None
@@ -119,13 +120,13 @@ def _rate_per_replica(item: PlannedAllocation) -> float:
 
 
 def _service(parameters: ServiceParameters) -> ServiceTimeModel | None:
-    """Return the model of the reference, which has none for measured curves."""
+    """Return the model of the reference, which has none for curves and `overlap`."""
     match parameters:
         case LinearParameters(alpha, beta, gamma, delta):
             return LinearService.of(alpha, beta, gamma, delta)
         case TokenWorkParameters(alpha, beta, gamma):
             return TokenWorkService.of(alpha, beta, gamma)
-        case IterationTable():
+        case IterationTable() | OverlapParameters():
             return None
 
 
