@@ -85,7 +85,8 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
     if not times.proportional:
         second = with_prompts(2.0) - one
         slope = np.maximum(np.minimum(second, prompt), 0.0)
-        offset = prompt - slope
+        # Rounding is no offset: whether there is one decides between formulas.
+        offset = np.where(prompt - slope > 1e-9 * prompt, prompt - slope, 0.0)
         prompt = slope
     spread = requests.input_spread
     if np.any(spread > 0.0):
