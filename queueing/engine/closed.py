@@ -4,13 +4,14 @@ C clients hold C requests in the system at all times; B = min(C, N, …) of them
 batch and the others wait in line, first come, first served. What happens in the slots is told by
 `closed_waves` where all answers are equally long, by `closed_spread` where they are not, and by
 `closed_backlog` where the prompts of an iteration often exceed its token budget. Here the waits
-are added, and Little's law holds exactly: C = throughput · mean E2E.
+are added, and Little's law holds exactly: C = throughput · mean E2E. Where first tokens take time
+outside the engine, those whose tokens are on their way are not in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from queueing.arrays import BoolArray, FloatArray, columns
 from queueing.engine.cases import EngineCases
 from queueing.engine.closed_backlog import backlog_times
+from queueing.engine.closed_delays import LOCKSTEP_CV, later, outside_ms
 from queueing.engine.closed_loop import Loops, SlotTimes, mean_of
 from queueing.engine.closed_nodes import FINE, combine, percentiles_of, stratify
 from queueing.engine.closed_spread import overflow_share, spread_times
@@ -25,10 +27,10 @@ from queueing.engine.closed_waves import wave_group, wave_times
 from queueing.engine.memory import MemoryBound, memory_bound
 from queueing.engine.point import PERCENTILES, EnginePoint, Latency
 
-LOCKSTEP_CV = 0.02
-"""Below this spread of output lengths clients take hundreds of requests to lose step."""
 _CHUNK = 128
 _RARE_OVERFLOW = 0.003
+_MOST_ROUNDS = 12
+_CLOSE = 1e-4
 
 
 def analyze_closed(
@@ -62,6 +64,41 @@ def analyze_closed(
 
 
 def _analyze(cases: EngineCases, clients: FloatArray, percentiles: Sequence[float]) -> EnginePoint:
+    point = _in_engine(cases, clients, percentiles)
+    delay, wait = outside_ms(cases, clients, point)
+    if not np.any(delay > 0.0):
+        return point
+    # Of C clients those are served whose tokens are not on their way.
+    served = clients
+    for _ in range(_MOST_ROUNDS):
+        e2e = point.e2e.mean_ms
+        before, served = served, np.maximum(clients * e2e / (e2e + wait + delay), 1.0)
+        point = _in_engine(cases, served, percentiles)
+        delay, wait = outside_ms(cases, clients, point)
+        if np.all(np.abs(served - before) <= _CLOSE * clients):
+            break
+    rate = clients / (point.e2e.mean_ms + wait + delay)
+    thinner = 1000.0 * rate / point.throughput_rps
+    in_service = point.mean_in_service * thinner
+    return replace(
+        point,
+        arrival_rate_rps=1000.0 * rate,
+        throughput_rps=1000.0 * rate,
+        saturation_rps=np.maximum(point.saturation_rps, 1000.0 * rate),
+        wait=later(point.wait, wait),
+        ttft=later(point.ttft, wait + delay),
+        e2e=later(point.e2e, wait + delay),
+        mean_in_service=in_service,
+        mean_in_system=clients - rate * delay,
+        utilization=in_service / cases.max_batch,
+        kv_use=point.kv_use * thinner,
+    )
+
+
+def _in_engine(
+    cases: EngineCases, clients: FloatArray, percentiles: Sequence[float]
+) -> EnginePoint:
+    """Return what replicas do with that many clients whose tokens reach them at once."""
     memory = memory_bound(cases)
     limit = np.minimum(cases.max_batch, np.floor(cases.token_budget))
     present = np.minimum(clients, limit)
