@@ -28,7 +28,7 @@ def main(output: Path, format: str = "table") -> dict[str, object]:
     """Run the demonstration; see the package for the arguments."""
     fleet = read_fleet("large")
     plan = plan_fleet(fleet, replace(fleet.settings, unlimited=True))
-    table = build_candidates(fleet)
+    table = build_candidates(fleet, plan.analysis)
     dearest = _dearest(table)
     used = {item.card_type: item.used for item in plan.usage if item.used}
     report = Report(

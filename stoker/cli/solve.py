@@ -158,8 +158,8 @@ def solve(
         Analysis | None,
         typer.Option(
             metavar="MODEL",
-            help="Performance model behind the predictions: `full`, the engine as it is, with "
-            "percentiles; or `reference`, on means.",
+            help="Performance model behind the predictions: `full` (default), the engine as it "
+            "is, with percentiles; or `reference` (default of fleets in Inferno format), on means.",
             show_default=False,
             case_sensitive=False,
             rich_help_panel=_PLACEMENT,

@@ -15,8 +15,8 @@ class Analysis(StrEnum):
     """The model of the engine as it is: percentiles, memory, variability."""
 
 
-DEFAULT_ANALYSIS = Analysis.REFERENCE
-"""Analysis of a fleet that names none; one in Inferno format names the reference's."""
+DEFAULT_ANALYSIS = Analysis.FULL
+"""Analysis of a fleet that names none; one in Inferno format names the reference."""
 
 
 class SolverKind(StrEnum):
