@@ -12,7 +12,7 @@ from queueing.engine.cases import EngineCases
 from queueing.engine.decoding import decoding
 from queueing.engine.first_token import mean_delay_ms, ttft_mixture, wait_mixture
 from queueing.engine.mixtures import Mixture
-from queueing.engine.point import PERCENTILES, EnginePoint, Latency
+from queueing.engine.point import PERCENTILES, EnginePoint, Latency, scattered
 from queueing.engine.saturation import saturation
 from queueing.engine.scene import scene_at
 from queueing.engine.states import full
@@ -24,16 +24,32 @@ def analyze_engine(
     arrival_rate_rps: npt.ArrayLike,
     percentiles: tuple[float, ...] = PERCENTILES,
 ) -> EnginePoint:
-    """Return what replicas do at arrival rates (requests per second)."""
+    """Return what replicas do at arrival rates (requests per second).
+
+    Cases that make no sense come back as NaN, not stable; requests that memory could never hold
+    have a saturation of 0.
+    """
     offered, _ = columns(arrival_rate_rps, np.zeros(len(cases)))
+    good = cases.usable() & np.isfinite(offered) & (offered >= 0.0)
+    if not np.all(good):
+        rows = np.flatnonzero(good)
+        return scattered(_analyze(cases.take(rows), offered[rows], percentiles), rows, len(cases))
+    return _analyze(cases, offered, percentiles)
+
+
+def _analyze(
+    cases: EngineCases, offered: FloatArray, percentiles: tuple[float, ...]
+) -> EnginePoint:
+    """Return what replicas that all make sense do."""
     with np.errstate(all="ignore"):
         most = saturation(cases)
         requests = most.memory.requests
         top = full(cases, requests, most)
+        served = most.throughput_rps > 0.0
         rate = np.maximum(offered, 1e-12) / 1e3
         scene = scene_at(cases, requests, top, rate)
         states = scene.states
-        stable = (states.load < 1.0) | np.isfinite(cases.max_queue)
+        stable = served & ((states.load < 1.0) | np.isfinite(cases.max_queue))
         blocking = scene.blocking
         ttft = ttft_mixture(scene)
         decode = decoding(scene)
@@ -50,7 +66,7 @@ def analyze_engine(
 
         none = np.where(requests.steps > 1e-9, 0.0, np.nan)
         blocking = np.where(stable, blocking, 0.0)
-        throughput = np.where(stable, offered * (1.0 - blocking), top.rate * 1e3)
+        throughput = np.where(stable, offered * (1.0 - blocking), most.throughput_rps)
         answers = [latency(m) for m in (wait, ttft, itl, gaps, e2e)]
         for index in (2, 3):
             answers[index] = Latency(answers[index].mean_ms + none, answers[index].at_ms + none)
@@ -64,7 +80,7 @@ def analyze_engine(
             percentiles,
             offered,
             throughput,
-            top.rate * 1e3,
+            most.throughput_rps,
             blocking,
             answers[0],
             answers[1],

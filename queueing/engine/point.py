@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queueing.arrays import BoolArray, FloatArray
+import numpy as np
+
+from queueing.arrays import BoolArray, FloatArray, IntArray
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 """Percentiles that an answer carries unless told otherwise."""
@@ -64,3 +66,40 @@ class EnginePoint:
     preemption_rate: FloatArray
     stable: BoolArray
     extrapolated: BoolArray
+
+
+def scattered(point: EnginePoint, rows: IntArray, count: int) -> EnginePoint:
+    """Return the answer of some of `count` cases in its place, NaN and false elsewhere."""
+
+    def spread(value: FloatArray) -> FloatArray:
+        whole = np.full((*value.shape[:-1], count), np.nan)
+        whole[..., rows] = value
+        return whole
+
+    def told(value: BoolArray) -> BoolArray:
+        whole = np.zeros(count, dtype=np.bool_)
+        whole[rows] = value
+        return whole
+
+    def latency(value: Latency) -> Latency:
+        return Latency(spread(value.mean_ms), spread(value.at_ms))
+
+    return EnginePoint(
+        percentiles=point.percentiles,
+        arrival_rate_rps=spread(point.arrival_rate_rps),
+        throughput_rps=spread(point.throughput_rps),
+        saturation_rps=spread(point.saturation_rps),
+        blocking=spread(point.blocking),
+        wait=latency(point.wait),
+        ttft=latency(point.ttft),
+        itl=latency(point.itl),
+        token_itl=latency(point.token_itl),
+        e2e=latency(point.e2e),
+        mean_in_service=spread(point.mean_in_service),
+        mean_in_system=spread(point.mean_in_system),
+        utilization=spread(point.utilization),
+        kv_use=spread(point.kv_use),
+        preemption_rate=spread(point.preemption_rate),
+        stable=told(point.stable),
+        extrapolated=told(point.extrapolated),
+    )
