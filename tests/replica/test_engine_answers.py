@@ -222,6 +222,59 @@ def test_a_curve_that_makes_no_sense_is_told() -> None:
     assert "curve is unknown to the analysis reference" in refused["message"]
 
 
+OVERLAP = {
+    "base_ms": 4,
+    "weights_ms": 4,
+    "token_ms": 0,
+    "sequence_ms": 0.03,
+    "kv_token_ms": 0.0003,
+    "attention_ms": 0,
+    "prompts_ms": 2,
+    "first_token_ms": 10,
+}
+
+
+def with_overlap(**fields: object) -> dict[str, Any]:
+    plain = {name: CASE[name] for name in CASE if name not in ("alpha", "beta", "gamma")}
+    return plain | {"overlap": OVERLAP} | fields
+
+
+def test_overlap_parameters_answer_as_the_simulator_does() -> None:
+    line = with_overlap(inputTokensCV=0.5, outputTokensCV=0.5)
+    (told,) = ask("solve", [line]).answers
+    assert told["analysis"] == "full"
+    played = json.loads(
+        simulate_lines("-", stdin=json.dumps(line | {"requests": 8000, "seed": 2})).stdout
+    )
+    for name in ("ttft_ms", "itl_ms", "e2e_ms"):
+        assert told[name]["mean"] == pytest.approx(played[name]["mean"], rel=0.05)
+    (late,) = ask("solve", [line | {"overlap": OVERLAP | {"first_token_ms": 60}}]).answers
+    for name in ("ttft_ms", "e2e_ms"):
+        assert late[name]["mean"] == pytest.approx(told[name]["mean"] + 50)
+    assert late["itl_ms"] == told["itl_ms"]
+    (target,) = ask("target", [line | {"targetTTFT": 90, "targetITL": 22}]).answers
+    assert target["status"] == "ok"
+    assert target["ttft_ms"]["mean"] <= 90 * (1 + 1e-3)
+
+
+def test_overlap_parameters_that_make_no_sense_are_told() -> None:
+    broken = {**OVERLAP, "base_ms": -1, "delay": 3}
+    (answer,) = ask("solve", [with_overlap(overlap=broken, alpha=1)]).answers
+    assert answer["status"] == "invalid"
+    assert "overlap.base_ms" in answer["message"]
+    assert "overlap.delay" in answer["message"]
+    assert "alpha: is given beside overlap parameters" in answer["message"]
+    (both,) = ask("solve", [with_overlap(curve=CURVE)]).answers
+    assert "overlap: is given beside a curve" in both["message"]
+    nothing = with_overlap(overlap=dict.fromkeys(OVERLAP, 0))
+    (idle,) = ask("solve", [nothing]).answers
+    assert "every parameter of engine time is zero" in idle["message"]
+    (refused,) = run(
+        "solve", "-", "--analysis", "reference", stdin=json.dumps(with_overlap())
+    ).answers
+    assert "overlap is unknown to the analysis reference" in refused["message"]
+
+
 @settings(max_examples=60)
 @given(
     st.sampled_from(["solve", "target", "concurrency"]),
