@@ -55,7 +55,7 @@ docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from th
 	mkdir -p docs/schema
 	$(BIN)/python -m typer stoker.cli.main utils docs --name stoker --title "Command line" --output docs/cli.md
 	$(BIN)/stoker schema --output docs/schema/fleet.schema.json
-	$(BIN)/stoker solve large --plots docs/images
+	$(BIN)/python -m demos.render_docs_images docs/images
 
 lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock

@@ -10,7 +10,7 @@ from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy
 
 REFERENCE = Analysis.REFERENCE
-"""The analysis whose pictures these are."""
+"""The analysis of most of these pictures."""
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +57,10 @@ def single() -> tuple[Fleet, Plan]:
     fleet = read_fleet("small")
     fleet = replace(fleet, servers=fleet.servers[:1])
     return fleet, plan_fleet(fleet, replace(fleet.settings, analysis=REFERENCE))
+
+
+@pytest.fixture(scope="session")
+def engine_planned() -> tuple[Fleet, Plan]:
+    """Return the large fleet with too few cards, by the analysis of the engine."""
+    fleet = scale_capacity(read_fleet("large"), 0.35)
+    return fleet, plan_fleet(fleet, replace(fleet.settings, analysis=Analysis.FULL))

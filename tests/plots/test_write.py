@@ -28,6 +28,17 @@ def test_all_pictures_of_a_plan(scarce: Planned, tmp_path: Path) -> None:
         assert path.stat().st_size < 150_000
 
 
+def test_plan_by_the_engine_has_its_latency_over_load(
+    engine_planned: Planned, scarce: Planned, tmp_path: Path
+) -> None:
+    written = write_plan_plots(*engine_planned, tmp_path)
+    assert [path.name for path in written] == [*ALWAYS, "latency-over-load.png", *REPLICA]
+    again = write_plan_plots(*engine_planned, tmp_path / "again")
+    assert [path.read_bytes() for path in written] == [path.read_bytes() for path in again]
+    write_plan_plots(*scarce, tmp_path)
+    assert not (tmp_path / "latency-over-load.png").exists()
+
+
 def test_same_plan_same_bytes(small: Planned, tmp_path: Path) -> None:
     first = write_plan_plots(*small, tmp_path / "a")
     second = write_plan_plots(*small, tmp_path / "b")

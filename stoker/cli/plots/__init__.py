@@ -12,6 +12,14 @@ from stoker.cli.plots.batches import batch_figure
 from stoker.cli.plots.cards import cards_figure
 from stoker.cli.plots.changes import Change, changes_figure
 from stoker.cli.plots.comparison import Carried, carried_figure, comparison_figure
+from stoker.cli.plots.engine_batches import engine_batch_figure
+from stoker.cli.plots.engine_load import engine_load_figure
+from stoker.cli.plots.engine_replica import (
+    EngineReplica,
+    costliest_engine_replica,
+    planned_engine_replica,
+)
+from stoker.cli.plots.engine_states import engine_states_figure
 from stoker.cli.plots.latencies import latencies_figure
 from stoker.cli.plots.load import load_figure
 from stoker.cli.plots.matrix import matrix_figure
@@ -23,6 +31,7 @@ from stoker.cli.plots.write import write_figure, write_plan_plots
 __all__ = [
     "Carried",
     "Change",
+    "EngineReplica",
     "PlannedReplica",
     "ScalePoint",
     "batch_figure",
@@ -30,10 +39,15 @@ __all__ = [
     "carried_figure",
     "changes_figure",
     "comparison_figure",
+    "costliest_engine_replica",
     "costliest_replica",
+    "engine_batch_figure",
+    "engine_load_figure",
+    "engine_states_figure",
     "latencies_figure",
     "load_figure",
     "matrix_figure",
+    "planned_engine_replica",
     "planned_replica",
     "scaling_figure",
     "states_figure",

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from queueing.arrays import FloatArray
-from queueing.concurrency import batch_throughput_curve, smallest_near_peak_batch
+from queueing.concurrency import batch_throughput_curve
 from stoker.cli.plots.replica import PlannedReplica
 from stoker.cli.plots.style import (
     BLUE,
@@ -32,15 +32,22 @@ def batch_figure(replica: PlannedReplica) -> Figure:
     The band holds the limits within `TOLERANCE` of the plateau; the diamond is the smallest of
     them, the square the limit that was planned with, which is also the largest tried.
     """
-    where = f"{label(replica.server)} on {label(replica.accelerator)}"
     limits, throughput = batch_throughput_curve(replica.case, replica.targets, 0)
-    if not np.isfinite(throughput).any():
+    return batch_curve_figure(replica.server, replica.accelerator, limits, throughput)
+
+
+def batch_curve_figure(
+    server: str, accelerator: str, limits: FloatArray, throughput_rps: FloatArray
+) -> Figure:
+    """Return the same picture from limits, ascending, and throughputs; NaN for none."""
+    where = f"{label(server)} on {label(accelerator)}"
+    if not np.isfinite(throughput_rps).any():
         return message_figure(where, "No batch limit keeps the targets.")
-    found = smallest_near_peak_batch(replica.case, replica.targets, TOLERANCE)
-    chosen, plateau = int(found.max_batch[0]), float(found.plateau_rps[0])
-    figure = blank_figure(
-        7.5, 3.8, f"{where}:\n{_finding(replica, chosen, found.throughput_rps[0] / plateau)}"
-    )
+    plateau = float(np.nanmax(throughput_rps))
+    near = int(np.argmax(throughput_rps >= (1.0 - TOLERANCE) * plateau))
+    chosen, carried = int(limits[near]), float(throughput_rps[near])
+    finding = _finding(chosen, int(limits[-1]), carried / plateau)
+    figure = blank_figure(7.5, 3.8, f"{where}:\n{finding}")
     axes = figure.subplots()
     axes.axhspan(
         (1.0 - TOLERANCE) * plateau,
@@ -50,8 +57,10 @@ def batch_figure(replica: PlannedReplica) -> Figure:
         linewidth=0,
         label=f"within {TOLERANCE:.0%} of the plateau, {number(plateau)} req/s",
     )
-    axes.plot(limits, throughput, color=BLUE, linewidth=1.8, label="largest throughput, f(batch)")
-    _mark_points(axes, limits, throughput, chosen, float(found.throughput_rps[0]))
+    axes.plot(
+        limits, throughput_rps, color=BLUE, linewidth=1.8, label="largest throughput, f(batch)"
+    )
+    _mark_points(axes, limits, throughput_rps, chosen, carried)
     axes.set_ylim(0.0, plateau * 1.12)
     axes.set_xlim(0.0, max(float(limits[-1]) * 1.04, 2.0))
     dress(
@@ -64,12 +73,11 @@ def batch_figure(replica: PlannedReplica) -> Figure:
     return figure
 
 
-def _finding(replica: PlannedReplica, chosen: int, share: float) -> str:
-    if chosen == replica.max_batch:
+def _finding(chosen: int, planned: int, share: float) -> str:
+    if chosen == planned:
         return f"throughput within the targets rises up to the batch limit of the plan, {chosen}"
     return (
-        f"a batch limit of {chosen} carries {share:.1%} of the most that any up to "
-        f"{replica.max_batch} does"
+        f"a batch limit of {chosen} carries {share:.1%} of the most that any up to {planned} does"
     )
 
 

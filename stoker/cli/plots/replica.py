@@ -1,4 +1,4 @@
-"""One replica of a plan as the queueing analysis sees it."""
+"""One replica of a plan as the analysis `reference` sees it."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def planned_replica(fleet: Fleet, plan: Plan, server: str) -> PlannedReplica | N
     if item is None or not item.replicas or item.max_queue is None:
         return None
     load = next((known.load for known in fleet.servers if known.name == server), None)
-    profile = _profile(fleet, item)
-    rate = _rate_per_replica(item)
+    profile = profile_of(fleet, item)
+    rate = rate_per_replica(item)
     if load is None or profile is None or not rate > 0:
         return None
     service = _service(profile.parameters)
@@ -101,7 +101,8 @@ def costliest_replica(fleet: Fleet, plan: Plan) -> PlannedReplica | None:
     return None
 
 
-def _profile(fleet: Fleet, item: PlannedAllocation) -> ModelProfile | None:
+def profile_of(fleet: Fleet, item: PlannedAllocation) -> ModelProfile | None:
+    """Return the profile that an allocation rests on; None where the fleet has none."""
     return next(
         (
             profile
@@ -112,7 +113,8 @@ def _profile(fleet: Fleet, item: PlannedAllocation) -> ModelProfile | None:
     )
 
 
-def _rate_per_replica(item: PlannedAllocation) -> float:
+def rate_per_replica(item: PlannedAllocation) -> float:
+    """Return the requests per second that one replica of its main accelerator gets."""
     for part in item.mix:
         if part.accelerator == item.accelerator:
             return part.arrival_rate_rps
