@@ -36,8 +36,10 @@ def with_profile(**changes: object) -> tuple[ModelProfile, ...]:
     return (dataclasses.replace(PROFILES[0], **changes), *PROFILES[1:])  # type: ignore[arg-type]
 
 
-def gold(**target: float) -> tuple[ServiceClass, ...]:
-    return (ServiceClass("gold", 1, (SloTarget("m", **target),)),)
+def gold(
+    ttft_ms: float | None = None, itl_ms: float | None = None, tps: float | None = None
+) -> tuple[ServiceClass, ...]:
+    return (ServiceClass("gold", 1, (SloTarget("m", ttft_ms, itl_ms, tps),)),)
 
 
 def test_both_parameter_generations_stand_in_one_table() -> None:
