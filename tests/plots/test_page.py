@@ -26,4 +26,4 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "docs/plots.md", "exec"), {})
-    assert {path.name for path in Path("plots").iterdir()} == {"matrix.png", "states.png"}
+    assert {path.name for path in Path("plots").iterdir()} == {"matrix.png", "load.png"}
