@@ -95,7 +95,9 @@ def test_rooms_of_third_parties_leave_no_package_out(contract: str) -> None:
 
 
 def test_every_room_is_described_here() -> None:
-    assert {"floors", "stoker", "domain", "queueing", "fitting", "simulation", *ROOMS} == set(CONTRACTS)
+    assert {"floors", "stoker", "domain", "queueing", "fitting", "simulation", *ROOMS} == set(
+        CONTRACTS
+    )
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
