@@ -57,10 +57,11 @@ def decoding(scene: Scene) -> Decoding:
     count = top.slots * requests.steps / top.steps
     tokens = (states.in_time * at.decoding).sum(axis=0) + states.full_in_time * count
     tokens = np.maximum(tokens, 1e-300)
-    pace = (states.in_time * at.decoding / station.seen_ms).sum(axis=0)
-    base = tokens / np.maximum(pace + states.full_in_time * count / top.decode_ms, 1e-300)
-    clear = (states.in_time * at.decoding * at.seen_ms).sum(axis=0)
-    clear = (clear + states.full_in_time * count * top.base_ms) / tokens
+    made = states.in_time * at.decoding / station.seen_ms
+    made_full = states.full_in_time * count / top.decode_ms
+    pace = np.maximum(made.sum(axis=0) + made_full, 1e-300)
+    base = tokens / pace
+    clear = ((made * at.seen_ms).sum(axis=0) + made_full * top.base_ms) / pace
     # The echo, spread over the iterations of short and of long requests.
     fading = np.minimum(scene.met(station.fading), 0.98)
     echo = (scene.accepted * station.echo_ms).sum(axis=0)
