@@ -10,7 +10,6 @@ Pure functions; reading and writing files is the caller's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from data.curve_fields import read_curve
+from data.json_lines import cut, decode_line, shown
 from data.overlap_fields import read_overlap
 from data.replica_fields import (
     LARGEST_BATCH,
@@ -39,7 +39,6 @@ __all__ = [
     "LARGEST_BATCH",
     "LARGEST_COUNT",
     "case_of",
-    "decode_line",
     "parse_case",
     "parse_document",
     "parse_line",
@@ -48,7 +47,6 @@ __all__ = [
 _Case = TypeVar("_Case", bound=CaseDocument)
 
 _WRAPPER = "input"
-_SHOWN_LENGTH = 60
 
 _READERS: Mapping[str, Callable[[object, str, str], ServiceParameters]] = {
     "curve": read_curve,
@@ -108,7 +106,7 @@ def parse_document(
         found = error.errors(include_url=False)
         problems += [_problem(details, fields, allowed, file) for details in found]
     if needs_rate and fields.get("RPS") in (None, 0) and fields.get("concurrency") is None:
-        message = f"is {_shown(fields['RPS'])}" if "RPS" in fields else "is missing"
+        message = f"is {shown(fields['RPS'])}" if "RPS" in fields else "is missing"
         problems.append(Problem("RPS", message, "an arrival rate above 0", file))
     if parsed is None or problems:
         raise InvalidInputError(problems)
@@ -139,34 +137,6 @@ def _service_problems(
     return problems
 
 
-def decode_line(line: bytes) -> object:
-    """Return the JSON value of one line of a file; None where the line is blank.
-
-    Args:
-        line: The line in UTF-8, with or without its end.
-
-    Raises:
-        InvalidInputError: The line is not one JSON value, or null.
-    """
-    try:
-        text = line.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise _malformed(f"is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    if not text:
-        return None
-    try:
-        document: object = json.loads(text, object_pairs_hook=_without_repeats)
-    except json.JSONDecodeError as error:
-        raise _malformed(f"is not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise _malformed("is nested too deeply") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise _malformed(f"cannot be read: {error}") from None
-    if document is None:
-        raise _malformed("is null")
-    return document
-
-
 def parse_line(line: bytes, question: ReplicaQuestion) -> ReplicaCase | None:
     """Read a case from one line of a file.
 
@@ -194,7 +164,7 @@ def _unwrap(document: object, file: str) -> dict[object, object]:
             where, found = wrapped[0], document[wrapped[0]]
     if not isinstance(found, dict):
         allowed = "an object that holds a case, or one that carries it under 'input'"
-        raise InvalidInputError([Problem(where, f"is {_shown(found)}", allowed, file)])
+        raise InvalidInputError([Problem(where, f"is {shown(found)}", allowed, file)])
     return found
 
 
@@ -216,41 +186,15 @@ def _named_fields(
     return fields, problems
 
 
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse an object that names a key twice; JSON would silently keep the last."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [key for key, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise InvalidInputError([Problem(_cut(repeated), "is given more than once")])
-    return result
-
-
 def _problem(
     details: ErrorDetails, fields: Mapping[str, object], allowed: Mapping[str, str], file: str
 ) -> Problem:
     name = str(details["loc"][0])
     if details["type"] == "extra_forbidden":
-        return Problem(_cut(name), "is not a field of a case", ", ".join(allowed), file)
+        return Problem(cut(name), "is not a field of a case", ", ".join(allowed), file)
     if details["type"] == "missing":
         return Problem(name, "is missing", allowed[name], file)
-    return Problem(name, f"is {_shown(fields[name])}", allowed[name], file)
-
-
-def _malformed(message: str) -> InvalidInputError:
-    return InvalidInputError([Problem("", message, "one JSON object a line")])
-
-
-def _shown(value: object) -> str:
-    """Return a value as JSON for a message, cut where it is long."""
-    try:
-        return _cut(json.dumps(value))
-    except (RecursionError, TypeError, ValueError):
-        return f"a {type(value).__name__} that is too large to show"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 3] + "..."
+    return Problem(name, f"is {shown(fields[name])}", allowed[name], file)
 
 
 def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from data.replica_lines import case_of, decode_line, parse_document
+from data.json_lines import decode_line
+from data.replica_lines import case_of, parse_document
 from data.simulation_fields import SimulationDocument
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.replica import ReplicaCase

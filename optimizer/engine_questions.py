@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.engine_answers import answer_at, computable, infeasible, invalid, nonsense
 from optimizer.engine_batches import smallest_near_peak_limit
 from optimizer.table import FloatArray, IntArray
 from queueing.engine import (
     EngineCases,
-    EnginePoint,
     EngineSizing,
     EngineTargets,
-    Latency,
     LatencyTarget,
     analyze_engine,
     size_engine,
 )
 from queueing.engine.build import iteration_times
-from queueing.engine.cases import LARGEST_BATCH, LARGEST_CV
 from queueing.engine.closed import analyze_closed
 from queueing.engine.misses import target_excess
 from queueing.engine.sizing import SMALLEST_LOAD, TPS_MARGIN
-from stoker.domain.curve import IterationTable
-from stoker.domain.latency import LatencyStatistics, percentile_name
+from stoker.domain.latency import percentile_name
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
-from stoker.domain.replica_answer import EngineFigures, ReplicaAnswer
+from stoker.domain.replica_answer import ReplicaAnswer
 from stoker.domain.settings import Analysis
-
-_SMALLEST, _LARGEST = 1e-12, 1e12
-"""Range of parameters, rates and targets other than 0 that the analysis takes."""
 
 
 def answer_by_engine(
@@ -96,9 +90,9 @@ class _Batch:
     def answers(self, question: ReplicaQuestion) -> list[ReplicaAnswer]:
         """Answer the question about each case, and say why about those that make no sense."""
         found: list[ReplicaAnswer | None] = [None] * len(self.asked)
-        usable = self.cases.usable() & np.array([_computable(case) for case in self.asked])
-        for row in np.flatnonzero(~usable):
-            found[row] = _invalid(question, self._nonsense(int(row)))
+        usable = self.cases.usable() & np.array([computable(case) for case in self.asked])
+        for row in np.flatnonzero(~usable).tolist():
+            found[row] = invalid(question, nonsense(self.asked[row]))
         rows = np.flatnonzero(usable)
         if len(rows):
             part = self.take(rows)
@@ -116,19 +110,19 @@ class _Batch:
         question = ReplicaQuestion.SOLVE
         clients = np.array([case.concurrency or 0 for case in self.asked], dtype=np.float64)
         rate = np.array([case.arrival_rate_rps or 0.0 for case in self.asked])
-        answers = [_invalid(question, "there is no arrival rate above 0 to solve for")] * len(rate)
+        answers = [invalid(question, "there is no arrival rate above 0 to solve for")] * len(rate)
         closed = np.flatnonzero(clients > 0)
         if len(closed):
             part = self.take(closed)
             point = analyze_closed(part.cases, clients[closed], self.percentiles)
             for index, row in enumerate(closed):
-                answers[row] = part._at(question, point, index)
+                answers[row] = answer_at(question, part.asked[index], point, index)
         opened = np.flatnonzero((clients == 0) & (rate > 0))
         if len(opened):
             part = self.take(opened)
             point = analyze_engine(part.cases, rate[opened], self.percentiles)
             for index, row in enumerate(opened):
-                answers[row] = part._at(question, point, index)
+                answers[row] = answer_at(question, part.asked[index], point, index)
         return answers
 
     def target(self) -> list[ReplicaAnswer]:
@@ -184,14 +178,14 @@ class _Batch:
             point = analyze_engine(cases.take(kept), sizing.rate_rps[kept], self.percentiles)
             part = self.take(kept)
             for index, row in enumerate(kept.tolist()):
-                answers[row] = part._at(question, point, index)
+                answers[row] = answer_at(question, part.asked[index], point, index)
         if len(missed):
             lowest_rps = SMALLEST_LOAD * sizing.max_rate_rps[missed]
             reasons = self.take(missed).out_of_reach(
                 cases.take(missed), targets.take(missed), lowest_rps
             )
             for row, reason in zip(missed.tolist(), reasons, strict=True):
-                answers[row] = _infeasible(question, reason, float(cases.max_batch[row]))
+                answers[row] = infeasible(question, reason, float(cases.max_batch[row]))
         ttft, itl = (size_engine(cases, targets.only(name)).rate_rps for name in ("ttft", "itl"))
         return [
             replace(
@@ -236,88 +230,6 @@ class _Batch:
                 )
             reasons.append(" and ".join(told) or "no rate keeps both targets at once")
         return reasons
-
-    def _at(self, question: ReplicaQuestion, point: EnginePoint, row: int) -> ReplicaAnswer:
-        """Return the figures of one case at its operating point."""
-        case = self.asked[row]
-        if not np.isfinite(point.ttft.mean_ms[row]):
-            return _invalid(question, self._nonsense(row))
-        throughput = float(point.throughput_rps[row])
-        figures = EngineFigures(
-            ttft=self._latency(point.ttft, row),
-            itl=self._latency(point.itl, row),
-            token_itl=self._latency(point.token_itl, row),
-            e2e=self._latency(point.e2e, row),
-            wait=self._latency(point.wait, row),
-            mean_waiting=max(float(point.mean_in_system[row] - point.mean_in_service[row]), 0.0),
-            output_tokens_per_s=throughput * case.output_tokens,
-            kv_use=None if case.kv_tokens is None else float(point.kv_use[row]),
-            preemptions_per_request=float(point.preemption_rate[row]),
-            extrapolated=bool(point.extrapolated[row]),
-        )
-        return ReplicaAnswer(
-            question=question,
-            status=AnswerStatus.OK,
-            arrival_rate_rps=float(point.arrival_rate_rps[row]),
-            throughput_rps=throughput,
-            response_ms=figures.e2e.mean_ms,
-            wait_ms=figures.wait.mean_ms,
-            mean_in_service=float(point.mean_in_service[row]),
-            ttft_ms=figures.ttft.mean_ms,
-            itl_ms=figures.itl.mean_ms,
-            utilization=float(point.utilization[row]),
-            blocking=float(point.blocking[row]),
-            max_rate_rps=float(point.saturation_rps[row]),
-            engine=figures,
-        )
-
-    def _latency(self, latency: Latency, row: int) -> LatencyStatistics:
-        return LatencyStatistics(
-            float(latency.mean_ms[row]),
-            {
-                percentile: float(latency.at_ms[index, row])
-                for index, percentile in enumerate(self.percentiles)
-            },
-        )
-
-    def _nonsense(self, row: int) -> str:
-        """Say why the analysis cannot take a case."""
-        case = self.asked[row]
-        if case.max_batch > LARGEST_BATCH:
-            return (
-                f"maxBatchSize is {case.max_batch} (allowed: 1 to {LARGEST_BATCH} in analysis full)"
-            )
-        variations = (case.arrival_cv, case.input_cv, case.output_cv)
-        if max(variations) > LARGEST_CV:
-            allowed = f"0 to {LARGEST_CV:g} in the analysis {Analysis.FULL.value}"
-            return f"a coefficient of variation is {max(variations):g} (allowed: {allowed})"
-        return (
-            f"{case} cannot be computed by the analysis {Analysis.FULL.value}: parameters, rates "
-            "and lengths are astronomical or vanishing (allowed: 0, or "
-            f"{_SMALLEST:g} to {_LARGEST:g})"
-        )
-
-
-def _computable(case: ReplicaCase) -> bool:
-    """Tell whether figures stay within what can be computed to all digits."""
-    figures = [case.arrival_rate_rps, case.ttft_ms, case.itl_ms]
-    if not isinstance(case.parameters, IterationTable):
-        figures += asdict(case.parameters).values()
-    return all(value is None or value == 0.0 or _SMALLEST <= value <= _LARGEST for value in figures)
-
-
-def _invalid(question: ReplicaQuestion, reason: str) -> ReplicaAnswer:
-    return ReplicaAnswer(question, AnswerStatus.INVALID, reason)
-
-
-def _infeasible(question: ReplicaQuestion, reason: str, max_batch: float) -> ReplicaAnswer:
-    return ReplicaAnswer(
-        question,
-        AnswerStatus.INFEASIBLE,
-        f"{reason}, with a batch limit of {max_batch:.0f}",
-        arrival_rate_rps=0.0,
-        throughput_rps=0.0,
-    )
 
 
 def _tps_share(case: ReplicaCase) -> float:
