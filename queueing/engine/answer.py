@@ -12,6 +12,9 @@ from queueing.engine.point import EnginePoint, Latency
 from queueing.engine.scene import Scene
 from queueing.engine.tokens import e2e_mixture, itl_mixture, token_itl_mixture
 
+_SLOWEST = 1e-15
+"""Departures per millisecond of a replica that serves nobody: the fewest that `full` tells."""
+
 
 def latency(mixture: Mixture, percentiles: tuple[float, ...], there: FloatArray) -> Latency:
     """Return mean and percentiles of a latency.
@@ -33,14 +36,16 @@ def engine_point(
 ) -> EnginePoint:
     """Return what replicas do that requests meet in these states, offered these rates."""
     cases, requests, states, top = scene.cases, scene.requests, scene.states, scene.top
-    stable = (states.load < 1.0) | np.isfinite(cases.max_queue)
+    saturated = np.where(top.rate > _SLOWEST, top.rate * 1e3, 0.0)
+    stable = (saturated > 0.0) & ((states.load < 1.0) | np.isfinite(cases.max_queue))
     bad = np.where(stable, 0.0, np.inf)
     none = np.where(requests.steps > 1e-9, bad, np.nan)
     first = ttft_mixture(scene)
     decode = decoding(scene)
     wait = latency(wait_mixture(scene), percentiles, bad)
     e2e = latency(e2e_mixture(scene, decode, first), percentiles, bad)
-    throughput = offered_rps * (1.0 - scene.blocking)
+    blocking = np.where(stable, scene.blocking, 0.0)
+    throughput = np.where(stable, offered_rps * (1.0 - blocking), saturated)
     per_ms = throughput / 1e3
     # Whose tokens are on their way is not in the engine.
     inside = e2e.mean_ms - mean_delay_ms(scene)
@@ -50,8 +55,8 @@ def engine_point(
         percentiles=percentiles,
         arrival_rate_rps=offered_rps,
         throughput_rps=throughput,
-        saturation_rps=top.rate * 1e3,
-        blocking=scene.blocking,
+        saturation_rps=saturated,
+        blocking=blocking,
         wait=wait,
         ttft=latency(first, percentiles, bad),
         itl=latency(itl_mixture(decode), percentiles, none),

@@ -8,15 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from queueing.arrays import FloatArray, columns
+from queueing.engine.answer import engine_point
 from queueing.engine.cases import EngineCases
-from queueing.engine.decoding import decoding
-from queueing.engine.first_token import mean_delay_ms, ttft_mixture, wait_mixture
-from queueing.engine.mixtures import Mixture
-from queueing.engine.point import PERCENTILES, EnginePoint, Latency, scattered
+from queueing.engine.point import PERCENTILES, EnginePoint, scattered
 from queueing.engine.saturation import saturation
 from queueing.engine.scene import scene_at
 from queueing.engine.states import full
-from queueing.engine.tokens import e2e_mixture, itl_mixture, token_itl_mixture
 
 
 def analyze_engine(
@@ -45,58 +42,8 @@ def _analyze(
         most = saturation(cases)
         requests = most.memory.requests
         top = full(cases, requests, most)
-        served = most.throughput_rps > 0.0
-        rate = np.maximum(offered, 1e-12) / 1e3
-        scene = scene_at(cases, requests, top, rate)
-        states = scene.states
-        stable = served & ((states.load < 1.0) | np.isfinite(cases.max_queue))
-        blocking = scene.blocking
-        ttft = ttft_mixture(scene)
-        decode = decoding(scene)
-        itl = itl_mixture(decode)
-        e2e = e2e_mixture(scene, decode, ttft)
-        wait = wait_mixture(scene)
-        gaps = token_itl_mixture(scene, decode)
-
-        def latency(mixture: Mixture) -> Latency:
-            return Latency(
-                np.where(stable, mixture.average(), np.inf),
-                np.where(stable, mixture.percentiles(percentiles), np.inf),
-            )
-
-        none = np.where(requests.steps > 1e-9, 0.0, np.nan)
-        blocking = np.where(stable, blocking, 0.0)
-        throughput = np.where(stable, offered * (1.0 - blocking), most.throughput_rps)
-        answers = [latency(m) for m in (wait, ttft, itl, gaps, e2e)]
-        for index in (2, 3):
-            answers[index] = Latency(answers[index].mean_ms + none, answers[index].at_ms + none)
-        per_ms = throughput / 1e3
-        # Whose tokens are on their way is not in the engine.
-        inside = answers[4].mean_ms - mean_delay_ms(scene)
-        in_system = per_ms * inside
-        busy = np.where(stable, inside - answers[0].mean_ms, np.inf)
-        in_service = np.minimum(per_ms * busy, top.slots)
-        return EnginePoint(
-            percentiles,
-            offered,
-            throughput,
-            most.throughput_rps,
-            blocking,
-            answers[0],
-            answers[1],
-            answers[2],
-            answers[3],
-            answers[4],
-            in_service,
-            in_system,
-            in_service / cases.max_batch,
-            most.memory.kv_use(in_service),
-            most.memory.preemptions_per_request(in_service),
-            stable,
-            cases.times.extrapolates(
-                in_service, requests.context, np.minimum(requests.computed, cases.token_budget)
-            ),
-        )
+        scene = scene_at(cases, requests, top, np.maximum(offered, 1e-12) / 1e3)
+        return engine_point(scene, offered, percentiles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
