@@ -35,6 +35,7 @@ class DisaggregatedPoint:
             to their second output token.
         prefill_load: offered rate over the largest throughput of the first pool.
         decode_load: the same of the second pool.
+        utilization: mean share of the batch limits of both pools in use.
         stable: whether both pools are below saturation.
     """
 
@@ -50,12 +51,41 @@ class DisaggregatedPoint:
     decode: EnginePoint
     prefill_load: FloatArray
     decode_load: FloatArray
+    utilization: FloatArray
     stable: BoolArray
 
     @property
     def bottleneck(self) -> npt.NDArray[np.str_]:
         """The pool with the higher load, "prefill" or "decode", array (cases,)."""
         return np.where(self.decode_load > self.prefill_load, "decode", "prefill")
+
+    def whole(self) -> EnginePoint:
+        """Return both pools as one system.
+
+        Waiting is that for the prefill; requests whose KV travels are in neither pool. The memory
+        of two kinds of replicas has no common share: its use is NaN.
+        """
+        first, second = self.prefill, self.decode
+        going_on = second.throughput_rps / np.maximum(self.throughput_rps, 1e-300)
+        return EnginePoint(
+            percentiles=self.percentiles,
+            arrival_rate_rps=self.arrival_rate_rps,
+            throughput_rps=self.throughput_rps,
+            saturation_rps=self.saturation_rps,
+            blocking=first.blocking,
+            wait=first.wait,
+            ttft=self.ttft,
+            itl=self.itl,
+            token_itl=self.token_itl,
+            e2e=self.e2e,
+            mean_in_service=first.mean_in_service + second.mean_in_service,
+            mean_in_system=first.mean_in_system + second.mean_in_system,
+            utilization=self.utilization,
+            kv_use=np.full(len(self.stable), np.nan),
+            preemption_rate=first.preemption_rate + going_on * second.preemption_rate,
+            stable=self.stable,
+            extrapolated=first.extrapolated | second.extrapolated,
+        )
 
 
 def analyze_disaggregated(
@@ -103,9 +133,18 @@ def analyze_disaggregated(
         prefill_router,
         decode_router,
     )
+    return analyze_system(system, offered, percentiles)
+
+
+def analyze_system(
+    system: System,
+    arrival_rate_rps: npt.ArrayLike,
+    percentiles: tuple[float, ...] = PERCENTILES,
+) -> DisaggregatedPoint:
+    """Return what systems of two pools do at arrival rates, requests per second to all."""
+    offered, _ = columns(arrival_rate_rps, np.zeros(len(system.prefill)))
     with np.errstate(all="ignore"):
-        rate = np.maximum(offered, 1e-12) / 1e3
-        handover = handover_at(system, rate)
+        handover = handover_at(system, np.maximum(offered, 1e-12) / 1e3)
         return _point(system, handover, offered, percentiles)
 
 
@@ -138,5 +177,7 @@ def _point(
         decode=decode,
         prefill_load=offered_rps / prefill.saturation_rps,
         decode_load=decode.arrival_rate_rps / decode.saturation_rps,
+        utilization=(prefill.mean_in_service + decode.mean_in_service)
+        / (first * system.prefill.max_batch + second * system.decode.max_batch),
         stable=stable,
     )
