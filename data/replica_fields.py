@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
+from pydantic import BeforeValidator, Field
 
-from data.curve_fields import ALLOWED_CURVE
-from data.overlap_fields import ALLOWED_OVERLAP
-from stoker.domain.curve import IterationTable
+from data.given_fields import allowed_values
+from data.service_fields import ALLOWED_NUMBER, SMALLEST, Number, ServiceDocument
 from stoker.domain.latency import DEFAULT_PERCENTILES
-from stoker.domain.profile import OverlapParameters
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET
-
-PARAMETERS = ("alpha", "beta", "gamma")
-"""Fields that a case must have unless it has a curve or overlap parameters."""
 
 LARGEST_BATCH = 65_536
 """Largest batch limit accepted; engines run up to a few thousand sequences."""
@@ -34,17 +29,7 @@ SMALLEST_KV = 16
 MOST_PERCENTILES = 100
 """Most percentiles of one answer."""
 
-SMALLEST, LARGEST = 1e-100, 1e100
-"""Range of a rate, a parameter or a target that is not 0: products of them stay finite."""
-
 _EXACT = 2.0**53  # whole numbers up to here are exact in a float
-_NUMBER = f"0, or a number from {SMALLEST:g} to {LARGEST:g}"
-
-
-def _computable(value: float) -> float:
-    if value and not SMALLEST <= value <= LARGEST:
-        raise ValueError("out of range")
-    return value
 
 
 def _whole(value: object) -> object:
@@ -54,7 +39,6 @@ def _whole(value: object) -> object:
     return value
 
 
-_Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_computable)]
 Count = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 """A whole number, which JSON may write as 16.0."""
 
@@ -63,12 +47,10 @@ _Percent = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False
 _VARIATION = f"coefficient of variation: a number from 0 to {LARGEST_CV:g}"
 
 
-class CaseDocument(BaseModel):
+class CaseDocument(ServiceDocument):
     """A case as it is written; each description says what is allowed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rps: _Number | None = Field(None, alias="RPS", description=_NUMBER)
+    rps: Number | None = Field(None, alias="RPS", description=ALLOWED_NUMBER)
     max_batch: Count = Field(
         alias="maxBatchSize",
         ge=1,
@@ -82,24 +64,26 @@ class CaseDocument(BaseModel):
         le=LARGEST_COUNT,
         description=f"a whole number from 0 to {LARGEST_COUNT}",
     )
-    input_tokens: _Number = Field(
+    input_tokens: Number = Field(
         alias="avgInputTokens",
         le=LARGEST_COUNT,
         description=f"mean tokens: 0, or a number from {SMALLEST:g} to {LARGEST_COUNT}",
     )
-    output_tokens: _Number = Field(
+    output_tokens: Number = Field(
         alias="avgOutputTokens",
         ge=1,
         le=LARGEST_COUNT,
         description=f"mean tokens: a number from 1 to {LARGEST_COUNT}",
     )
-    alpha: _Number = Field(0.0, description=f"milliseconds: {_NUMBER}")
-    beta: _Number = Field(0.0, description=f"milliseconds: {_NUMBER}")
-    gamma: _Number = Field(0.0, description=f"milliseconds: {_NUMBER}")
-    delta: _Number | None = Field(None, description=f"milliseconds: {_NUMBER}")
-    target_ttft: _Number = Field(0.0, alias="targetTTFT", description=f"milliseconds: {_NUMBER}")
-    target_itl: _Number = Field(0.0, alias="targetITL", description=f"milliseconds: {_NUMBER}")
-    target_tps: _Number = Field(0.0, alias="targetTPS", description=f"tokens per second: {_NUMBER}")
+    target_ttft: Number = Field(
+        0.0, alias="targetTTFT", description=f"milliseconds: {ALLOWED_NUMBER}"
+    )
+    target_itl: Number = Field(
+        0.0, alias="targetITL", description=f"milliseconds: {ALLOWED_NUMBER}"
+    )
+    target_tps: Number = Field(
+        0.0, alias="targetTPS", description=f"tokens per second: {ALLOWED_NUMBER}"
+    )
     token_budget: Count = Field(
         0,
         alias="maxNumTokens",
@@ -144,8 +128,6 @@ class CaseDocument(BaseModel):
         lt=100,
         description="a number above 0 and below 100",
     )
-    curve: InstanceOf[IterationTable] | None = Field(None, description=ALLOWED_CURVE)
-    overlap: InstanceOf[OverlapParameters] | None = Field(None, description=ALLOWED_OVERLAP)
 
     def engine_terms(self) -> tuple[str, ...]:
         """Return the names of the fields given that ask for the analysis of the engine."""
@@ -170,14 +152,6 @@ _ENGINE = frozenset(
     }
 )
 """Fields of which any one asks for the analysis of the engine: means alone do not know them."""
-
-
-def allowed_values(document: type[CaseDocument]) -> dict[str, str]:
-    """Return what each field may hold, in words, by the name that the format spells."""
-    return {
-        field.alias or name: field.description or ""
-        for name, field in document.model_fields.items()
-    }
 
 
 FIELDS: tuple[str, ...] = tuple(allowed_values(CaseDocument))

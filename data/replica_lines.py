@@ -10,29 +10,16 @@ Pure functions; reading and writing files is the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from data.curve_fields import read_curve
-from data.json_lines import cut, decode_line, shown
-from data.overlap_fields import read_overlap
-from data.replica_fields import (
-    LARGEST_BATCH,
-    LARGEST_COUNT,
-    PARAMETERS,
-    CaseDocument,
-    allowed_values,
-)
+from data.given_fields import allowed_values, field_problem, named_fields
+from data.json_lines import decode_line, shown
+from data.replica_fields import LARGEST_BATCH, LARGEST_COUNT, CaseDocument
+from data.service_fields import check_parameters, read_service
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.profile import (
-    LinearParameters,
-    ServiceParameters,
-    TokenWorkParameters,
-    all_zero,
-)
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET, ReplicaCase, ReplicaQuestion
 
 __all__ = [
@@ -47,12 +34,6 @@ __all__ = [
 _Case = TypeVar("_Case", bound=CaseDocument)
 
 _WRAPPER = "input"
-
-_READERS: Mapping[str, Callable[[object, str, str], ServiceParameters]] = {
-    "curve": read_curve,
-    "overlap": read_overlap,
-}
-"""Fields in place of `alpha`, `beta` and `gamma`, and what reads them."""
 
 
 def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -> ReplicaCase:
@@ -96,45 +77,21 @@ def parse_document(
         InvalidInputError: With every problem found.
     """
     allowed = allowed_values(model)
-    given, problems = _named_fields(_unwrap(document, file), allowed, file)
+    given, problems = named_fields(_unwrap(document, file), allowed, file)
     fields = {**(instead or {}), **given}
-    problems += _service_problems(fields, allowed, file)
+    problems += read_service(fields, allowed, file)
     parsed: _Case | None = None
     try:
         parsed = model.model_validate(fields)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problems += [_problem(details, fields, allowed, file) for details in found]
+        problems += [field_problem(details, fields, allowed, file) for details in found]
     if needs_rate and fields.get("RPS") in (None, 0) and fields.get("concurrency") is None:
         message = f"is {shown(fields['RPS'])}" if "RPS" in fields else "is missing"
         problems.append(Problem("RPS", message, "an arrival rate above 0", file))
     if parsed is None or problems:
         raise InvalidInputError(problems)
     return parsed
-
-
-def _service_problems(
-    fields: dict[str, object], allowed: Mapping[str, str], file: str
-) -> list[Problem]:
-    """Read curve or overlap parameters in place; return what is wrong with them, or with none."""
-    told = [name for name in _READERS if name in fields]
-    if not told:
-        missing = [name for name in PARAMETERS if name not in fields]
-        return [Problem(name, "is missing", allowed[name], file) for name in missing]
-    first, *others = told
-    both = [name for name in (*PARAMETERS, "delta", *others) if name in fields]
-    a_first = "a curve" if first == "curve" else "overlap parameters"
-    problems = [
-        Problem(name, f"is given beside {a_first}", f"parameters or {a_first}", file)
-        for name in both
-    ]
-    for name in told:
-        try:
-            fields[name] = _READERS[name](fields[name], name, file)
-        except InvalidInputError as error:
-            problems += error.problems
-            del fields[name]
-    return problems
 
 
 def parse_line(line: bytes, question: ReplicaQuestion) -> ReplicaCase | None:
@@ -168,47 +125,15 @@ def _unwrap(document: object, file: str) -> dict[object, object]:
     return found
 
 
-def _named_fields(
-    case: dict[object, object], names: Iterable[str], file: str
-) -> tuple[dict[str, object], list[Problem]]:
-    """Return the fields under the format's own spelling, nulls left out."""
-    spellings = {name.lower(): name for name in names}
-    fields: dict[str, object] = {}
-    problems = []
-    for key, value in case.items():
-        name = str(key)
-        name = spellings.get(name.lower(), name)
-        if name in fields:
-            message = "is given more than once, in different spellings"
-            problems.append(Problem(name, message, "one value for each field", file))
-        elif value is not None:
-            fields[name] = value
-    return fields, problems
-
-
-def _problem(
-    details: ErrorDetails, fields: Mapping[str, object], allowed: Mapping[str, str], file: str
-) -> Problem:
-    name = str(details["loc"][0])
-    if details["type"] == "extra_forbidden":
-        return Problem(cut(name), "is not a field of a case", ", ".join(allowed), file)
-    if details["type"] == "missing":
-        return Problem(name, "is missing", allowed[name], file)
-    return Problem(name, f"is {shown(fields[name])}", allowed[name], file)
-
-
 def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
     """Return the case of a document that passed its checks.
 
     Raises:
         InvalidInputError: All parameters are 0.
     """
-    parameters = _parameters(document)
-    if all_zero(parameters):
-        names = "alpha, beta, gamma" + (", delta" if document.delta is not None else "")
-        raise InvalidInputError([Problem(names, "are all 0", "at least one above 0", file)])
+    check_parameters(document, file)
     return ReplicaCase(
-        parameters=parameters,
+        parameters=document.parameters(),
         input_tokens=document.input_tokens,
         output_tokens=document.output_tokens,
         max_batch=document.max_batch,
@@ -228,12 +153,3 @@ def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
         target_percentile=document.target_percentile,
         engine_terms=document.engine_terms(),
     )
-
-
-def _parameters(document: CaseDocument) -> ServiceParameters:
-    given = document.curve or document.overlap
-    if given is not None:
-        return given
-    if document.delta is None:
-        return TokenWorkParameters(document.alpha, document.beta, document.gamma)
-    return LinearParameters(document.alpha, document.beta, document.gamma, document.delta)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from data.replica_fields import LARGEST_COUNT, CaseDocument, Count, allowed_values
+from data.given_fields import allowed_values
+from data.replica_fields import LARGEST_COUNT, CaseDocument, Count
 
 LARGEST_RUN = 100_000_000
 """Requests of one simulation at most; a run keeps all of them in memory."""

@@ -101,7 +101,7 @@ class _Batch:
                 ReplicaQuestion.TARGET: part.target,
                 ReplicaQuestion.CONCURRENCY: part.concurrency,
             }[question]()
-            for row, one in zip(rows, answered, strict=True):
+            for row, one in zip(rows.tolist(), answered, strict=True):
                 found[row] = one
         return [one for one in found if one is not None]
 

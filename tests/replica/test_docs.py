@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data import replica_fields
+from data import replica_fields, service_fields
 from tests.support.replica_cli import Answer, ask, read_strictly, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "replica.md"
@@ -64,4 +64,4 @@ def test_every_field_of_an_answer_is_explained() -> None:
 def test_limits_are_those_of_the_program() -> None:
     assert f"1 to {replica_fields.LARGEST_BATCH:,}" in TEXT
     assert replica_fields.LARGEST_COUNT == 10**9
-    assert (replica_fields.SMALLEST, replica_fields.LARGEST) == (1e-100, 1e100)
+    assert (service_fields.SMALLEST, service_fields.LARGEST) == (1e-100, 1e100)

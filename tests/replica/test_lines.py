@@ -164,7 +164,8 @@ def test_all_problems_at_once() -> None:
 
 def test_unknown_fields_are_refused() -> None:
     (problem,) = problems(CASE | {"targetTFTT": 5})
-    assert problem.startswith("targetTFTT: is not a field of a case (allowed: RPS, maxBatchSize")
+    assert problem.startswith("targetTFTT: is not a field of a case (allowed: ")
+    assert "RPS, maxBatchSize" in problem
 
 
 def test_one_field_in_two_spellings() -> None:
