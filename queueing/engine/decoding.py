@@ -9,7 +9,7 @@ import numpy as np
 from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_variance
 from queueing.engine.cycle import limited, no_prompt
-from queueing.engine.lengths import WEIGHTS, step_strata
+from queueing.engine.lengths import WEIGHTS
 from queueing.engine.scene import Scene
 
 
@@ -50,8 +50,7 @@ def decoding(scene: Scene) -> Decoding:
     states, station, top = scene.states, scene.station, scene.top
     at = states.at
     some = np.maximum(requests.answering, 1e-12)
-    steps, steps_variance = step_strata(cases, requests)
-    steps = np.maximum(steps / some, 1.0)
+    steps = np.maximum(top.answers.mean / some, 1.0)
     typical = np.maximum(requests.steps / some, 1.0)
     # Harmonic mean over time, weighted by those that decode: tokens come where iterations are.
     count = top.slots * requests.steps / top.steps
@@ -78,7 +77,7 @@ def decoding(scene: Scene) -> Decoding:
     return Decoding(
         np.broadcast_to(WEIGHTS[:, None], steps.shape),
         steps,
-        steps_variance,
+        top.answers.variance,
         _undisturbed(scene, steps, clear),
         clear,
         clear + excess,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
@@ -45,29 +45,59 @@ class Iterations:
 def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -> Iterations:
     """Return the iterations of the cases at each number in service.
 
-    The time of prompts is taken as affine in their number around the number that share an
-    iteration at that rate of arrivals (per ms).
-
     A prompt that does not fit in the token budget beside the decodes takes several chunks; with
     lengths that vary, the expected number of iterations that it touches is taken.
     """
-    times, budget = cases.times, cases.token_budget
-    steps = requests.steps
-    room = np.maximum(budget - in_service, 1.0)
+    times = cases.times
+    steps, context = requests.steps, requests.context
+    room = np.maximum(cases.token_budget - in_service, 1.0)
     chunks = expected_chunks(requests, room)
     share = steps / (steps + chunks)
     decoding = in_service * share
-    context = requests.context
-    none = np.zeros(len(cases))
     reads = requests.held * 0.5 * (chunks + 1.0)
     computed = np.maximum(requests.computed, 1e-9)
+    none = np.zeros(len(cases))
     base = times.iteration_ms(decoding, context, none, none, none)
-    if not times.proportional:
+    if times.proportional:
+        offset, spread = np.zeros_like(base), np.broadcast_to(requests.input_spread, base.shape)
+        prompt = times.iteration_ms(decoding, context, none + 1.0, computed, reads) - base
+    else:
         # Iterations without any decode count apart: each of those in service decodes or not.
         some = np.maximum(1.0 - (1.0 - share) ** in_service, 1e-12)
         there = np.maximum(decoding / some, np.minimum(in_service, 1.0))
         base = some * times.iteration_ms(there, context, none, none, none)
         base = base + (1.0 - some) * times.iteration_ms(none, context, none, none, none)
+        offset, prompt, spread = _bent(cases, requests, decoding, base, room, reads)
+    beside = np.maximum(in_service - 1.0, 0.0) * share
+    seen = times.iteration_ms(1.0 + beside, context, none, none, none)
+    return Iterations(in_service, decoding, base, seen, offset, prompt, chunks, room, spread)
+
+
+def _bent(
+    cases: EngineCases,
+    requests: Requests,
+    decoding: FloatArray,
+    base: FloatArray,
+    room: FloatArray,
+    reads: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what prompts add where their times are not proportional to them.
+
+    That is what the presence of any adds, what each one adds, and the squared coefficient of
+    variation of that. Times are taken as affine in the number of prompts, from one to two of them.
+
+    Args:
+        cases: the replicas.
+        requests: moments of their requests.
+        decoding: mean number of sequences in decode.
+        base: time without prompts.
+        room: prompt tokens that one iteration can compute.
+        reads: KV tokens that a prompt of mean length reads.
+    """
+    times, context = cases.times, requests.context
+    computed = np.maximum(requests.computed, 1e-9)
+    none = np.zeros(len(cases))
+    alone = times.iteration_ms(decoding, context, none, none, none)
 
     def with_prompts(number: float, length: float = 1.0) -> FloatArray:
         """Return the time of an iteration and of what prompts add, in pieces that fit."""
@@ -76,39 +106,25 @@ def iterations(cases: EngineCases, requests: Requests, in_service: FloatArray) -
         piece = times.iteration_ms(
             decoding, context, number / pieces, tokens / pieces, number * length * reads / pieces
         )
-        alone = times.iteration_ms(decoding, context, none, none, none)
         added: FloatArray = base + pieces * (piece - alone)
         return added
 
     one = with_prompts(1.0)
-    prompt, offset = one - base, np.zeros_like(base)
-    if not times.proportional:
-        second = with_prompts(2.0) - one
-        slope = np.maximum(np.minimum(second, prompt), 0.0)
-        # Rounding is no offset: whether there is one decides between formulas.
-        offset = np.where(prompt - slope > 1e-9 * prompt, prompt - slope, 0.0)
-        prompt = slope
+    first = one - base
+    slope = np.maximum(np.minimum(with_prompts(2.0) - one, first), 0.0)
+    # Rounding is no offset: whether there is one decides between formulas.
+    offset = np.where(first - slope > 1e-9 * first, first - slope, 0.0)
     spread = requests.input_spread
-    if np.any(spread > 0.0):
-        extra = with_prompts(1.0, 2.0) - one
-        fixed = with_prompts(1.0, 1e-6) - base
-        # The part that grows with the length, and what its curvature adds to the mean.
-        growing = np.clip(0.5 * (one - base + extra - fixed), 0.0, None)
-        bend = 0.5 * spread * (extra - (one - base - fixed))
-        factor = 1.0 + np.clip(bend / np.maximum(one - base, 1e-12), -0.5, 4.0)
-        prompt = np.where(spread > 0.0, prompt * factor, prompt)
-        ratio = growing / np.maximum((one - base) * factor, 1e-12)
-        spread = spread * ratio**2
-    else:
-        spread = np.zeros_like(base)
-    beside = np.maximum(in_service - 1.0, 0.0) * share
-    seen = times.iteration_ms(1.0 + beside, context, none, none, none)
-    return Iterations(in_service, decoding, base, seen, offset, prompt, chunks, room, spread)
-
-
-def first_nodes(at: Iterations, count: int) -> Iterations:
-    """Return the iterations of the first nodes alone."""
-    return Iterations(*(getattr(at, field.name)[:count] for field in fields(at)))
+    if not np.any(spread > 0.0):
+        return offset, slope, np.zeros_like(base)
+    extra = with_prompts(1.0, 2.0) - one
+    fixed = with_prompts(1.0, 1e-6) - base
+    # The part that grows with the length, and what its curvature adds to the mean.
+    growing = np.clip(0.5 * (first + extra - fixed), 0.0, None)
+    bend = 0.5 * spread * (extra - (first - fixed))
+    factor = 1.0 + np.clip(bend / np.maximum(first, 1e-12), -0.5, 4.0)
+    ratio = growing / np.maximum(first * factor, 1e-12)
+    return offset, np.where(spread > 0.0, slope * factor, slope), spread * ratio**2
 
 
 def expected_chunks(requests: Requests, room: FloatArray) -> FloatArray:

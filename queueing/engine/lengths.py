@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
@@ -13,12 +15,25 @@ _EDGES = np.array([0.0, 0.12, 0.32, 0.54, 0.74, 0.87, 0.94, 0.975, 0.9925, 1.0])
 WEIGHTS: FloatArray = np.diff(_EDGES)
 
 
-def step_strata(cases: EngineCases, requests: Requests) -> tuple[FloatArray, FloatArray]:
-    """Return mean and variance of the decode iterations within strata of the output length.
+@dataclass(frozen=True, slots=True, eq=False)
+class StepStrata:
+    """Decode iterations within strata of the output length; arrays (strata, cases).
 
-    The strata have probability `WEIGHTS`, from the shortest answers to the longest; arrays
-    (strata, cases). Means follow from partial expectations of the lognormal distribution and are
-    scaled to have the requests' own mean; what is below one token counts as one.
+    Attributes:
+        mean: mean of them.
+        variance: variance of them.
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+
+
+def step_strata(cases: EngineCases, requests: Requests) -> StepStrata:
+    """Return the decode iterations within strata of the output length.
+
+    The strata have probability `WEIGHTS`, from the shortest answers to the longest. Means follow
+    from partial expectations of the lognormal distribution and are scaled to have the requests'
+    own mean; what is below one token counts as one.
     """
     spread = np.log1p(requests.output_square / requests.output**2 - 1.0)
     spread = np.where(cases.output_cv > 0.0, spread, 0.0)
@@ -32,4 +47,4 @@ def step_strata(cases: EngineCases, requests: Requests) -> tuple[FloatArray, Flo
     steps = np.maximum(mean - 1.0, 0.0)
     total = (WEIGHTS[:, None] * steps).sum(axis=0)
     scale = np.where(total > 0.0, requests.steps / np.maximum(total, 1e-300), 1.0)
-    return steps * scale, variance * np.minimum(scale, 1.0) ** 2
+    return StepStrata(steps * scale, variance * np.minimum(scale, 1.0) ** 2)

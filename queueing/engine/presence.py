@@ -130,7 +130,9 @@ def _solve(
     growth = (half + 0.5) * (log_service[1:] + log_arrivals[:-1])
     growth = growth + (half - 0.5) * (log_service[:-1] + log_arrivals[1:])
     logs = np.zeros_like(window.fine)
-    np.cumsum(growth, axis=0, out=logs[1:])
+    # Row by row: numpy's own cumulative sum would go down one column after the other.
+    for node, more in enumerate(growth):
+        np.add(logs[node], more, out=logs[node + 1])
     logs = np.where(window.inside & several, logs, -np.inf)
     # Below a single request there is the empty replica, where the window reaches down to it.
     nobody = arrivals.at(np.zeros(len(limit)))

@@ -18,6 +18,7 @@ from queueing.engine.cases import EngineCases
 from queueing.engine.cycle import Cycle, cycle, limited
 from queueing.engine.iterations import MOST_PREFILL, Iterations
 from queueing.engine.requests import Requests
+from queueing.engine.rows import take_states
 
 _MOST_FOLLOWING = 0.97
 
@@ -71,11 +72,53 @@ def station(
         busy: probability that a request meets others, array (states, cases).
         load: arrival rate over the largest throughput, array (cases,).
     """
-    arrival_cv = cases.arrival_cv
     # Whatever a passing state needs: in the long run prompts need no more than all together.
     most = np.minimum(load, MOST_PREFILL)
-    met = cycle(at, rate, arrival_cv, idle, most)
-    line = backlog(at, met, requests.computed, rate, arrival_cv, most)
+    met = cycle(at, rate, cases.arrival_cv, idle, most)
+    line = backlog(at, met, requests.computed, rate, cases.arrival_cv, most)
+    return _served(cases, requests, at, rate, slots, busy, met, line)
+
+
+def met_by_nobody(
+    cases: EngineCases,
+    requests: Requests,
+    at: Iterations,
+    rate: FloatArray,
+    slots: FloatArray,
+    among: Station,
+    state: int,
+) -> FloatArray:
+    """Return the mean time in service in one of the states of a request that finds no other.
+
+    Args:
+        cases: the replicas.
+        requests: moments of their requests.
+        at: iterations by the number in service.
+        rate: arrivals per ms, array (cases,).
+        slots: most requests in service, array (cases,).
+        among: the same requests where they may find others.
+        state: index of the state.
+    """
+    only = slice(state, state + 1)
+    met, line = take_states(among.cycle, only), take_states(among.backlog, only)
+    nobody = np.zeros((1, len(rate)))
+    there = take_states(at, only)
+    time: FloatArray = _served(cases, requests, there, rate, slots, nobody, met, line).service_ms[0]
+    return time
+
+
+def _served(
+    cases: EngineCases,
+    requests: Requests,
+    at: Iterations,
+    rate: FloatArray,
+    slots: FloatArray,
+    busy: FloatArray,
+    met: Cycle,
+    line: Backlog,
+) -> Station:
+    """Return what prompts make of a request's time, by what it meets and waits for."""
+    arrival_cv = cases.arrival_cv
     base, prompt, share = at.base_ms, at.prompt_ms, met.share
     own_variance = prompt**2 * at.prompt_spread
     joined = limited(prompt * met.others * busy, line.largest_ms)

@@ -28,6 +28,12 @@ def take_rows(value: T, rows: RowSelector) -> T:
     return value
 
 
+def take_states(value: T, states: slice) -> T:
+    """Return a dataclass of arrays (states, cases) with some of the states."""
+    parts = {field.name: getattr(value, field.name)[states] for field in fields(value)}  # type: ignore[arg-type]
+    return type(value)(**parts)
+
+
 def put_rows(value: object, rows: RowSelector, part: object) -> None:
     """Write the arrays of a nest of dataclasses into some of the cases of another of its type."""
     for field in fields(value):  # type: ignore[arg-type]

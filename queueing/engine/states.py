@@ -14,10 +14,11 @@ from scipy.special import ndtr
 from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_after, count_variance
 from queueing.engine.cases import EngineCases
-from queueing.engine.iterations import MOST_PREFILL, Iterations, first_nodes, iterations
+from queueing.engine.iterations import MOST_PREFILL, Iterations, iterations
+from queueing.engine.lengths import StepStrata, step_strata
 from queueing.engine.memory import MemoryBound
 from queueing.engine.presence import Arrivals, presence
-from queueing.engine.prompts import Station, station
+from queueing.engine.prompts import Station, met_by_nobody, station
 from queueing.engine.requests import Requests
 from queueing.engine.rows import put_rows, take_rows
 from queueing.engine.saturation import Saturation
@@ -44,6 +45,8 @@ class Full:
         decode_ms: mean time of an iteration as a decoding sequence sees it.
         spread: squared coefficient of variation of the time in service.
         admission_ms: time of the iteration that a request is admitted to.
+        ends: iterations with nobody in service, and with every slot taken.
+        answers: decode iterations of requests, by strata of their length.
     """
 
     memory: MemoryBound
@@ -59,6 +62,8 @@ class Full:
     prompt_ms: FloatArray
     prompt_spread: FloatArray
     spread: FloatArray
+    ends: Iterations
+    answers: StepStrata
 
 
 def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
@@ -67,16 +72,16 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
     bound = np.where(memory.bounded(), memory.room + SOFT * memory.room_deviation + 1.0, np.inf)
     limit = np.maximum(np.minimum(np.ceil(bound), cases.max_batch), 1.0)
     slots = np.maximum(memory.in_service(limit), 1.0)
-    at = iterations(cases, requests, slots[None, :])
+    ends = iterations(cases, requests, np.array([np.zeros(len(cases)), slots]))
     rate = np.maximum(most.throughput_rps / 1e3, 1e-15)
     time = most.iteration_ms
     steps = slots / (rate * time)
     others = np.maximum(slots - 1.0, 0.0) / steps
-    base, offset, prompt = at.base_ms[0], at.offset_ms[0], at.prompt_ms[0]
-    seen = at.seen_ms[0] + offset * np.minimum(others, 1.0) + prompt * others
+    base, offset, prompt = ends.base_ms[1], ends.offset_ms[1], ends.prompt_ms[1]
+    seen = ends.seen_ms[1] + offset * np.minimum(others, 1.0) + prompt * others
     seen = np.where(requests.steps > 0.0, seen, time)
     admission = base + offset + prompt * (1.0 + others)
-    own = prompt**2 * at.prompt_spread[0]
+    own = prompt**2 * ends.prompt_spread[1]
     spread = (requests.steps_spread * (requests.steps * seen) ** 2 + own) * (rate / slots) ** 2
     return Full(
         memory,
@@ -87,11 +92,13 @@ def full(cases: EngineCases, requests: Requests, most: Saturation) -> Full:
         steps,
         seen,
         admission,
-        at.seen_ms[0],
+        ends.seen_ms[1],
         offset,
         prompt,
-        at.prompt_spread[0],
+        ends.prompt_spread[1],
         spread,
+        ends,
+        step_strata(cases, requests),
     )
 
 
@@ -162,12 +169,11 @@ def solve_states(
     busy = np.minimum(number, 1.0)
     prompts = station(cases, requests, at, rate, empty, top.slots, busy, load)
     service = prompts.service_ms[1:]
-    # The only one in service found nobody.
-    alone = np.zeros((1, len(cases)))
-    single = station(cases, requests, first_nodes(at, 2), rate, empty, top.slots, alone, load)
-    service = np.concatenate(
-        [np.where(number[1:2] < 1.5, single.service_ms[1:2], service[:1]), service[1:]]
-    )
+    single = number[1] < 1.5
+    if np.any(single):
+        # The only one in service found nobody.
+        alone = met_by_nobody(cases, requests, at, rate, top.slots, prompts, 1)
+        service = np.concatenate([np.where(single, alone, service[0])[None], service[1:]])
     log_service = np.log(window.spread(service) / serving(window.fine))
     there = presence(window, limit, log_service, arrivals, rate, line.weight, top.rate)
     mean = (there.fine * window.fine).sum(axis=0) + there.full * limit
@@ -249,25 +255,25 @@ def _centre(
     A fixed point of n = λ·τ(n) by false position; the spread is 1/(1 - λ τ'(n)).
     """
 
-    def beyond(number: FloatArray) -> tuple[FloatArray, FloatArray]:
-        served = serving(number)
-        at = iterations(cases, requests, served[None, :])
-        share = np.minimum(rate * at.prompt_ms[0], MOST_PREFILL)
-        time = (at.seen_ms[0] + at.offset_ms[0] * share) / (1.0 - share)
-        own = at.chunks[0] * at.base_ms[0] + at.offset_ms[0]
-        own = own + at.prompt_ms[0] * (1.0 + rate * time)
-        need = rate * (own / (1.0 - share) + requests.steps * time)
-        return need, need - served
+    def needed(at: Iterations) -> FloatArray:
+        share = np.minimum(rate * at.prompt_ms, MOST_PREFILL)
+        time = (at.seen_ms + at.offset_ms * share) / (1.0 - share)
+        own = at.chunks * at.base_ms + at.offset_ms
+        own = own + at.prompt_ms * (1.0 + rate * time)
+        need: FloatArray = rate * (own / (1.0 - share) + requests.steps * time)
+        return need
 
     low, high = np.zeros(len(cases)), top.limit
-    need_low, gap_low = beyond(low)
-    need_high, gap_high = beyond(high)
+    need_low, need_high = needed(top.ends)
+    gap_low, gap_high = need_low, need_high - top.slots
     spread = (need_high - need_low) / high
     for _ in range(4):
         inside = (gap_low > 0.0) & (gap_high < 0.0)
         place = np.where(inside, gap_low / np.maximum(gap_low - gap_high, 1e-300), 0.5)
         middle = low + (high - low) * np.clip(place, 0.02, 0.98)
-        need, gap = beyond(middle)
+        served = serving(middle)
+        need = needed(iterations(cases, requests, served[None, :]))[0]
+        gap = need - served
         more = gap > 0.0
         spread = np.where(more, (need_high - need), (need - need_low)) / np.maximum(
             np.where(more, high - middle, middle - low), 1e-9

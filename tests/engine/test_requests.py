@@ -104,7 +104,8 @@ def test_the_prefix_hit_is_held_but_not_computed(hit: float) -> None:
 def test_strata_have_the_mean_of_the_decodes_and_their_spread(mean: float, cv: float) -> None:
     cases = EngineCases.of(TokenWorkTimes.of(8.0, 0.03, 0.0003), 10, mean, 8, output_cv=cv)
     own = Requests.of(cases)
-    steps, variance = step_strata(cases, own)
+    strata = step_strata(cases, own)
+    steps, variance = strata.mean, strata.variance
     assert WEIGHTS.sum() == pytest.approx(1)
     assert (np.diff(steps[:, 0]) >= -1e-9).all()
     assert WEIGHTS @ steps[:, 0] == pytest.approx(own.steps[0], rel=1e-9)
