@@ -12,13 +12,16 @@ from collections.abc import Mapping, Sequence
 from stoker.domain.errors import Problem
 from stoker.domain.latency import MEAN, LatencyStatistics, percentile_name
 from stoker.domain.replica import AnswerStatus, ReplicaQuestion
-from stoker.domain.replica_answer import EngineFigures, ReplicaAnswer
+from stoker.domain.replica_answer import EngineFigures, PoolFigures, ReplicaAnswer, SplitFigures
 from stoker.domain.settings import Analysis
 
 Figures = Mapping[str, float | None]
 """Mean and percentiles of a latency, by name."""
 
-Value = float | int | str | bool | None | Mapping[str, float | Figures | None]
+Row = Mapping[str, float | int | None]
+"""Figures of a part: a pool, or a split of cards."""
+
+Value = float | int | str | bool | None | Mapping[str, float | Figures | None] | Sequence[Row]
 
 AnswerDocument = dict[str, Value]
 """An answer as a JSON object."""
@@ -76,6 +79,14 @@ def answer_document(answer: ReplicaAnswer, *, line: int | None = None) -> Answer
         document["analysis"] = answer.analysis.value
     if answer.engine is not None:
         document |= _engine(answer.engine)
+    if answer.pools is not None:
+        document |= {
+            "prefill": _pool(answer.pools.prefill),
+            "decode": _pool(answer.pools.decode),
+            "bottleneck": answer.pools.bottleneck,
+        }
+    if answer.splits:
+        document["splits"] = [_split(split) for split in answer.splits]
     return document
 
 
@@ -115,6 +126,29 @@ def _engine(figures: EngineFigures) -> AnswerDocument:
     if figures.kv_use is not None:  # there is a KV capacity to use
         document["kvUse"] = _known(figures.kv_use)
     return document
+
+
+def _pool(figures: PoolFigures) -> Row:
+    document: dict[str, float | int | None] = {
+        "replicas": figures.replicas,
+        "load": _known(figures.load),
+        "utilization": _known(figures.utilization),
+        "avgNumInServ": _known(figures.mean_in_service),
+        "avgNumWaiting": _known(figures.mean_waiting),
+    }
+    if figures.kv_use is not None:
+        document["kvUse"] = _known(figures.kv_use)
+    return document
+
+
+def _split(figures: SplitFigures) -> Row:
+    return {
+        "prefillReplicas": figures.prefill_replicas,
+        "decodeReplicas": figures.decode_replicas,
+        "cards": figures.cards,
+        "RPS": _known(figures.rate_rps),
+        "maxRPS": _known(figures.saturation_rps),
+    }
 
 
 def latency_document(figures: LatencyStatistics) -> Figures:

@@ -5,7 +5,7 @@ The analysis and the simulation of a replica share them; the latter adds two of 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
@@ -129,29 +129,30 @@ class CaseDocument(ServiceDocument):
         description="a number above 0 and below 100",
     )
 
+    ENGINE_TERMS: ClassVar[frozenset[str]] = frozenset(
+        {
+            "token_budget",
+            "arrival_cv",
+            "input_cv",
+            "output_cv",
+            "kv_tokens",
+            "prefix_hit_rate",
+            "concurrency",
+            "percentiles",
+            "target_percentile",
+            "curve",
+            "overlap",
+        }
+    )
+    """Fields of which any one asks for the analysis of the engine: means do not know them."""
+
     def engine_terms(self) -> tuple[str, ...]:
         """Return the names of the fields given that ask for the analysis of the engine."""
         given = self.model_fields_set - ({"token_budget"} if self.token_budget == 0 else set())
         fields = type(self).model_fields
-        return tuple(fields[name].alias or name for name in fields if name in given & _ENGINE)
-
-
-_ENGINE = frozenset(
-    {
-        "token_budget",
-        "arrival_cv",
-        "input_cv",
-        "output_cv",
-        "kv_tokens",
-        "prefix_hit_rate",
-        "concurrency",
-        "percentiles",
-        "target_percentile",
-        "curve",
-        "overlap",
-    }
-)
-"""Fields of which any one asks for the analysis of the engine: means alone do not know them."""
+        return tuple(
+            fields[name].alias or name for name in fields if name in given & self.ENGINE_TERMS
+        )
 
 
 FIELDS: tuple[str, ...] = tuple(allowed_values(CaseDocument))

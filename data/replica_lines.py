@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from data.given_fields import allowed_values, field_problem, named_fields
 from data.json_lines import decode_line, shown
-from data.replica_fields import LARGEST_BATCH, LARGEST_COUNT, CaseDocument
-from data.service_fields import check_parameters, read_service
+from data.network_fields import PREFILL_PARAMETERS, NetworkDocument, network_problems
+from data.replica_fields import LARGEST_BATCH, LARGEST_COUNT
+from data.service_fields import check_parameters, parse_service, read_service
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.replica import DEFAULT_TOKEN_BUDGET, ReplicaCase, ReplicaQuestion
 
@@ -31,7 +32,7 @@ __all__ = [
     "parse_line",
 ]
 
-_Case = TypeVar("_Case", bound=CaseDocument)
+_Case = TypeVar("_Case", bound=NetworkDocument)
 
 _WRAPPER = "input"
 
@@ -53,7 +54,9 @@ def parse_case(document: object, question: ReplicaQuestion, *, file: str = "") -
         InvalidInputError: With every problem found.
     """
     needs_rate = question is ReplicaQuestion.SOLVE
-    return case_of(parse_document(document, CaseDocument, needs_rate=needs_rate, file=file), file)
+    return case_of(
+        parse_document(document, NetworkDocument, needs_rate=needs_rate, file=file), file
+    )
 
 
 def parse_document(
@@ -79,7 +82,9 @@ def parse_document(
     allowed = allowed_values(model)
     given, problems = named_fields(_unwrap(document, file), allowed, file)
     fields = {**(instead or {}), **given}
+    problems += network_problems(fields, allowed, file)
     problems += read_service(fields, allowed, file)
+    problems += _read_prefill(fields, file)
     parsed: _Case | None = None
     try:
         parsed = model.model_validate(fields)
@@ -92,6 +97,19 @@ def parse_document(
     if parsed is None or problems:
         raise InvalidInputError(problems)
     return parsed
+
+
+def _read_prefill(fields: dict[str, object], file: str) -> list[Problem]:
+    """Read the parameters of prefill replicas in place; return what is wrong with them."""
+    name = PREFILL_PARAMETERS
+    if name not in fields:
+        return []
+    try:
+        fields[name] = parse_service(fields[name], name, file)
+    except InvalidInputError as error:
+        del fields[name]
+        return list(error.problems)
+    return []
 
 
 def parse_line(line: bytes, question: ReplicaQuestion) -> ReplicaCase | None:
@@ -125,11 +143,11 @@ def _unwrap(document: object, file: str) -> dict[object, object]:
     return found
 
 
-def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
+def case_of(document: NetworkDocument, file: str = "") -> ReplicaCase:
     """Return the case of a document that passed its checks.
 
     Raises:
-        InvalidInputError: All parameters are 0.
+        InvalidInputError: All parameters are 0, or cards are too few for two pools.
     """
     check_parameters(document, file)
     return ReplicaCase(
@@ -152,4 +170,5 @@ def case_of(document: CaseDocument, file: str = "") -> ReplicaCase:
         percentiles=tuple(sorted(set(document.percentiles))),
         target_percentile=document.target_percentile,
         engine_terms=document.engine_terms(),
+        system=document.system(file),
     )

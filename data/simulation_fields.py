@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from data.given_fields import allowed_values
-from data.replica_fields import LARGEST_COUNT, CaseDocument, Count
+from data.network_fields import NetworkDocument
+from data.replica_fields import LARGEST_COUNT, Count
 
 LARGEST_RUN = 100_000_000
 """Requests of one simulation at most; a run keeps all of them in memory."""
@@ -13,7 +14,7 @@ LARGEST_RUN = 100_000_000
 DEFAULT_REQUESTS = 20_000
 
 
-class SimulationDocument(CaseDocument):
+class SimulationDocument(NetworkDocument):
     """A case with how it is simulated; each description says what is allowed."""
 
     requests: Count = Field(

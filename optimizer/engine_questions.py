@@ -1,29 +1,35 @@
-"""Questions about single replicas, answered by the analysis of the engine."""
+"""Questions about replicas, fleets and pools, answered by the analysis of the engine."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.engine_answers import answer_at, computable, infeasible, invalid, nonsense
-from optimizer.engine_batches import smallest_near_peak_limit
-from optimizer.table import FloatArray, IntArray
-from queueing.engine import (
-    EngineCases,
-    EngineSizing,
-    EngineTargets,
-    LatencyTarget,
-    analyze_engine,
-    size_engine,
+from optimizer.engine_answers import (
+    answer_at,
+    computable,
+    infeasible,
+    invalid,
+    nonsense,
+    unsupported,
 )
-from queueing.engine.build import iteration_times
+from optimizer.engine_batches import smallest_near_peak_limit
+from optimizer.engine_reach import out_of_reach, targets_of
+from optimizer.engine_splits import SizedCase, with_sizes
+from optimizer.engine_systems import (
+    EngineSystems,
+    SingleReplicas,
+    SystemPoint,
+    engine_cases,
+    kind_of,
+    systems_of,
+)
+from optimizer.table import IntArray
+from queueing.engine import EngineTargets
 from queueing.engine.closed import analyze_closed
-from queueing.engine.misses import target_excess
 from queueing.engine.sizing import SMALLEST_LOAD, TPS_MARGIN
-from stoker.domain.latency import percentile_name
 from stoker.domain.replica import AnswerStatus, ReplicaCase, ReplicaQuestion
 from stoker.domain.replica_answer import ReplicaAnswer
 from stoker.domain.settings import Analysis
@@ -32,10 +38,11 @@ from stoker.domain.settings import Analysis
 def answer_by_engine(
     question: ReplicaQuestion, cases: Sequence[ReplicaCase]
 ) -> tuple[ReplicaAnswer, ...]:
-    """Answer the same question about each of many replicas, as their engine is.
+    """Answer the same question about each of many cases, as their engine is.
 
-    Cases that report the same percentiles are computed together; an answer does not depend on the
-    cases beside it.
+    Cases of one kind that report the same percentiles are computed together; an answer does not
+    depend on the cases beside it. Of cards to split the best split is taken, and where none keeps
+    the targets the answer says so, whatever the question.
 
     Args:
         question: What to ask.
@@ -45,13 +52,23 @@ def answer_by_engine(
         One answer a case, in order. A case that makes no sense gets the status
         `AnswerStatus.INVALID` and a message; nothing is raised.
     """
-    groups: dict[tuple[float, ...], list[int]] = {}
-    for row, case in enumerate(cases):
-        groups.setdefault(case.percentiles, []).append(row)
     answers: dict[int, ReplicaAnswer] = {}
+    sized: dict[int, SizedCase] = {}
+    groups: dict[Hashable, list[int]] = {}
+    for row, case in enumerate(cases):
+        reason = unsupported(question, case)
+        if reason is not None:
+            answers[row] = invalid(question, reason)
+            continue
+        sized[row] = with_sizes(case)
+        about = question if sized[row].feasible else ReplicaQuestion.TARGET
+        key = about, case.percentiles, kind_of(case)
+        groups.setdefault(key, []).append(row)
     for rows in groups.values():
-        batch = _Batch.of([cases[row] for row in rows])
-        answers.update(zip(rows, batch.answers(question), strict=True))
+        batch = _Batch.of([sized[row].case for row in rows])
+        about = question if sized[rows[0]].feasible else ReplicaQuestion.TARGET
+        for row, one in zip(rows, batch.answers(about), strict=True):
+            answers[row] = replace(one, splits=sized[row].splits)
     return tuple(
         replace(answers[row], analysis=Analysis.FULL, question=question)
         for row in range(len(cases))
@@ -60,37 +77,25 @@ def answer_by_engine(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """Cases with one list of percentiles, and as arrays (cases,)."""
+    """Cases of one kind with one list of percentiles, and their systems."""
 
     asked: Sequence[ReplicaCase]
-    cases: EngineCases
+    systems: EngineSystems
     percentiles: tuple[float, ...]
 
     @classmethod
     def of(cls, asked: Sequence[ReplicaCase]) -> _Batch:
-        cases = EngineCases.of(
-            iteration_times([case.parameters for case in asked]),
-            [case.input_tokens for case in asked],
-            [case.output_tokens for case in asked],
-            [case.max_batch for case in asked],
-            [case.max_queue for case in asked],
-            input_cv=[case.input_cv for case in asked],
-            output_cv=[case.output_cv for case in asked],
-            arrival_cv=[case.arrival_cv for case in asked],
-            token_budget=[case.token_budget for case in asked],
-            kv_tokens=[math.inf if case.kv_tokens is None else case.kv_tokens for case in asked],
-            prefix_hit_rate=[case.prefix_hit_rate for case in asked],
-        )
-        return cls(asked, cases, asked[0].percentiles)
+        return cls(asked, systems_of(asked), asked[0].percentiles)
 
     def take(self, rows: IntArray) -> _Batch:
         """Return the selected cases."""
-        return _Batch([self.asked[row] for row in rows], self.cases.take(rows), self.percentiles)
+        asked = [self.asked[row] for row in rows]
+        return _Batch(asked, self.systems.take(rows), self.percentiles)
 
     def answers(self, question: ReplicaQuestion) -> list[ReplicaAnswer]:
         """Answer the question about each case, and say why about those that make no sense."""
         found: list[ReplicaAnswer | None] = [None] * len(self.asked)
-        usable = self.cases.usable() & np.array([computable(case) for case in self.asked])
+        usable = self.systems.usable() & np.array([computable(case) for case in self.asked])
         for row in np.flatnonzero(~usable).tolist():
             found[row] = invalid(question, nonsense(self.asked[row]))
         rows = np.flatnonzero(usable)
@@ -106,7 +111,7 @@ class _Batch:
         return [one for one in found if one is not None]
 
     def solve(self) -> list[ReplicaAnswer]:
-        """Return what each replica does at its rate, or under its clients."""
+        """Return what each system does at its rate, or under its clients."""
         question = ReplicaQuestion.SOLVE
         clients = np.array([case.concurrency or 0 for case in self.asked], dtype=np.float64)
         rate = np.array([case.arrival_rate_rps or 0.0 for case in self.asked])
@@ -114,33 +119,33 @@ class _Batch:
         closed = np.flatnonzero(clients > 0)
         if len(closed):
             part = self.take(closed)
-            point = analyze_closed(part.cases, clients[closed], self.percentiles)
-            for index, row in enumerate(closed):
-                answers[row] = answer_at(question, part.asked[index], point, index)
+            cases = engine_cases(part.asked)
+            closed_point = analyze_closed(cases, clients[closed], self.percentiles)
+            for row, one in zip(
+                closed.tolist(), part.at(question, SystemPoint(closed_point)), strict=True
+            ):
+                answers[row] = one
         opened = np.flatnonzero((clients == 0) & (rate > 0))
         if len(opened):
             part = self.take(opened)
-            point = analyze_engine(part.cases, rate[opened], self.percentiles)
-            for index, row in enumerate(opened):
-                answers[row] = answer_at(question, part.asked[index], point, index)
+            point = part.systems.at(rate[opened], self.percentiles)
+            for row, one in zip(opened.tolist(), part.at(question, point), strict=True):
+                answers[row] = one
         return answers
 
     def target(self) -> list[ReplicaAnswer]:
-        """Return the largest rate at which each replica keeps its targets."""
-        targets = self.targets()
-        sizing = size_engine(self.cases, targets)
-        return self._sized(ReplicaQuestion.TARGET, self.cases, targets, sizing)
+        """Return the largest rate at which each system keeps its targets."""
+        return self._sized(ReplicaQuestion.TARGET, targets_of(self.asked))
 
     def concurrency(self) -> list[ReplicaAnswer]:
-        """Return the smallest batch limit of each that carries nearly as much as any."""
+        """Return the smallest batch limit of each replica that carries nearly as much as any."""
         question = ReplicaQuestion.CONCURRENCY
-        targets = self.targets()
-        found = smallest_near_peak_limit(self.cases, targets)
+        targets, cases = targets_of(self.asked), engine_cases(self.asked)
+        found = smallest_near_peak_limit(cases, targets)
         # Where no batch limit serves, the largest one tells what is out of reach.
-        feasible = np.isfinite(found)
-        chosen = np.where(feasible, found, self.cases.max_batch)
-        cases = self.cases.with_batch(chosen)
-        answers = self._sized(question, cases, targets, size_engine(cases, targets))
+        chosen = np.where(np.isfinite(found), found, cases.max_batch)
+        systems = SingleReplicas(cases.with_batch(chosen))
+        answers = replace(self, systems=systems)._sized(question, targets)
         return [
             replace(one, batch=int(chosen[row]))
             if one.status is AnswerStatus.OK
@@ -152,41 +157,29 @@ class _Batch:
             for row, one in enumerate(answers)
         ]
 
-    def targets(self) -> EngineTargets:
-        """Return the targets of the cases."""
-        percentile = _or_nan([case.target_percentile for case in self.asked])
-        ttft = LatencyTarget(_or_nan([case.ttft_ms for case in self.asked]), percentile)
-        itl = LatencyTarget(_or_nan([case.itl_ms for case in self.asked]), percentile)
-        return EngineTargets.of(
-            len(self.asked),
-            ttft=(ttft,) if ttft.any() else (),
-            itl=(itl,) if itl.any() else (),
-            tps=_or_nan([case.tps for case in self.asked]),
-        )
+    def at(self, question: ReplicaQuestion, point: SystemPoint) -> list[ReplicaAnswer]:
+        """Return the figures of the cases at their operating points."""
+        return [answer_at(question, case, point, row) for row, case in enumerate(self.asked)]
 
-    def _sized(
-        self,
-        question: ReplicaQuestion,
-        cases: EngineCases,
-        targets: EngineTargets,
-        sizing: EngineSizing,
-    ) -> list[ReplicaAnswer]:
+    def _sized(self, question: ReplicaQuestion, targets: EngineTargets) -> list[ReplicaAnswer]:
         """Return the answers of a sizing: figures at the largest rate, or what is out of reach."""
+        sizing = self.systems.size(targets)
         kept, missed = np.flatnonzero(sizing.feasible), np.flatnonzero(~sizing.feasible)
         answers: dict[int, ReplicaAnswer] = {}
         if len(kept):
-            point = analyze_engine(cases.take(kept), sizing.rate_rps[kept], self.percentiles)
             part = self.take(kept)
-            for index, row in enumerate(kept.tolist()):
-                answers[row] = answer_at(question, part.asked[index], point, index)
+            point = part.systems.at(sizing.rate_rps[kept], self.percentiles)
+            answers |= zip(kept.tolist(), part.at(question, point), strict=True)
         if len(missed):
+            part = self.take(missed)
             lowest_rps = SMALLEST_LOAD * sizing.max_rate_rps[missed]
-            reasons = self.take(missed).out_of_reach(
-                cases.take(missed), targets.take(missed), lowest_rps
-            )
+            reasons = out_of_reach(part.asked, part.systems, targets.take(missed), lowest_rps)
             for row, reason in zip(missed.tolist(), reasons, strict=True):
-                answers[row] = infeasible(question, reason, float(cases.max_batch[row]))
-        ttft, itl = (size_engine(cases, targets.only(name)).rate_rps for name in ("ttft", "itl"))
+                answers[row] = infeasible(question, reason, self.asked[row])
+        ttft, itl = (
+            np.maximum(self.systems.size(targets.only(name)).rate_rps, sizing.rate_rps)
+            for name in ("ttft", "itl")
+        )
         return [
             replace(
                 answers[row],
@@ -198,44 +191,7 @@ class _Batch:
             for row, case in enumerate(self.asked)
         ]
 
-    def out_of_reach(
-        self, cases: EngineCases, targets: EngineTargets, lowest_rps: FloatArray
-    ) -> list[str]:
-        """Say, of replicas that keep their targets at no rate, which, and what is the best."""
-        asked = sorted({case.target_percentile or 50.0 for case in self.asked})
-        point = analyze_engine(cases, lowest_rps, tuple(asked))
-        missed = {
-            "TTFT": target_excess(cases, targets.only("ttft"), lowest_rps) > 0.0,
-            "ITL": target_excess(cases, targets.only("itl"), lowest_rps) > 0.0,
-        }
-        reasons = []
-        for row, case in enumerate(self.asked):
-            percentile = case.target_percentile
-            told = []
-            for name, target_ms, latency in (
-                ("TTFT", case.ttft_ms, point.ttft),
-                ("ITL", case.itl_ms, point.itl),
-            ):
-                if not missed[name][row] or target_ms is None:
-                    continue
-                label = name if percentile is None else f"{percentile_name(percentile)} {name}"
-                best_ms = (
-                    latency.mean_ms[row]
-                    if percentile is None
-                    else latency.at_ms[asked.index(percentile), row]
-                )
-                told.append(
-                    f"the {label} target of {target_ms:g} ms is below the {best_ms:.6g} ms that "
-                    f"{label} takes at best"
-                )
-            reasons.append(" and ".join(told) or "no rate keeps both targets at once")
-        return reasons
-
 
 def _tps_share(case: ReplicaCase) -> float:
     """Return the share of the largest rate that a TPS target leaves, its margin taken off."""
     return 1.0 if case.tps is None else TPS_MARGIN
-
-
-def _or_nan(values: Sequence[float | None]) -> FloatArray:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

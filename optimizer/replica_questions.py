@@ -1,4 +1,4 @@
-"""Questions about single replicas, answered for many cases in one array computation each.
+"""Questions about replicas, answered for many cases in one array computation each.
 
 What a replica does at a rate, what it can carry within targets, and which batch limit suffices:
 the three questions of `ReplicaQuestion`, by the analysis that each case asks for.
@@ -106,6 +106,6 @@ def _refused(question: ReplicaQuestion, names: Sequence[str]) -> ReplicaAnswer:
     verb = "is" if len(names) == 1 else "are"
     reason = (
         f"{fields} {verb} unknown to the analysis {Analysis.REFERENCE.value}, which works on means "
-        f"(allowed: the analysis {Analysis.FULL.value})"
+        f"of one replica (allowed: the analysis {Analysis.FULL.value})"
     )
     return ReplicaAnswer(question, AnswerStatus.INVALID, reason)

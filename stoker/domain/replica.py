@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from stoker.domain.latency import DEFAULT_PERCENTILES
 from stoker.domain.profile import DEFAULT_TOKEN_BUDGET, ServiceParameters
+from stoker.domain.replica_system import ALONE, RoutedReplicas, TwoPools
 
 __all__ = [
     "DEFAULT_TOKEN_BUDGET",
@@ -29,7 +30,7 @@ class ReplicaQuestion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaCase:
-    """One replica and its load.
+    """One replica and its load, or several.
 
     Attributes:
         parameters: Parameters of the service model.
@@ -52,6 +53,7 @@ class ReplicaCase:
         percentiles: Percentiles to report.
         target_percentile: Percentile that the targets hold at; None for the mean.
         engine_terms: Names of the fields given that ask for the analysis of the engine.
+        system: How many replicas there are, and how a request finds one; rates are those of all.
     """
 
     parameters: ServiceParameters
@@ -73,6 +75,7 @@ class ReplicaCase:
     percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     target_percentile: float | None = None
     engine_terms: tuple[str, ...] = ()
+    system: RoutedReplicas | TwoPools = ALONE
 
 
 class AnswerStatus(StrEnum):

@@ -1,4 +1,4 @@
-"""The answer to a question about one replica."""
+"""The answer to a question about one replica, or about several."""
 
 from __future__ import annotations
 
@@ -39,6 +39,61 @@ class EngineFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """One of two pools; None is unknown.
+
+    Attributes:
+        replicas: Its replicas.
+        load: Requests offered to it over the most that it completes: 1 and more is too much.
+        mean_in_service: Mean number of requests in service.
+        mean_waiting: Mean number of requests that wait.
+        utilization: Mean share of the batch limit in use.
+        kv_use: Mean share of the KV capacity in use; None without a limit, too.
+    """
+
+    replicas: int
+    load: float | None
+    mean_in_service: float | None
+    mean_waiting: float | None
+    utilization: float | None
+    kv_use: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFigures:
+    """What one split of cards between two pools carries.
+
+    Attributes:
+        prefill_replicas: Replicas of the prefill pool.
+        decode_replicas: Replicas of the decode pool.
+        cards: Cards in use.
+        rate_rps: Largest arrival rate within the targets; 0 where they cannot be kept.
+        saturation_rps: Largest rate that both pools could carry without targets.
+    """
+
+    prefill_replicas: int
+    decode_replicas: int
+    cards: int
+    rate_rps: float
+    saturation_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class TwoPoolsFigures:
+    """What an answer about two pools tells of each.
+
+    Attributes:
+        prefill: The pool that computes prompts.
+        decode: The pool that computes all further tokens.
+        bottleneck: The pool with the higher load, ``prefill`` or ``decode``.
+    """
+
+    prefill: PoolFigures
+    decode: PoolFigures
+    bottleneck: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaAnswer:
     """What a replica does, or why the question has no such answer.
 
@@ -71,6 +126,8 @@ class ReplicaAnswer:
         prefill_batch: Largest batch limit whose closed-form prefill keeps the TTFT target, at
             least 1 (concurrency only).
         engine: What the analysis of the engine adds; None in an answer of the reference.
+        pools: What is told of each of two pools; None where there are none.
+        splits: Every split of the cards where the case leaves it open; the pools are the best.
         analysis: Performance model behind the answer.
     """
 
@@ -94,4 +151,6 @@ class ReplicaAnswer:
     itl_batch: int | None = None
     prefill_batch: int | None = None
     engine: EngineFigures | None = None
+    pools: TwoPoolsFigures | None = None
+    splits: tuple[SplitFigures, ...] = ()
     analysis: Analysis = Analysis.REFERENCE

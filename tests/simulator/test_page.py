@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from data import replica_fields
+from data import network_fields, replica_fields
 from data.simulation_fields import FIELDS
 from tests.support.simulation_cli import simulate
 
@@ -40,5 +40,5 @@ def test_the_snippet_runs() -> None:
 def test_every_field_is_explained() -> None:
     section = TEXT.split("## A case\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
-    own = set(FIELDS) - set(replica_fields.FIELDS)
+    own = set(FIELDS) - set(replica_fields.FIELDS) - set(network_fields.FIELDS)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == own
