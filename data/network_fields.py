@@ -40,7 +40,7 @@ LARGEST_CARDS = 1024
 """Most cards to split: each of the splits is sized."""
 
 ROUTERS: Mapping[str, Router] = {router.name.lower(): router for router in Router}
-"""Routers by the name that documents spell."""
+"""Routers by name; hyphens do as well as underscores."""
 
 PREFILL_PARAMETERS = "prefillParameters"
 """The field that holds an object of parameters."""
@@ -51,9 +51,10 @@ _TWO_POOLS = "prefillReplicas and decodeReplicas, or cards"
 
 
 def _router(value: object) -> Router:
-    if not (isinstance(value, str) and value in ROUTERS):
+    name = value.replace("-", "_") if isinstance(value, str) else ""
+    if name not in ROUTERS:
         raise ValueError("unknown")
-    return ROUTERS[value]
+    return ROUTERS[name]
 
 
 _Router = Annotated[InstanceOf[Router], BeforeValidator(_router)]

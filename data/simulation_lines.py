@@ -15,9 +15,13 @@ from data.replica_lines import case_of, parse_document
 from data.simulation_fields import SimulationDocument
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.replica import ReplicaCase
+from stoker.domain.replica_system import PoolSizes, RoutedReplicas
 
 _COLUMNS = ("arrival_s", "in_tokens", "out_tokens")
 _MOST_TOKENS = 1_000_000_000
+MOST_SLOTS = 20_000_000
+"""Most replicas times batch limit of one simulation, which keeps them all in memory."""
+
 _TRACED = {"avgInputTokens": 1, "avgOutputTokens": 1}
 """Lengths in place of those that a trace brings."""
 
@@ -80,7 +84,33 @@ def parse_simulation(document: object, *, file: str = "", traced: bool = False) 
         file=file,
         instead=_TRACED if traced else None,
     )
-    return SimulationCase(case_of(parsed, file), parsed.requests, parsed.seed)
+    case = case_of(parsed, file)
+    _check_size(case, traced=traced, file=file)
+    return SimulationCase(case, parsed.requests, parsed.seed)
+
+
+def _check_size(case: ReplicaCase, *, traced: bool, file: str) -> None:
+    """Refuse replicas whose slots memory has no room for, and cards that nothing can split.
+
+    Raises:
+        InvalidInputError: There are too many slots, or cards to split under a trace.
+    """
+    system = case.system
+    if isinstance(system, RoutedReplicas):
+        field, replicas, batch = "replicas", system.replicas, case.max_batch
+    else:
+        batch = max(case.max_batch, system.prefill.max_batch)
+        if isinstance(system.sizes, PoolSizes):
+            field = "prefillReplicas and decodeReplicas"
+            replicas = system.sizes.prefill + system.sizes.decode
+        else:
+            field, replicas = "cards", system.sizes.cards
+            if traced:
+                instead = "prefillReplicas and decodeReplicas: the split rests on mean lengths"
+                raise InvalidInputError([Problem(field, "is given with a trace", instead, file)])
+    if replicas * batch > MOST_SLOTS:
+        message = f"make {replicas * batch:,} slots, with batch limits of {batch:,}"
+        raise InvalidInputError([Problem(field, message, f"at most {MOST_SLOTS:,}", file)])
 
 
 def parse_trace(lines: Iterable[str], *, file: str = "") -> TraceRows:

@@ -10,6 +10,7 @@ from optimizer.engine_systems import SystemPoint
 from optimizer.table import FloatArray
 from queueing.engine import EnginePoint, Latency
 from queueing.engine.cases import LARGEST_BATCH, LARGEST_CV
+from queueing.engine.disaggregated import DisaggregatedPoint
 from stoker.domain.curve import IterationTable
 from stoker.domain.latency import LatencyStatistics
 from stoker.domain.profile import ServiceParameters
@@ -41,8 +42,8 @@ def answer_at(
     whole, pools = point.whole, _pools(point, case, row)
     if not np.isfinite(whole.ttft.mean_ms[row]):
         return invalid(question, nonsense(case))
-    if pools is not None and not whole.stable[row]:
-        return _overloaded(question, whole, pools, row)
+    if pools is not None and point.pools is not None and not whole.stable[row]:
+        return _overloaded(question, point.pools, pools, row)
     throughput = float(whole.throughput_rps[row])
     known_use = case.kv_tokens is not None and pools is None
     figures = EngineFigures(
@@ -160,14 +161,15 @@ def _given(system: RoutedReplicas | TwoPools) -> str:
 
 
 def _overloaded(
-    question: ReplicaQuestion, whole: EnginePoint, pools: TwoPoolsFigures, row: int
+    question: ReplicaQuestion, point: DisaggregatedPoint, pools: TwoPoolsFigures, row: int
 ) -> ReplicaAnswer:
-    """Return the answer about pools that are offered more than they complete."""
-    offered, most = float(whole.arrival_rate_rps[row]), float(whole.saturation_rps[row])
+    """Return the answer about pools of which one, without a limit of its queue, is overloaded."""
+    offered, most = float(point.arrival_rate_rps[row]), float(point.saturation_rps[row])
+    overloaded = "decode" if point.prefill.stable[row] else "prefill"
     return ReplicaAnswer(
         question,
         AnswerStatus.INFEASIBLE,
-        f"the {pools.bottleneck} pool is overloaded: RPS is {offered:g} (allowed: below "
+        f"the {overloaded} pool is overloaded: RPS is {offered:g} (allowed: below "
         f"{most:.6g}, the most that both pools complete)",
         arrival_rate_rps=offered,
         throughput_rps=most,

@@ -41,8 +41,7 @@ def answer_by_engine(
     """Answer the same question about each of many cases, as their engine is.
 
     Cases of one kind that report the same percentiles are computed together; an answer does not
-    depend on the cases beside it. Of cards to split the best split is taken, and where none keeps
-    the targets the answer says so, whatever the question.
+    depend on the cases beside it. Of cards to split the best split is taken (see `with_sizes`).
 
     Args:
         question: What to ask.
@@ -61,13 +60,10 @@ def answer_by_engine(
             answers[row] = invalid(question, reason)
             continue
         sized[row] = with_sizes(case)
-        about = question if sized[row].feasible else ReplicaQuestion.TARGET
-        key = about, case.percentiles, kind_of(case)
-        groups.setdefault(key, []).append(row)
+        groups.setdefault((case.percentiles, kind_of(case)), []).append(row)
     for rows in groups.values():
         batch = _Batch.of([sized[row].case for row in rows])
-        about = question if sized[rows[0]].feasible else ReplicaQuestion.TARGET
-        for row, one in zip(rows, batch.answers(about), strict=True):
+        for row, one in zip(rows, batch.answers(question), strict=True):
             answers[row] = replace(one, splits=sized[row].splits)
     return tuple(
         replace(answers[row], analysis=Analysis.FULL, question=question)

@@ -22,13 +22,11 @@ class SizedCase:
     Attributes:
         case: The case; where cards were to be split, with the best split of them.
         splits: Every split of the cards, more prefill from one to the next; none where the case
-            tells the sizes.
-        feasible: Whether that split keeps the targets of the case.
+            tells the sizes, or makes no sense.
     """
 
     case: ReplicaCase
     splits: tuple[SplitFigures, ...] = ()
-    feasible: bool = True
 
 
 def with_sizes(case: ReplicaCase) -> SizedCase:
@@ -70,6 +68,5 @@ def with_sizes(case: ReplicaCase) -> SizedCase:
         )
         for row in range(len(found.cards))
     )
-    feasible = found.best is not None
     best = splits[int(np.argmax(found.saturation_rps)) if found.best is None else found.best]
-    return SizedCase(sized(best.prefill_replicas, best.decode_replicas), splits, feasible)
+    return SizedCase(sized(best.prefill_replicas, best.decode_replicas), splits)

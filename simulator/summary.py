@@ -43,6 +43,8 @@ class Summary:
         too_large: Share of the requests that KV memory could never hold.
         preemptions_per_request: Preemptions over requests completed.
         mean_batch: Mean number of requests in service.
+        mean_prefill_batch: Of those in service, the mean number in the prefill pool; None where
+            there are no two pools.
         mean_waiting: Mean number of requests waiting.
         utilization: Mean share of the batch limits in use.
         busy: Share of the time in which a replica runs iterations.
@@ -64,6 +66,7 @@ class Summary:
     too_large: float
     preemptions_per_request: float
     mean_batch: float
+    mean_prefill_batch: float | None
     mean_waiting: float
     utilization: float
     busy: float
@@ -100,6 +103,7 @@ def summarize(run: Run, percents: Sequence[float] = DEFAULT_PERCENTS) -> Summary
         too_large=_ratio(int((status == RequestStatus.TOO_LARGE).sum()), len(status)),
         preemptions_per_request=_ratio(int(records.preemptions[part][served].sum()), done),
         mean_batch=period.mean_batch,
+        mean_prefill_batch=_prefill_batch(run, period.offered_rps),
         mean_waiting=period.mean_waiting,
         utilization=period.mean_batch / _places(run),
         busy=period.busy,
@@ -167,6 +171,18 @@ def _token_gaps(run: Run, percents: Sequence[float]) -> LatencySummary:
         Estimate(gaps.mean_ms, unknown),
         {percent: Estimate(gaps.percentile_ms(percent), unknown) for percent in percents},
     )
+
+
+def _prefill_batch(run: Run, offered_rps: float) -> float | None:
+    """Return the mean number in service in the prefill pool, by Little's law."""
+    if not isinstance(run.scenario.system, Disaggregated):
+        return None
+    records, part = run.records, run.measured
+    served = records.status[part] == RequestStatus.DONE
+    if not served.any():
+        return float("nan")
+    stay_ms = (records.first_token_ms[part] - records.admitted_ms[part])[served]
+    return offered_rps * float(served.mean()) * float(stay_ms.mean()) / 1000
 
 
 def _places(run: Run) -> int:

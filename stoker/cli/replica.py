@@ -1,4 +1,4 @@
-"""`stoker replica`: questions about one replica, a case a line, an answer a line."""
+"""`stoker replica`: questions about replicas, a case a line, an answer a line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ CHUNK_LINES = {
 app = typer.Typer(
     cls=StokerGroup,
     no_args_is_help=True,
-    help="Ask about single replicas.\n\nOne JSON case a line in, one JSON answer a line out.",
+    help="Ask about single replicas, fleets behind a router, and pools of prefill and decode.\n\n"
+    "One JSON case a line in, one JSON answer a line out.",
 )
 
 _File = Annotated[
@@ -69,7 +70,12 @@ def solve(
     analysis: _AnalysisOption = None,
     output_format: _FormatOption = TextFormat.JSON,
 ) -> None:
-    """Latencies and throughput of each replica at its arrival rate (RPS)."""
+    """Latencies and throughput at the arrival rate (RPS).
+
+    Of one replica, or of all: a line may have replicas and router (random, round_robin,
+    shortest_queue, least_kv), or prefillReplicas and decodeReplicas, or cards to be split between
+    both pools, with transferMs and transferMsPerToken.
+    """
     _run(ReplicaQuestion.SOLVE, file, analysis, output_format)
 
 
@@ -79,7 +85,11 @@ def target(
     analysis: _AnalysisOption = None,
     output_format: _FormatOption = TextFormat.JSON,
 ) -> None:
-    """Largest arrival rate at which each replica keeps its TTFT and ITL targets."""
+    """Largest arrival rate within the targets of TTFT and ITL.
+
+    Of one replica, or of all: lines are those of `stoker replica solve`. Where cards are to be
+    split between pools, every split is listed with its rate and the best one is taken.
+    """
     _run(ReplicaQuestion.TARGET, file, analysis, output_format)
 
 
@@ -170,7 +180,7 @@ def _run(
         from stoker.cli.replica_table import replica_table
 
         show(replica_table(question, [(line.number, line.document) for line in table]))
-    raise typer.Exit(_exit_code(statuses))
+    raise typer.Exit(_exit_code(question, statuses))
 
 
 @contextmanager
@@ -182,14 +192,20 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield stream
 
 
-def _exit_code(statuses: Counter[AnswerStatus]) -> ExitCode:
+def _exit_code(question: ReplicaQuestion, statuses: Counter[AnswerStatus]) -> ExitCode:
     """Return the exit code, and say on standard error what it stands for."""
+    solving = question is ReplicaQuestion.SOLVE
     invalid, infeasible = statuses[AnswerStatus.INVALID], statuses[AnswerStatus.INFEASIBLE]
     found = [
         f"{count:,} of {statuses.total():,} cases {words}"
         for count, words in (
             (invalid, "could not be read or computed: see their messages"),
-            (infeasible, "cannot keep their targets at any rate"),
+            (
+                infeasible,
+                "are offered more than they complete"
+                if solving
+                else "cannot keep their targets at any rate",
+            ),
         )
         if count
     ]

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stoker.cli.figures import UNKNOWN, duration_ms, share, small_share
+from stoker.cli.pools_table import pools_tables
 from stoker.domain.replica import ReplicaQuestion
 
 _TITLES = {
@@ -67,7 +68,7 @@ def replica_table(
 def with_messages(
     table: Table, answers: Sequence[tuple[int, Mapping[str, object]]]
 ) -> RenderableType:
-    """Return a table with the messages of its answers below it, where they have room.
+    """Return a table, those of pools and splits, and the messages of its answers below them.
 
     Args:
         table: The table.
@@ -78,7 +79,7 @@ def with_messages(
         for number, answer in answers
         if (text := str(answer["message"]))
     ]
-    return Group(table, *messages)
+    return Group(table, *pools_tables(answers), *messages)
 
 
 def _number(answer: Mapping[str, object], key: str) -> float | None:

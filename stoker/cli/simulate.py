@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -36,6 +37,10 @@ EPILOG = examples(
 
 _PATIENCE_S = 2.0
 _TABLE_WIDTH = 220
+_NO_SPLIT = (
+    "cards: cannot be split, as the analysis full cannot take the case (allowed: "
+    "prefillReplicas and decodeReplicas)"
+)
 
 
 def simulate(
@@ -80,7 +85,8 @@ def simulate(
 
     The lines are those of `stoker replica solve`, and may carry arrivalCV, inputTokensCV,
     outputTokensCV, kvTokens, prefixHitRate, concurrency (instead of RPS), percentiles, requests
-    and seed.
+    and seed; replicas and router; or prefillReplicas and decodeReplicas (or cards to split) with
+    transferMs and transferMsPerToken.
     """
     if (file is None) == (trace is None) or (trace is None) != (case is None):
         raise InvalidInputError(
@@ -117,7 +123,7 @@ def _answers(
         asked = parse_simulation(document, file=str(case), traced=True)
         yield 1, _answer(asked, requests, 1, plots)
         return
-    from data.replica_answers import problem_document
+    from data.replica_answers import invalid_document, problem_document
 
     with _opened(str(file)) as lines:
         for number, line in enumerate(lines, start=1):
@@ -127,7 +133,23 @@ def _answers(
                 yield number, problem_document(error.problems, line=number)
             else:
                 if parsed is not None:
-                    yield number, _answer(parsed, None, number, plots)
+                    split = _split(parsed)
+                    if split is None:
+                        yield number, invalid_document(_NO_SPLIT, number)
+                    else:
+                        yield number, _answer(split, None, number, plots)
+
+
+def _split(asked: SimulationCase) -> SimulationCase | None:
+    """Return a case with its cards split, as `stoker replica` does; None where that cannot."""
+    from optimizer.engine_splits import with_sizes
+    from stoker.domain.replica_system import CardsToSplit, TwoPools
+
+    system = asked.case.system
+    if not (isinstance(system, TwoPools) and isinstance(system.sizes, CardsToSplit)):
+        return asked
+    found = with_sizes(asked.case)
+    return replace(asked, case=found.case) if found.splits else None
 
 
 def _answer(

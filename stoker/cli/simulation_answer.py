@@ -8,38 +8,43 @@ from typing import TYPE_CHECKING
 
 from data.replica_answers import AnswerDocument
 from data.simulation_lines import SimulationCase, TraceRows
+from stoker.domain.replica import ReplicaCase
+from stoker.domain.replica_system import PoolSizes, RoutedReplicas
 
 if TYPE_CHECKING:
-    from simulator import Arrivals, LatencySummary, Run, Scenario, Summary
+    from simulator import (
+        Arrivals,
+        Disaggregated,
+        LatencySummary,
+        Pool,
+        Run,
+        Scenario,
+        Summary,
+    )
 
 
 def scenario_of(asked: SimulationCase, trace: TraceRows | None = None) -> Scenario:
-    """Return what to simulate: one replica under its load, or under a trace."""
+    """Return what to simulate: replicas under their load, or under a trace.
+
+    Of two pools the sizes are told: cards are split before.
+    """
     from simulator import (
         ClosedLoop,
-        Engine,
         GammaArrivals,
         JointLengths,
         LognormalLength,
-        Pool,
         Scenario,
         SeparateLengths,
         TraceArrivals,
     )
 
     case = asked.case
-    engine = Engine(
-        case.parameters,
-        case.max_batch,
-        max_queue=case.max_queue,
-        token_budget=case.token_budget,
-        kv_tokens=case.kv_tokens,
-    )
+    system = _system(case)
     if trace is not None:
         return Scenario(
             TraceArrivals(trace.arrival_ms),
             JointLengths(trace.input_tokens, trace.output_tokens, in_order=True),
-            Pool(engine),
+            system,
             len(trace.arrival_ms),
             asked.seed,
             case.prefix_hit_rate,
@@ -54,8 +59,37 @@ def scenario_of(asked: SimulationCase, trace: TraceRows | None = None) -> Scenar
         LognormalLength(case.input_tokens, case.input_cv),
         LognormalLength(case.output_tokens, case.output_cv),
     )
-    return Scenario(
-        arrivals, lengths, Pool(engine), asked.requests, asked.seed, case.prefix_hit_rate
+    return Scenario(arrivals, lengths, system, asked.requests, asked.seed, case.prefix_hit_rate)
+
+
+def _system(case: ReplicaCase) -> Pool | Disaggregated:
+    """Return the replicas of a case."""
+    from simulator import Disaggregated, Engine, Pool
+
+    engine = Engine(
+        case.parameters,
+        case.max_batch,
+        max_queue=case.max_queue,
+        token_budget=case.token_budget,
+        kv_tokens=case.kv_tokens,
+    )
+    system = case.system
+    if isinstance(system, RoutedReplicas):
+        return Pool(engine, system.replicas, system.router)
+    assert isinstance(system.sizes, PoolSizes), "cards are split before"
+    first = system.prefill
+    prefill = Engine(
+        first.parameters,
+        first.max_batch,
+        max_queue=case.max_queue,
+        token_budget=first.token_budget,
+        kv_tokens=first.kv_tokens,
+    )
+    return Disaggregated(
+        Pool(prefill, system.sizes.prefill, system.prefill_router),
+        Pool(engine, system.sizes.decode, system.decode_router),
+        system.transfer_ms,
+        system.transfer_ms_per_token,
     )
 
 
@@ -98,6 +132,31 @@ def answer_document(run: Run, summary: Summary) -> AnswerDocument:
         "requests": len(run.records),
         "measuredRequests": summary.requests,
         "seed": run.scenario.seed,
+        **_pools(run, summary),
+    }
+
+
+def _pools(run: Run, summary: Summary) -> AnswerDocument:
+    """Return what is told of each of two pools; nothing where there are none."""
+    from simulator import Pool
+
+    system, first = run.scenario.system, summary.mean_prefill_batch
+    if isinstance(system, Pool) or first is None:
+        return {}
+
+    def of(pool: Pool, in_service: float) -> Mapping[str, float | int | None]:
+        places = pool.replicas * min(pool.engine.max_batch, pool.engine.token_budget)
+        return {
+            "replicas": pool.replicas,
+            "load": None,
+            "utilization": _known(in_service / places),
+            "avgNumInServ": _known(in_service),
+        }
+
+    return {
+        "prefill": of(system.prefill, first),
+        "decode": of(system.decode, summary.mean_batch - first),
+        "bottleneck": None,
     }
 
 
