@@ -21,7 +21,8 @@ _LARGEST_KNOT = 1e9
 
 ALLOWED_CURVE = (
     "an object with batches, context_tokens and decode_ms, prefill_tokens and prefill_ms, and "
-    "where needed prefill_context_tokens and shared_ms"
+    "where needed prefill_context_tokens, shared_ms, first_token_ms, first_token_sequence_ms, "
+    "first_token_output_ms"
 )
 """What a curve may be, in words."""
 
@@ -73,6 +74,16 @@ class CurveFields(StrictModel):
         description="What decode and prefill times both include and an iteration that does both "
         "pays once, in ms; at most the least prefill time.",
     )
+    first_token_ms: Amount = Field(
+        0.0,
+        description="Delay of a first token outside the engine, in ms, which takes no engine time.",
+    )
+    first_token_sequence_ms: Amount = Field(
+        0.0, description="The same for each sequence decoding in its iteration."
+    )
+    first_token_output_ms: Amount = Field(
+        0.0, description="The same for each output token that the request asks for."
+    )
 
     @field_validator("decode_ms", "prefill_ms")
     @classmethod
@@ -120,6 +131,9 @@ class CurveFields(StrictModel):
             prefill_context_tokens=list(table.prefill_contexts),
             prefill_ms=[list(row) for row in table.prefill_ms],
             shared_ms=table.shared_ms,
+            first_token_ms=table.first_token_ms,
+            first_token_sequence_ms=table.first_token_sequence_ms,
+            first_token_output_ms=table.first_token_output_ms,
         )
 
     def to_domain(self) -> IterationTable:
@@ -132,6 +146,9 @@ class CurveFields(StrictModel):
             prefill_contexts=tuple(self.prefill_context_tokens),
             prefill_ms=tuple(tuple(row) for row in self.prefill_ms),
             shared_ms=self.shared_ms,
+            first_token_ms=self.first_token_ms,
+            first_token_sequence_ms=self.first_token_sequence_ms,
+            first_token_output_ms=self.first_token_output_ms,
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 
 from data.latency_fields import target_value
 from data.overlap_fields import overlap_document
-from data.stoker_schema import FORMAT_VERSION
+from data.stoker_schema import AUTO, FORMAT_VERSION
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Fleet
@@ -19,6 +19,7 @@ from stoker.domain.profile import (
     Provenance,
     ServiceParameters,
 )
+from stoker.domain.routing import Router
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import STOKER_RULES, OptimizerSettings, PlanningRules
 from stoker.domain.slo import ServiceClass, SloTarget
@@ -130,6 +131,9 @@ def curve_document(table: IterationTable) -> dict[str, object]:
         prefill_context_tokens=[number(knot) for knot in reads] if reads != (0.0,) else None,
         prefill_ms=[[number(time) for time in row] for row in table.prefill_ms],
         shared_ms=number(table.shared_ms) or None,
+        first_token_ms=number(table.first_token_ms) or None,
+        first_token_sequence_ms=number(table.first_token_sequence_ms) or None,
+        first_token_output_ms=number(table.first_token_output_ms) or None,
     )
 
 
@@ -202,7 +206,8 @@ def _server(item: Server) -> dict[str, object]:
         keep_accelerator=item.keep_accelerator or None,
         min_replicas=item.min_replicas or None,
         max_replicas=item.max_replicas,
-        max_batch=item.max_batch,
+        router=item.router.label if item.router is not Router.RANDOM else None,
+        max_batch=AUTO if item.choose_batch else item.max_batch,
         max_queue=item.max_queue,
         current=_allocation(item.current),
         desired=_allocation(item.desired),

@@ -109,6 +109,7 @@ def _engines(pools: list[Pool], closed: ClosedLoop | None) -> tuple[IntArray, Fl
             case IterationTable() as table:
                 row[at.KIND] = at.TABLE
                 parameters[index, 0] = table.shared_ms
+                parameters[index, -3:] = table.delays_ms
                 row[at.BATCH_KNOTS] = len(table.batches)
                 row[at.CONTEXT_KNOTS] = len(table.contexts)
                 row[at.PREFILL_KNOTS] = len(table.prefill_tokens)

@@ -10,7 +10,6 @@ import numpy as np
 
 from queueing.arrays import BoolArray, FloatArray, IntArray, RowSelector
 from queueing.engine.grid import Grids
-from queueing.engine.times import no_delay
 from stoker.domain.curve import IterationTable
 
 
@@ -27,6 +26,7 @@ class CurveTimes:
         prefill: prefill times over prompt tokens computed and KV tokens that they read.
         shared_ms: what both include and an iteration pays once, (tables,).
         positive: whether a table has any time above 0, (tables,).
+        delays: what delays first tokens: fixed, by sequence, by output token, (tables, 3).
     """
 
     table: IntArray
@@ -34,6 +34,7 @@ class CurveTimes:
     prefill: Grids
     shared_ms: FloatArray
     positive: BoolArray
+    delays: FloatArray
 
     @classmethod
     def of(cls, tables: Sequence[IterationTable]) -> Self:
@@ -68,6 +69,7 @@ class CurveTimes:
             ),
             np.array([one.shared_ms for one in kept], dtype=np.float64),
             np.array([any(any(row) for row in rows) for rows in times], dtype=np.bool_),
+            np.array([one.delays_ms for one in kept], dtype=np.float64),
         )
 
     @property
@@ -81,7 +83,12 @@ class CurveTimes:
     def take(self, rows: RowSelector) -> Self:
         """Return the model of the selected cases, in that order."""
         return type(self)(
-            self.table[rows], self.decode, self.prefill, self.shared_ms, self.positive
+            self.table[rows],
+            self.decode,
+            self.prefill,
+            self.shared_ms,
+            self.positive,
+            self.delays,
         )
 
     def usable(self) -> BoolArray:
@@ -126,5 +133,7 @@ class CurveTimes:
         return outside
 
     def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
-        """Return none: tokens leave as iterations end."""
-        return no_delay(decoding, output_tokens, np.zeros(len(self)))
+        """Return how much later than its iteration ends a first token is with its reader."""
+        fixed, sequence, output = self.delays[self.table].T
+        delay: FloatArray = fixed + sequence * decoding + output * output_tokens
+        return delay

@@ -75,7 +75,7 @@ def first_token_delay(world: World, pool: int, decoding: int, output: int) -> fl
         decoding: Sequences in decode in that iteration.
         output: Output tokens of the request.
     """
-    if world.engine_i[pool, at.KIND] != at.OVERLAP:
+    if world.engine_i[pool, at.KIND] not in (at.OVERLAP, at.TABLE):
         return 0.0
     engine = world.engine_f[pool]
     return float(engine[7] + engine[8] * decoding + engine[9] * output)

@@ -17,6 +17,10 @@ class IterationTable:
     context. An iteration that decodes takes the decode time; one that prefills takes the prefill
     time of all its chunks together; one that does both takes the sum less `shared_ms`.
 
+    A first token reaches its reader later than its iteration ends, by first_token_ms +
+    first_token_sequence_ms * sequences decoding + first_token_output_ms * output tokens of the
+    request. That time does not occupy the engine.
+
     Attributes:
         batches: Knots of the decode batch, ascending, at least one.
         contexts: Knots of the mean context of the decoding sequences in tokens, ascending.
@@ -25,6 +29,9 @@ class IterationTable:
         prefill_contexts: Knots of the KV tokens that its chunks read, ascending.
         prefill_ms: Time of a prefill iteration, shape (prefill_tokens, prefill_contexts).
         shared_ms: What both times include and an iteration pays once.
+        first_token_ms: Delay of a first token outside the engine.
+        first_token_sequence_ms: The same for each sequence decoding.
+        first_token_output_ms: The same for each output token that the request asks for.
     """
 
     batches: tuple[float, ...]
@@ -34,6 +41,14 @@ class IterationTable:
     prefill_contexts: tuple[float, ...]
     prefill_ms: tuple[tuple[float, ...], ...]
     shared_ms: float = 0.0
+    first_token_ms: float = 0.0
+    first_token_sequence_ms: float = 0.0
+    first_token_output_ms: float = 0.0
+
+    @property
+    def delays_ms(self) -> tuple[float, float, float]:
+        """What delays first tokens: fixed, by sequence, by output token."""
+        return self.first_token_ms, self.first_token_sequence_ms, self.first_token_output_ms
 
     def __post_init__(self) -> None:
         """Check shapes and order.
@@ -47,6 +62,8 @@ class IterationTable:
             raise ValueError(
                 f"shared_ms is {self.shared_ms} (allowed: from 0 to the least prefill time)"
             )
+        if not all(math.isfinite(delay) and delay >= 0 for delay in self.delays_ms):
+            raise ValueError(f"first_token delays are {self.delays_ms} (allowed: at least 0)")
 
 
 def tabulate(

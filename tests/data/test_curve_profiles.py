@@ -70,6 +70,17 @@ def test_what_prompts_read_and_what_is_shared_may_be_left_out() -> None:
     }
 
 
+def test_delays_of_first_tokens_are_read_and_written() -> None:
+    delays = {"first_token_ms": 8, "first_token_sequence_ms": 0.5, "first_token_output_ms": 0.25}
+    (profile,) = parse_fleet(document(**delays)).profiles
+    assert isinstance(profile.parameters, IterationTable)
+    assert profile.parameters.delays_ms == (8, 0.5, 0.25)
+    written = fleet_to_document(parse_fleet(document(**delays)))
+    assert written["profiles"][0]["parameters"] == CURVE | delays  # type: ignore[index]
+    fields = CurveFields.of(profile.parameters)
+    assert fields.to_domain() == profile.parameters
+
+
 def test_a_table_is_the_same_as_its_fields() -> None:
     fields = CurveFields.model_validate({key: CURVE[key] for key in CURVE if key != "kind"})
     assert CurveFields.of(fields.to_domain()) == fields
@@ -116,6 +127,7 @@ PLACE = "profiles[0].parameters"
             "decode_ms",
             "1 time in row 1 for 2 knots of context_tokens (allowed: 2, one for each)",
         ),
+        ({"first_token_ms": -1}, "first_token_ms", "-1 is out of bounds"),
         ({"decode_ms": [[1, 2], [3, -4], [5, 6]]}, "decode_ms[1][1]", "-4 is out of bounds"),
         ({"decode_ms": [[1, 2], [3, None], [5, 6]]}, "decode_ms[1][1]", "null is not a number"),
         ({"prefill_ms": 5}, "prefill_ms", "5 is not a list"),

@@ -38,11 +38,14 @@ from simulator import (
     summarize,
 )
 from simulator.setup import build_world
+from stoker.domain.curve import IterationTable
 from stoker.domain.profile import OverlapParameters, ServiceParameters, TokenWorkParameters
-from tests.engine.test_curve import TIMING, State, played_ms, states, told_ms
+from tests.engine.test_curve import RISING, TIMING, State, played_ms, states, told_ms
 
 QUICK = OverlapParameters(2.5, 4.0, 0.02, 0.02, 4e-5, 1e-6, 1.0)
 LATE = replace(QUICK, first_token_ms=15.0, first_token_sequence_ms=0.4, first_token_output_ms=0.05)
+
+DELAYS = ("first_token_ms", "first_token_sequence_ms", "first_token_output_ms")
 
 
 def some_times() -> st.SearchStrategy[float]:
@@ -64,9 +67,15 @@ def test_iterations_take_the_time_that_the_simulator_plays(
     np.testing.assert_allclose(told, played, rtol=1e-12, atol=1e-12)
 
 
-@given(overlaps, st.integers(0, 500), st.integers(1, 5000))
+late_tables = st.builds(
+    lambda delays: replace(RISING, **dict(zip(DELAYS, delays, strict=True))),
+    st.tuples(some_times(), some_times(), some_times()),
+)
+
+
+@given(overlaps | late_tables, st.integers(0, 500), st.integers(1, 5000))
 def test_first_tokens_are_as_late_as_the_simulator_plays(
-    parameters: OverlapParameters, decoding: int, output: int
+    parameters: OverlapParameters | IterationTable, decoding: int, output: int
 ) -> None:
     world = build_world(scenario(parameters, PoissonArrivals(1.0), 1), 0.0, 0.0)
     times = iteration_times([TokenWorkParameters(1.0, 0.0, 0.0), parameters])
@@ -82,7 +91,10 @@ def lengths(cv: float) -> SeparateLengths:
 
 
 def scenario(
-    parameters: OverlapParameters, arrivals: Arrivals, requests: int, cv: float = 0.6
+    parameters: OverlapParameters | IterationTable,
+    arrivals: Arrivals,
+    requests: int,
+    cv: float = 0.6,
 ) -> Scenario:
     return Scenario(arrivals, lengths(cv), Pool(Engine(parameters, 64)), requests, seed=3)
 

@@ -214,7 +214,7 @@ def iteration_time(
 
 def delay_of(engine: Engine, decoding: int, output: int) -> float:
     p = engine.iteration
-    if not isinstance(p, OverlapParameters):
+    if not isinstance(p, OverlapParameters | IterationTable):
         return 0.0
     by_load = p.first_token_sequence_ms * decoding + p.first_token_output_ms * output
     return p.first_token_ms + by_load

@@ -49,6 +49,7 @@ def tables(draw: st.DrawFn) -> IterationTable:
         reads,
         grid(tokens, reads),
         draw(st.sampled_from([0.0, 0.5, 1.0])),
+        *draw(st.sampled_from([(0.0, 0.0, 0.0), (8.0, 0.5, 0.25)])),
     )
 
 
