@@ -18,7 +18,9 @@ PLAN: dict[str, object] = {
         "Premium-granite_13b": {
             "accelerator": "A100",
             "replicas": 3,
+            "router": "random",
             "max_batch": 64,
+            "batch_choice": None,
             "max_queue": 640,
             "cost_per_hour": 1.2,
             "value": 1.32,

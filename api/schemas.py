@@ -6,21 +6,15 @@ from pydantic import TypeAdapter
 
 from api.endpoint import JsonSchema
 from api.options import PlanOptions
+from api.replica_schemas import STATISTICS
 from api.schema_building import any_of, array_of, bare, definitions, map_of, named, object_of
 from data.fleets import builtin_names
 from data.inferno import InfernoAllocation, InfernoDocument, InfernoModel
-from data.replica_fields import (
-    LARGEST_BATCH,
-    LARGEST_COUNT,
-    LARGEST_CV,
-    MOST_PERCENTILES,
-    SMALLEST_KV,
-)
 from data.stoker_format import fleet_schema
 from stoker.domain.architecture import ModelArchitecture
 from stoker.domain.catalogue import AcceleratorSpec
 from stoker.domain.plan import PlanStatus, UnplacedReason
-from stoker.domain.replica import AnswerStatus
+from stoker.domain.routing import Router
 from stoker.domain.settings import Analysis
 
 _TEXT: JsonSchema = {"type": "string"}
@@ -96,20 +90,29 @@ _FIGURES: dict[str, JsonSchema] = {
     "card_type": {"type": ["string", "null"]},
 }
 
-_STATISTICS: JsonSchema = {
-    "description": "Mean and percentiles of a latency: mean, p50, p95 and so on.",
-    **map_of(_KNOWN),
-}
-
 _ALLOCATION: dict[str, JsonSchema] = {
     "accelerator": {"type": ["string", "null"]},
     **_FIGURES,
+    "router": {"enum": [router.label for router in Router]},
+    "batch_choice": {
+        "anyOf": [
+            object_of(
+                {
+                    "largest": _WHOLE,
+                    "max_rate_rps": _KNOWN,
+                    "binding": {"type": ["string", "null"]},
+                }
+            ),
+            {"type": "null"},
+        ],
+        "description": "What a chosen batch limit was preferred to; null where none was chosen.",
+    },
     "binding": {
         "type": ["string", "null"],
         "description": "What keeps a replica from carrying more, such as ttft_ms.p95.",
     },
     "latencies": {
-        "anyOf": [map_of(_STATISTICS), {"type": "null"}],
+        "anyOf": [map_of(STATISTICS), {"type": "null"}],
         "description": "By latency; null from the analysis reference, which works on means.",
     },
 }
@@ -201,137 +204,6 @@ INFERNO_PLAN = named(
         "$defs": _INFERNO_ALLOCATIONS,
     },
 )
-
-_COUNT: JsonSchema = {"type": "integer", "minimum": 0, "maximum": LARGEST_COUNT}
-_VARIATION: JsonSchema = {
-    "type": "number",
-    "minimum": 0,
-    "maximum": LARGEST_CV,
-    "description": "Coefficient of variation.",
-}
-_TOKENS: JsonSchema = {"type": "number", "minimum": 0, "maximum": LARGEST_COUNT}
-
-CASE = named(
-    "ReplicaCase",
-    {
-        "type": "object",
-        "required": [
-            "maxBatchSize",
-            "avgInputTokens",
-            "avgOutputTokens",
-            "alpha",
-            "beta",
-            "gamma",
-        ],
-        "additionalProperties": False,
-        "properties": {
-            "RPS": {**_AMOUNT, "description": "Requests per second (solve needs it)."},
-            "maxBatchSize": {"type": "integer", "minimum": 1, "maximum": LARGEST_BATCH},
-            "maxQueueSize": {**_COUNT, "default": 0},
-            "avgInputTokens": _TOKENS,
-            "avgOutputTokens": {**_TOKENS, "minimum": 1},
-            "alpha": {**_AMOUNT, "description": "Milliseconds."},
-            "beta": {**_AMOUNT, "description": "Milliseconds."},
-            "gamma": {**_AMOUNT, "description": "Milliseconds."},
-            "delta": {**_AMOUNT, "description": "Milliseconds; given for `linear` alone."},
-            "targetTTFT": {**_AMOUNT, "default": 0, "description": "Milliseconds; 0: none."},
-            "targetITL": {**_AMOUNT, "default": 0, "description": "Milliseconds; 0: none."},
-            "targetTPS": {**_AMOUNT, "default": 0, "description": "Tokens per second; 0: none."},
-            "maxNumTokens": {**_COUNT, "description": "Token budget; 0: 8192."},
-            "arrivalCV": {**_VARIATION, "default": 1},
-            "inputTokensCV": {**_VARIATION, "default": 0},
-            "outputTokensCV": {**_VARIATION, "default": 0},
-            "kvTokens": {
-                "type": "integer",
-                "minimum": SMALLEST_KV,
-                "maximum": LARGEST_COUNT,
-                "description": "Tokens that KV memory holds.",
-            },
-            "prefixHitRate": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
-            "concurrency": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": LARGEST_BATCH,
-                "description": "Clients of a closed loop, in place of RPS (solve).",
-            },
-            "percentiles": {
-                "type": "array",
-                "items": {"type": "number", "minimum": 0, "maximum": 100},
-                "maxItems": MOST_PERCENTILES,
-            },
-            "targetPercentile": {
-                "type": "number",
-                "exclusiveMinimum": 0,
-                "exclusiveMaximum": 100,
-                "description": "Percentile that the targets hold at.",
-            },
-        },
-    },
-)
-
-
-def replica_request(most_cases: int) -> JsonSchema:
-    """Return the schema of a case, or of several.
-
-    Args:
-        most_cases: Most cases in one request.
-    """
-    cases = {"type": "array", "items": bare(CASE), "maxItems": most_cases}
-    several = {
-        "type": "object",
-        "required": ["cases"],
-        "additionalProperties": False,
-        "properties": {"cases": cases},
-    }
-    return any_of(CASE, several)
-
-
-_STATUS: JsonSchema = {"enum": [status.value for status in AnswerStatus]}
-_ANSWER = named(
-    "ReplicaAnswer",
-    {
-        "type": "object",
-        "required": ["status", "message"],
-        "properties": {
-            "status": _STATUS,
-            "message": _TEXT,
-            "concurrency": {"type": ["integer", "null"]},
-            **dict.fromkeys(
-                (
-                    "offeredRPS",
-                    "throughput",
-                    "avgRespTime",
-                    "avgWaitTime",
-                    "avgNumInServ",
-                    "avgTTFT",
-                    "avgITL",
-                    "maxRPS",
-                    "RPSTargetTTFT",
-                    "RPSTargetITL",
-                    "RPSTargetTPS",
-                    "M_ITL",
-                    "M_TPF",
-                    "utilization",
-                    "blocking",
-                    "outputTokensPerSecond",
-                    "avgNumWaiting",
-                    "preemptionsPerRequest",
-                    "kvUse",
-                ),
-                _KNOWN,
-            ),
-            "feasible": {"type": "boolean"},
-            "analysis": {"enum": [analysis.value for analysis in Analysis]},
-            "extrapolated": {"type": "boolean"},
-            **dict.fromkeys(
-                ("ttft_ms", "itl_ms", "token_itl_ms", "e2e_ms", "wait_ms"), _STATISTICS
-            ),
-        },
-    },
-)
-
-REPLICA_ANSWER = any_of(_ANSWER, object_of({"answers": array_of(bare(_ANSWER))}))
-
 
 def _dataclass_schema(kind: type, **derived: JsonSchema) -> JsonSchema:
     """Return the schema of a domain value as JSON, with what is derived from it."""

@@ -18,7 +18,7 @@ from stoker.domain.latency import (
     LatencyStatistics,
     percentile_name,
 )
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation, Unplaced
+from stoker.domain.plan import BatchChoice, MixPart, Plan, PlannedAllocation, Unplaced
 from stoker.domain.slo import SloTarget
 from stoker.domain.units import cents_from_units
 from stoker.domain.workload import Load
@@ -80,7 +80,9 @@ def _allocation(item: PlannedAllocation) -> Json:
     document: Json = {
         "accelerator": item.accelerator,
         "replicas": item.replicas,
+        "router": item.router.label,
         "max_batch": item.max_batch,
+        "batch_choice": _batch_choice(item.batch_choice),
         "max_queue": item.max_queue,
         "cost_per_hour": money(item.cost_per_hour),
         "value": money(item.value),
@@ -129,11 +131,23 @@ def _latencies(latencies: Mapping[Latency, LatencyStatistics]) -> Json | None:
     }
 
 
+def _batch_choice(choice: BatchChoice | None) -> Json | None:
+    """Return what a batch limit was preferred to; null where it was not chosen."""
+    if choice is None:
+        return None
+    return {
+        "largest": choice.largest,
+        "max_rate_rps": known(choice.max_rate_rps),
+        "binding": choice.binding,
+    }
+
+
 def _part(part: MixPart) -> Json:
     return {
         "accelerator": part.accelerator,
         "replicas": part.replicas,
         "max_batch": part.max_batch,
+        "batch_choice": _batch_choice(part.batch_choice),
         "cost_per_hour": money(part.cost_per_hour),
         "cards": part.cards,
         "card_type": part.card_type,

@@ -8,18 +8,18 @@ from data.curve_fields import CurveEntry
 from data.latency_fields import mean_limit, percentile_limits
 from data.overlap_fields import OverlapEntry
 from data.stoker_schema import (
+    AUTO,
     AcceleratorEntry,
     AllocationEntry,
     FleetEntry,
     LinearEntry,
     LoadEntry,
-    OptimizerEntry,
     ProfileEntry,
-    RulesEntry,
     ServerEntry,
     TargetEntry,
     TokenWorkEntry,
 )
+from data.stoker_settings import OptimizerEntry, RulesEntry
 from stoker.domain.accelerator import Accelerator, PowerCurve
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.latency import Latency
@@ -31,6 +31,7 @@ from stoker.domain.profile import (
     ServiceParameters,
     TokenWorkParameters,
 )
+from stoker.domain.routing import Router
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import (
     STOKER_RULES,
@@ -45,6 +46,7 @@ from stoker.domain.slo import ServiceClass, SloTarget
 from stoker.domain.units import rps_from_rpm
 from stoker.domain.workload import Load
 
+_ROUTERS = {router.label: router for router in Router}
 _PairCosts = Mapping[tuple[str, str], float]
 
 
@@ -183,10 +185,12 @@ def _server(entry: ServerEntry, costs: _PairCosts) -> Server:
         keep_accelerator=entry.keep_accelerator,
         min_replicas=entry.min_replicas,
         max_replicas=entry.max_replicas,
-        max_batch=entry.max_batch,
+        max_batch=entry.max_batch if isinstance(entry.max_batch, int) else None,
         max_queue=entry.max_queue,
         current=_allocation(entry.current, entry.model, costs),
         desired=_allocation(entry.desired, entry.model, costs),
+        router=_ROUTERS[entry.router],
+        choose_batch=entry.max_batch == AUTO,
     )
 
 

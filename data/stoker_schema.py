@@ -20,10 +20,17 @@ from data.latency_fields import CoefficientOfVariation, LatencyTarget
 from data.model_fields import Allowed
 from data.overlap_fields import OverlapEntry
 from data.stoker_example import EXAMPLE
+from data.stoker_settings import OptimizerEntry, RulesEntry
 from stoker.domain.profile import DEFAULT_TOKEN_BUDGET
 from stoker.domain.slo import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 FORMAT_VERSION = 1
+
+AUTO = "auto"
+"""What stands for a batch limit that is chosen."""
+
+RouterName = Literal["random", "round-robin", "shortest-queue", "least-kv"]
+"""Labels of `Router`."""
 
 
 class Power(StrictModel):
@@ -160,7 +167,7 @@ class LoadEntry(StrictModel):
     )
     arrival_cv: CoefficientOfVariation = Field(
         1.0,
-        description="Coefficient of variation of the times between the requests of one replica; "
+        description="Coefficient of variation of the times between requests, over all replicas; "
         "1 is Poisson.",
     )
     input_tokens_cv: CoefficientOfVariation = Field(
@@ -190,6 +197,10 @@ class AllocationEntry(StrictModel):
     load: LoadEntry | None = Field(None, description="The load it was decided for.")
 
 
+def _batch_tag(value: object) -> str:
+    return AUTO if value == AUTO else "limit"
+
+
 def _load_tag(value: object) -> str:
     return "unknown" if value == "unknown" else "load"
 
@@ -211,8 +222,22 @@ class ServerEntry(StrictModel):
     keep_accelerator: bool = Field(False, description="Stay on the accelerator of `current`.")
     min_replicas: Count = Field(0, description="Smallest number of replicas, also without load.")
     max_replicas: PositiveCount | None = Field(None, description="Largest number of replicas.")
-    max_batch: PositiveCount | None = Field(
-        None, description="Batch limit; derived from the profile, where left out."
+    router: RouterName = Field(
+        "random",
+        description="How a request finds its replica: any of them, one after the other, the one "
+        "with the fewest requests, or the one with the least KV memory in use. All but `random` "
+        "are known to the analysis `full` alone.",
+    )
+    max_batch: Annotated[
+        Annotated[PositiveCount | None, Tag("limit")] | Annotated[Literal["auto"], Tag(AUTO)],
+        Discriminator(_batch_tag),
+        Allowed("a whole number, at least 1; or the word auto"),
+    ] = Field(
+        None,
+        description="Batch limit; derived from the profile, where left out. `auto`: with each "
+        "accelerator the one, up to that, with which a replica carries the most within the "
+        "targets; known to the analysis `full` alone.",
+        examples=[64, AUTO],
     )
     max_queue: Count | None = Field(
         None, description="Requests that may wait at a replica; by `rules`, where left out."
@@ -220,56 +245,6 @@ class ServerEntry(StrictModel):
     current: AllocationEntry | None = Field(None, description="What runs now.")
     desired: AllocationEntry | None = Field(
         None, description="What was decided last and not yet applied."
-    )
-
-
-class OptimizerEntry(StrictModel):
-    """Settings of the optimizer. Flags of the command line win over them."""
-
-    unlimited: bool = Field(False, description="Ignore capacity.")
-    solver: Literal["milp", "greedy"] | None = Field(None, description="How to plan.")
-    heterogeneous: bool = Field(False, description="A server may mix accelerators (milp only).")
-    saturation_policy: Literal["None", "PriorityExhaustive", "PriorityRoundRobin", "RoundRobin"] = (
-        Field("None", description="Best effort for servers not served in full.")
-    )
-    delayed_best_effort: bool = Field(
-        False, description="Best effort after all priorities, not after each."
-    )
-    backend: Name = Field("highs", description="MILP solver by its PuLP name.")
-    time_limit_s: PositiveAmount | None = Field(None, description="Limit of the solve, seconds.")
-    relative_gap: Fraction | None = Field(
-        None,
-        description="Gap at which a plan counts as optimal; 1e-6, or 1e-3 with weighted "
-        "priorities, where left out.",
-    )
-    exact_servers: Count = Field(
-        100, description="Largest number of servers with exact priorities; weighted above."
-    )
-    class_weight_ratio: Annotated[float, Field(ge=1, le=1e6)] = Field(
-        10.0, description="Weight of a priority class against the next lower one, if weighted."
-    )
-
-
-class RulesEntry(StrictModel):
-    """Rules that turn predictions into replica counts."""
-
-    queue_rule: Literal["ten-batches", "reference"] = Field(
-        "ten-batches", description="Queue limit where a server names none."
-    )
-    max_blocking: Fraction | None = Field(
-        0.001, description="Largest fraction of requests turned away; null for no bound."
-    )
-    tps_replaces_rate: bool = Field(
-        False, description="A TPS target replaces the arrival rate, even when lower."
-    )
-    reject_short_memory: bool = Field(
-        True, description="Reject an accelerator whose KV memory cannot hold one request."
-    )
-    max_replicas: PositiveCount = Field(
-        10_000, description="Largest number of replicas of a server that names no bound."
-    )
-    transition_penalty: Annotated[float, Field(ge=0, le=1e6)] = Field(
-        0.1, description="Share of the cost torn down and set up that a change adds to its value."
     )
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from optimizer.batch_choice import batch_choices
 from optimizer.entries import Entries, predict_entries
 from optimizer.explain import Explainer
 from optimizer.gap import bound_and_gap
 from optimizer.placement import Outcome
 from optimizer.predictions import binding_names
-from optimizer.table import EMPTY, CandidateTable, IntArray
+from optimizer.table import EMPTY, CandidateTable
 from optimizer.transition import mix_value
+from optimizer.usage import cards_by_type
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, LatencyStatistics
-from stoker.domain.plan import CardUsage, MixPart, Plan, PlannedAllocation, PlanStatus
+from stoker.domain.plan import MixPart, Plan, PlannedAllocation, PlanStatus
 from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
@@ -54,7 +55,7 @@ def assemble_plan(
     entries = predict_entries(fleet, table, outcome.placement, detailed=True)
     served = outcome.placement.served
     allocations = _Allocations(fleet, table, entries, outcome).with_kept(kept)
-    usage = _usage(fleet, table, entries, kept, unlimited=unlimited)
+    usage = cards_by_type(fleet, table, entries, kept, unlimited=unlimited)
     explainer = Explainer(fleet, table, entries, outcome, usage, kept)
     objective = math.fsum(item.value for item in allocations if item.fully_served)
     scale = math.fsum(abs(item.value) + item.cost_per_hour for item in allocations)
@@ -98,6 +99,7 @@ class _Allocations:
         self._served = outcome.placement.served
         self._start: list[int] = entries.start.tolist()
         self._bindings = binding_names(table.statistics)
+        self._choices = batch_choices(fleet, table, entries.row, entries.replicas)
         self._targets = {
             (item.name, target.model): target
             for item in fleet.service_classes
@@ -172,6 +174,8 @@ class _Allocations:
             preemptions_per_request=(
                 None if mixed else _known(entries.details.preemptions[span[0]])
             ),
+            router=server.router,
+            batch_choice=None if mixed else self._choices[span[0]],
         )
 
     def _latencies(self, entry: int) -> dict[Latency, LatencyStatistics]:
@@ -214,6 +218,7 @@ class _Allocations:
             binding=self._binding(entry),
             kv_use=_known(self._entries.details.kv_use[entry]),
             preemptions_per_request=_known(self._entries.details.preemptions[entry]),
+            batch_choice=self._choices[entry],
         )
 
     def _accelerator(self, row: int) -> str | None:
@@ -234,51 +239,6 @@ class _Allocations:
         full = int(table.replicas[rows[0]])
         value = float(table.value[rows[0]])
         return value if counts[0] == full else value * (counts[0] / full)
-
-
-def _usage(
-    fleet: Fleet,
-    table: CandidateTable,
-    entries: Entries,
-    kept: Sequence[PlannedAllocation],
-    *,
-    unlimited: bool,
-) -> tuple[CardUsage, ...]:
-    """Return the cards used and available, by name of the type."""
-    used: dict[str, int] = defaultdict(int)
-    costs: dict[str, list[float]] = defaultdict(list)
-    cards: IntArray = entries.replicas * table.cards_per_replica[entries.row]
-    for row, count, taken in zip(
-        entries.row.tolist(), entries.replicas.tolist(), cards.tolist(), strict=True
-    ):
-        if table.card_type[row] != EMPTY:
-            name = table.card_types[table.card_type[row]]
-            used[name] += taken
-            whole = count == table.replicas[row]
-            unit = float(table.unit_cost_per_hour[row]) * count
-            costs[name].append(float(table.cost_per_hour[row]) if whole else unit)
-    for item in kept:
-        if item.card_type is not None:
-            used[item.card_type] += item.cards
-            costs[item.card_type].append(item.cost_per_hour)
-    available = card_counts(fleet)
-    return tuple(
-        CardUsage(
-            card_type=name,
-            used=used.get(name, 0),
-            available=None if unlimited else available.get(name, 0),
-            cost_per_hour=math.fsum(costs.get(name, [])),
-        )
-        for name in sorted({*table.card_types, *available})
-    )
-
-
-def card_counts(fleet: Fleet) -> dict[str, int]:
-    """Return the cards available by type; a type without a count has none."""
-    counts: dict[str, int] = defaultdict(int)
-    for capacity in fleet.capacity:
-        counts[capacity.card_type] += capacity.count
-    return dict(counts)
 
 
 def _known(value: float) -> float | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
 from optimizer.fleet_columns import FleetArrays
 from optimizer.predictions import Replicas
-from optimizer.table import FloatArray, IntArray
+from optimizer.table import BoolArray, FloatArray, IntArray
 from queueing.engine import EngineCases, EngineTargets, IterationTimes, LatencyTarget
 from queueing.engine.build import iteration_times
+from queueing.engine.one_of_many import INDEPENDENT, OneOfMany
+from queueing.engine.routing import share_cv
 from stoker.domain.latency import Latency, Statistic
+from stoker.domain.routing import Router
 
 _BLOCK = 4096
 """Cases computed at once: the states of more would not fit into fast memory."""
@@ -30,40 +35,81 @@ class EngineFleet:
         """Return the times of iterations of each replica."""
         return self._times.take(replicas.profile)
 
-    def parts(self, replicas: Replicas) -> Iterator[tuple[IntArray, EngineCases]]:
-        """Yield rows that are computed together, of like batch limits, as cases."""
-        servers, profiles = self._arrays.servers, self._arrays.profiles
+    def split_at_random(self) -> Self:
+        """Return the same fleet with a router that looks at nothing."""
+        servers = self._arrays.servers
+        router = np.full_like(servers.router, Router.RANDOM)
+        arrays = replace(self._arrays, servers=replace(servers, router=router))
+        return type(self)(arrays, None if np.isnan(self._max_blocking) else self._max_blocking)
+
+    def pooled(self, server: IntArray) -> BoolArray:
+        """Tell of which servers the number of replicas decides what one of them gets.
+
+        A random split of Poisson arrivals gives Poisson arrivals, whatever the number.
+        """
+        servers = self._arrays.servers
+        alone = (servers.router == Router.RANDOM) & (servers.arrival_cv == 1.0)
+        pooled: BoolArray = ~alone[server]
+        return pooled
+
+    def blocks(self, replicas: Replicas) -> Iterator[tuple[IntArray, Router, EngineCases]]:
+        """Yield rows computed together, of one router and like batch limits, with their cases.
+
+        The cases have the arrivals to all replicas.
+        """
+        router = self._arrays.servers.router[replicas.server]
         order = np.argsort(replicas.max_batch, kind="stable")
-        for start in range(0, len(order), _BLOCK):
-            rows = order[start : start + _BLOCK]
-            part = replicas.take(rows)
-            yield (
-                rows,
-                EngineCases.of(
-                    self._times.take(part.profile),
-                    servers.input_tokens[part.server],
-                    servers.output_tokens[part.server],
-                    part.max_batch,
-                    part.max_queue,
-                    input_cv=servers.input_cv[part.server],
-                    output_cv=servers.output_cv[part.server],
-                    arrival_cv=servers.arrival_cv[part.server],
-                    token_budget=profiles.token_budget[part.profile],
-                    kv_tokens=profiles.kv_tokens[part.profile],
-                    prefix_hit_rate=servers.prefix_hit_rate[part.server],
-                ),
-            )
+        for own in Router:
+            alike = order[router[order] == own]
+            for start in range(0, len(alike), _BLOCK):
+                rows = alike[start : start + _BLOCK]
+                yield rows, own, self._cases(replicas.take(rows))
+
+    def parts(self, replicas: Replicas) -> Iterator[tuple[IntArray, OneOfMany]]:
+        """Yield rows computed together, as replicas behind their routers."""
+        for rows, router, cases in self.blocks(replicas):
+            count = replicas.count[rows]
+            if router not in INDEPENDENT:
+                count = np.maximum(np.rint(count), 1.0)
+            yield rows, OneOfMany.of(cases, count, router)
+
+    def _cases(self, part: Replicas) -> EngineCases:
+        servers, profiles = self._arrays.servers, self._arrays.profiles
+        return EngineCases.of(
+            self._times.take(part.profile),
+            servers.input_tokens[part.server],
+            servers.output_tokens[part.server],
+            part.max_batch,
+            part.max_queue,
+            input_cv=servers.input_cv[part.server],
+            output_cv=servers.output_cv[part.server],
+            arrival_cv=servers.arrival_cv[part.server],
+            token_budget=profiles.token_budget[part.profile],
+            kv_tokens=profiles.kv_tokens[part.profile],
+            prefix_hit_rate=servers.prefix_hit_rate[part.server],
+        )
 
     def distinct(self, replicas: Replicas) -> tuple[IntArray, IntArray]:
         """Return rows of which no two are the same to the sizing, and which of them each row is.
 
-        What a replica can carry does not depend on how much its server must.
+        What a replica can carry does not depend on how much its server must, but on how many
+        there are where a router looks at them.
         """
         servers = self._arrays.servers
+        router = servers.router[replicas.server]
+        arrival_cv = servers.arrival_cv[replicas.server]
+        looking = ~np.isin(router, list(INDEPENDENT))
+        for own in INDEPENDENT:
+            arrival_cv = np.where(
+                router == own, share_cv(own, replicas.count, arrival_cv), arrival_cv
+            )
         columns = [
             replicas.profile,
             replicas.max_batch,
             replicas.max_queue,
+            arrival_cv,
+            np.where(looking, router, -1),
+            np.where(looking, replicas.count, 0.0),
             *(
                 values[replicas.server]
                 for values in (
@@ -71,7 +117,6 @@ class EngineFleet:
                     servers.output_tokens,
                     servers.input_cv,
                     servers.output_cv,
-                    servers.arrival_cv,
                     servers.prefix_hit_rate,
                     servers.tps > 0,
                     *servers.limits_ms,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Self
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from optimizer.predictions import (
     ReplicaSizes,
     idle_figures,
 )
-from optimizer.table import FloatArray, IntArray
-from queueing.engine import EngineCases, EnginePoint, analyze_engine, size_engine
-from queueing.engine.misses import target_excess
+from optimizer.table import BoolArray, FloatArray, IntArray
+from queueing.engine import EnginePoint
+from queueing.engine.fewest import fewest_replicas
+from queueing.engine.one_of_many import OneOfMany
 from queueing.engine.sizing import SMALLEST_LOAD
 from stoker.domain.latency import DEFAULT_PERCENTILES, Latency, Statistic
 
@@ -29,10 +31,15 @@ _NEVER = 1e-12
 class EnginePredictor:
     """The analysis of replicas as their engine is."""
 
-    def __init__(self, arrays: FleetArrays, max_blocking: float | None) -> None:
-        """Take the fleet, and the largest fraction of requests that may be turned away."""
+    def __init__(self, arrays: FleetArrays, fleet: EngineFleet) -> None:
+        """Take the fleet, as arrays and as what makes cases of it."""
         self._arrays = arrays
-        self._fleet = EngineFleet(arrays, max_blocking)
+        self._fleet = fleet
+
+    @classmethod
+    def of(cls, arrays: FleetArrays, max_blocking: float | None) -> Self:
+        """Take the fleet, and the largest fraction of requests that may be turned away."""
+        return cls(arrays, EngineFleet(arrays, max_blocking))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
@@ -44,30 +51,56 @@ class EnginePredictor:
         first, of_row = self._fleet.distinct(replicas)
         alone = replicas.take(first)
         found = ReplicaSizes.unknown(len(self.statistics), len(first))
-        for rows, cases in self._fleet.parts(alone):
-            result = size_engine(cases, self._fleet.targets(alone.server[rows]))
-            found.valid[rows] = cases.usable() & (result.max_rate_rps > 0)
+        for rows, many in self._fleet.parts(alone):
+            result = many.size(self._fleet.targets(alone.server[rows]))
+            found.valid[rows] = many.cases.usable() & (result.max_rate_rps > 0)
             found.max_rate_rps[rows] = np.where(result.feasible, result.throughput_rps, np.nan)
             out = np.flatnonzero(found.valid[rows] & ~result.feasible)
             if len(out):
                 lowest_rps = SMALLEST_LOAD * result.max_rate_rps[out]
-                self._explain(
-                    found, rows[out], alone.server[rows[out]], cases.take(out), lowest_rps
-                )
+                server = alone.server[rows[out]]
+                self._explain(found, rows[out], server, many.take(out), lowest_rps)
         return ReplicaSizes(
             **{field.name: getattr(found, field.name)[..., of_row] for field in fields(found)}
         )
 
+    def pooled(self, server: IntArray) -> BoolArray:
+        """Tell of which servers a replica carries more or less with the number of them."""
+        return self._fleet.pooled(server)
+
+    def fewest(
+        self, replicas: Replicas, total_rate_rps: FloatArray, least: IntArray, most: IntArray
+    ) -> FloatArray:
+        """Return the smallest numbers of pooled replicas that keep the targets at a rate to all.
+
+        The search begins with the number that Poisson arrivals at each replica would take.
+        """
+        many = replace(replicas, count=np.full(len(replicas.server), np.inf))
+        split = EnginePredictor(self._arrays, self._fleet.split_at_random())
+        start = np.ceil(total_rate_rps / split.size(many).max_rate_rps)
+        found = np.full(len(replicas.server), np.nan)
+        for rows, router, cases in self._fleet.blocks(replicas):
+            found[rows] = fewest_replicas(
+                cases,
+                router,
+                self._fleet.targets(replicas.server[rows]),
+                total_rate_rps[rows],
+                np.maximum(least[rows], 1).astype(np.float64),
+                most[rows].astype(np.float64),
+                start[rows],
+            )
+        return found
+
     def figures(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaFigures:
         """Return the figures of each replica at its arrival rate; NaN where they cannot be had."""
         figures = ReplicaFigures.unknown(len(replicas.server))
-        for rows, cases in self._fleet.parts(replicas):
+        for rows, many in self._fleet.parts(replicas):
             rate = arrival_rate_rps[rows]
-            point = analyze_engine(cases, rate, ())
-            excesses = self._excesses(cases, replicas.server[rows], rate)
+            point = many.analyze(rate, ())
+            excesses = self._excesses(many, replicas.server[rows], rate)
             worst = excesses.max(axis=0)
             none = np.isneginf(worst)
-            known = cases.usable() & point.stable
+            known = many.cases.usable() & point.stable
             with np.errstate(over="ignore"):
                 use = np.exp(worst)
             figures.put(
@@ -88,16 +121,16 @@ class EnginePredictor:
         asked = {item.percentile for item in self.statistics if item.percentile is not None}
         percentiles = tuple(sorted(asked | set(DEFAULT_PERCENTILES)))
         details = ReplicaDetails.unknown(len(replicas.server), percentiles)
-        for rows, cases in self._fleet.parts(replicas):
-            point = analyze_engine(cases, arrival_rate_rps[rows], percentiles)
-            known = cases.usable() & point.stable
+        for rows, many in self._fleet.parts(replicas):
+            point = many.analyze(arrival_rate_rps[rows], percentiles)
+            known = many.cases.usable() & point.stable
             for latency, figures in zip(Latency, (point.ttft, point.itl, point.e2e), strict=True):
                 details.mean_ms[latency][rows[known]] = figures.mean_ms[known]
                 details.at_ms[latency][:, rows[known]] = figures.at_ms[:, known]
-            bounded = known & np.isfinite(cases.kv_tokens)
+            bounded = known & np.isfinite(many.cases.kv_tokens)
             details.kv_use[rows[bounded]] = point.kv_use[bounded]
             details.preemptions[rows[known]] = point.preemption_rate[known]
-            details.binding[rows] = self._binding(cases, replicas.server[rows])
+            details.binding[rows] = self._binding(many, replicas.server[rows])
         return details
 
     def idle(self, replicas: Replicas) -> tuple[ReplicaFigures, FloatArray]:
@@ -111,12 +144,12 @@ class EnginePredictor:
         last = times.iteration_ms(batch, one, none, none, none)
         return idle_figures(first, itl, 1000.0 * batch, first + last)
 
-    def _binding(self, cases: EngineCases, server: IntArray) -> IntArray:
+    def _binding(self, many: OneOfMany, server: IntArray) -> IntArray:
         """Return what keeps replicas from carrying more: the target missed first, or saturation."""
-        result = size_engine(cases, self._fleet.targets(server))
+        result = many.size(self._fleet.targets(server))
         rate = np.maximum(result.rate_rps, _NEVER)
-        blocking = target_excess(cases, self._fleet.blocking_bound(server), rate)
-        nearest = np.argmax(np.vstack([self._excesses(cases, server, rate), blocking]), axis=0)
+        blocking = many.excess(self._fleet.blocking_bound(server), rate)
+        nearest = np.argmax(np.vstack([self._excesses(many, server, rate), blocking]), axis=0)
         binding = np.where(result.limited, nearest, len(self.statistics) + 1)
         return np.where(result.feasible, binding, NO_STATISTIC).astype(np.int64)
 
@@ -125,16 +158,16 @@ class EnginePredictor:
         sizes: ReplicaSizes,
         rows: IntArray,
         server: IntArray,
-        cases: EngineCases,
+        many: OneOfMany,
         lowest_rps: FloatArray,
     ) -> None:
         """Tell, of rows that keep their targets at no rate, which ones, and what is the best."""
-        excesses = self._excesses(cases, server, lowest_rps)
+        excesses = self._excesses(many, server, lowest_rps)
         sizes.unreachable[:, rows] = excesses > 0.0
-        blocking = target_excess(cases, self._fleet.blocking_bound(server), lowest_rps)
+        blocking = many.excess(self._fleet.blocking_bound(server), lowest_rps)
         sizes.blocking_unreachable[rows] = blocking > 0.0
         percentiles = tuple({item.percentile or 50.0: None for item in self.statistics})
-        point = analyze_engine(cases, lowest_rps, percentiles)
+        point = many.analyze(lowest_rps, percentiles)
         latencies = dict(zip(Latency, (point.ttft, point.itl, point.e2e), strict=True))
         for index, statistic in enumerate(self.statistics):
             latency = latencies[statistic.latency]
@@ -144,11 +177,11 @@ class EnginePredictor:
                 else latency.at_ms[percentiles.index(statistic.percentile)]
             )
 
-    def _excesses(self, cases: EngineCases, server: IntArray, rate: FloatArray) -> FloatArray:
+    def _excesses(self, many: OneOfMany, server: IntArray, rate: FloatArray) -> FloatArray:
         """Return how far replicas are beyond each target, (statistics, rows): above 0, missed."""
         found = np.full((len(self.statistics), len(server)), -np.inf)
         for index, rows, target in self._fleet.single_targets(server):
-            found[index, rows] = target_excess(cases.take(rows), target, rate[rows])
+            found[index, rows] = many.take(rows).excess(target, rate[rows])
         return found
 
 

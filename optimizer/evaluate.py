@@ -39,7 +39,7 @@ def evaluate(
         return figures
     arrays = fleet_arrays(fleet)
     predictor = predictor_of(table.analysis, arrays, fleet.rules)
-    replicas = replicas_of(arrays, table, row[asked])
+    replicas = replicas_of(arrays, table, row[asked], arrival_rate_rps[asked])
     figures.put(asked, predictor.figures(replicas, arrival_rate_rps[asked]))
     return figures
 
@@ -63,19 +63,25 @@ def evaluate_details(
         return ReplicaDetails.unknown(len(row))
     arrays = fleet_arrays(fleet)
     predictor = predictor_of(table.analysis, arrays, fleet.rules)
-    found = predictor.details(replicas_of(arrays, table, row[asked]), arrival_rate_rps[asked])
+    replicas = replicas_of(arrays, table, row[asked], arrival_rate_rps[asked])
+    found = predictor.details(replicas, arrival_rate_rps[asked])
     details = ReplicaDetails.unknown(len(row), found.percentiles)
     details.put(asked, found)
     return details
 
 
-def replicas_of(arrays: FleetArrays, table: CandidateTable, rows: IntArray) -> Replicas:
-    """Return one replica of each row of a table."""
+def replicas_of(
+    arrays: FleetArrays, table: CandidateTable, rows: IntArray, arrival_rate_rps: FloatArray
+) -> Replicas:
+    """Return one replica of each row of a table, of as many as share its server's load so."""
+    with np.errstate(all="ignore"):
+        count = table.total_rate_rps[table.server[rows]] / arrival_rate_rps
     return Replicas(
         server=table.server[rows],
         profile=profile_of(arrays, table.server[rows], table.accelerator[rows]),
         max_batch=table.max_batch[rows],
         max_queue=table.max_queue[rows],
+        count=np.where(count >= 1.0, count, 1.0),
     )
 
 

@@ -126,7 +126,9 @@ def _servers(
         min_replicas=_ints([item.min_replicas for item in items]),
         max_replicas=_ints([_or_unknown(item.max_replicas) for item in items]),
         max_batch=_ints([_or_unknown(item.max_batch) for item in items]),
+        choose_batch=np.array([item.choose_batch for item in items], dtype=np.bool_),
         max_queue=_ints([_or_unknown(item.max_queue) for item in items]),
+        router=_ints([int(item.router) for item in items]),
         current_replicas=_ints([item.current.replicas if item.current else 0 for item in items]),
         transitions=Transitions(
             accelerator=_ints([_current(item, accelerator_index) for item in items]),

@@ -95,7 +95,7 @@ class ServerArrays:
         rate_rps: Arrival rate; NaN where unknown.
         input_tokens: Mean input tokens; NaN where unknown.
         output_tokens: Mean output tokens; NaN where unknown.
-        arrival_cv: Coefficient of variation of the times between arrivals at a replica.
+        arrival_cv: Coefficient of variation of the times between arrivals, those to all replicas.
         input_cv: Coefficient of variation of the input tokens.
         output_cv: Coefficient of variation of the output tokens.
         prefix_hit_rate: Share of the input tokens that the prefix cache holds.
@@ -104,7 +104,9 @@ class ServerArrays:
         min_replicas: Smallest number of replicas.
         max_replicas: Its own largest number of replicas; `UNKNOWN` where it has none.
         max_batch: Its own batch limit; `UNKNOWN` where it has none.
+        choose_batch: Whether its batch limit is chosen with each accelerator.
         max_queue: Its own queue limit; `UNKNOWN` where it has none.
+        router: How a request finds its replica: values of `Router`.
         current_replicas: Replicas that run now.
         transitions: What runs now, and what changing it costs.
     """
@@ -129,7 +131,9 @@ class ServerArrays:
     min_replicas: IntArray
     max_replicas: IntArray
     max_batch: IntArray
+    choose_batch: BoolArray
     max_queue: IntArray
+    router: IntArray
     current_replicas: IntArray
     transitions: Transitions
 

@@ -72,6 +72,7 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
                 fully_served=False,
                 estimate=None,
                 targets=target if target is not _NO_TARGET else None,
+                router=server.router,
             )
         )
     return tuple(kept)

@@ -35,6 +35,8 @@ class Pairs:
         max_replicas: Largest number of replicas.
         rejection: Code of what speaks against the pair before any prediction.
         idle: Whether the server has a minimum of replicas but no load.
+        largest_batch: Largest of the limits that the batch limit is chosen from; 0 where it is not
+            chosen.
     """
 
     row_start: IntArray
@@ -47,6 +49,7 @@ class Pairs:
     max_replicas: IntArray
     rejection: IntArray
     idle: BoolArray
+    largest_batch: IntArray
 
 
 def fleet_pairs(
@@ -74,7 +77,7 @@ def fleet_pairs(
         profile=profile,
         max_batch=np.where(accelerator == EMPTY, 0, max_batch),
         max_queue=np.where(
-            accelerator == EMPTY, 0, _queue_limits(arrays, rules, server, profile, max_batch)
+            accelerator == EMPTY, 0, queue_limits(arrays, rules, server, profile, max_batch)
         ),
         min_replicas=low,
         max_replicas=np.minimum(
@@ -83,6 +86,7 @@ def fleet_pairs(
         ),
         rejection=_rejections(arrays, rules, server, accelerator, profile, holds_one),
         idle=servers.zero_load[server] & (accelerator != EMPTY),
+        largest_batch=np.zeros(len(server), dtype=np.int64),
     )
 
 
@@ -133,13 +137,14 @@ def _within_memory(
     return np.where(own, limit, np.minimum(limit, LARGEST_BATCH)), np.where(known, fits, holds_one)
 
 
-def _queue_limits(
+def queue_limits(
     arrays: FleetArrays,
     rules: PlanningRules,
     server: IntArray,
     profile: IntArray,
     max_batch: IntArray,
 ) -> IntArray:
+    """Return the queue limits of replicas with these batch limits."""
     own = arrays.servers.max_queue[server]
     ten_batches = 10 * np.minimum(max_batch, MAX_BATCH_LIMIT)
     match rules.queue_rule:

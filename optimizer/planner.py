@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.assemble import assemble_plan, card_counts
+from optimizer.assemble import assemble_plan
 from optimizer.candidates import build_candidates, table_from_estimates
 from optimizer.check import check_plan
 from optimizer.complete import completed, with_best_effort
@@ -18,10 +18,11 @@ from optimizer.milp import place_milp
 from optimizer.misses import missed_notes
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
-from optimizer.predictors import unheeded_notes
+from optimizer.predictors import refuse_mixing, unheeded_notes
 from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import for_mixing
 from optimizer.unlimited import place_unlimited
+from optimizer.usage import card_counts
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan
@@ -53,12 +54,15 @@ def plan_fleet(
 
     Raises:
         SolverUnavailableError: The MILP solver asked for cannot be used.
-        InvalidInputError: The estimates do not fit the fleet, or a target is beyond the analysis.
+        InvalidInputError: The estimates do not fit the fleet, or a target, a router or the like is
+            beyond the analysis or the way of planning.
         PlanCheckError: The plan broke its own rules, which is a bug.
     """
     chosen = effective_settings(settings or fleet.settings, fleet.settings.analysis)
     analysis = chosen.analysis or DEFAULT_ANALYSIS
     start = clock()
+    if estimates is None:
+        refuse_mixing(fleet, chosen)
     table = (
         build_candidates(fleet, analysis)
         if estimates is None

@@ -24,18 +24,18 @@ class Replicas:
         profile: Profile of the model on the accelerator; every row has one.
         max_batch: Batch limit.
         max_queue: Queue limit.
+        count: How many of them share the load of their server behind its router.
     """
 
     server: IntArray
     profile: IntArray
     max_batch: IntArray
     max_queue: IntArray
+    count: FloatArray
 
     def take(self, rows: IntArray | BoolArray) -> Replicas:
         """Return the selected rows, in that order."""
-        return Replicas(
-            self.server[rows], self.profile[rows], self.max_batch[rows], self.max_queue[rows]
-        )
+        return Replicas(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,19 @@ class Predictor(Protocol):
 
     def size(self, replicas: Replicas) -> ReplicaSizes:
         """Return the largest throughput of each replica within its server's targets."""
+        ...
+
+    def pooled(self, server: IntArray) -> BoolArray:
+        """Tell of which servers a replica carries more or less with the number of them."""
+        ...
+
+    def fewest(
+        self, replicas: Replicas, total_rate_rps: FloatArray, least: IntArray, most: IntArray
+    ) -> FloatArray:
+        """Return the smallest numbers of pooled replicas that keep the targets at a rate to all.
+
+        NaN where no number from `least` to `most` does; their `count` is not looked at.
+        """
         ...
 
     def figures(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaFigures:

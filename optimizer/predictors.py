@@ -12,7 +12,8 @@ from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
 from stoker.domain.profile import OverlapParameters
-from stoker.domain.settings import Analysis, PlanningRules
+from stoker.domain.routing import Router
+from stoker.domain.settings import Analysis, OptimizerSettings, PlanningRules, SolverKind
 from stoker.domain.workload import Load
 
 _MEANS = (MEAN_TTFT, MEAN_ITL)
@@ -28,15 +29,16 @@ def predictor_of(analysis: Analysis, arrays: FleetArrays, rules: PlanningRules) 
     """Return the analysis of the replicas of a fleet."""
     if analysis is Analysis.REFERENCE:
         return ReferencePredictor(arrays, rules.max_blocking)
-    return EnginePredictor(arrays, rules.max_blocking)
+    return EnginePredictor.of(arrays, rules.max_blocking)
 
 
 def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
     """Refuse what an analysis knows nothing of.
 
     Raises:
-        InvalidInputError: Naming every target of a percentile or of E2E and every profile whose
-            parameters the reference has no formula for, where the analysis is the reference's.
+        InvalidInputError: Naming every target of a percentile or of E2E, every profile whose
+            parameters the reference has no formula for, and every router and choice of a batch
+            limit, where the analysis is the reference's.
     """
     if analysis is not Analysis.REFERENCE:
         return
@@ -63,8 +65,45 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
         for item in fleet.profiles
         if type(item.parameters) in _BEYOND
     ]
+    problems += [
+        Problem(
+            f"servers.{item.name}.{field}",
+            f"{value} is beyond the analysis {analysis.value}",
+            f"{allowed}; or the analysis {Analysis.FULL.value} (--analysis full)",
+        )
+        for item in fleet.servers
+        for field, value, allowed, given in (
+            ("router", item.router.label, Router.RANDOM.label, item.router is not Router.RANDOM),
+            ("max_batch", "auto", "a number, or nothing", item.choose_batch),
+        )
+        if given
+    ]
     if problems:
         raise InvalidInputError(problems)
+
+
+def refuse_mixing(fleet: Fleet, settings: OptimizerSettings) -> None:
+    """Refuse routers in plans that may mix accelerators.
+
+    Which replica a router prefers then depends on the accelerators behind it.
+
+    Raises:
+        InvalidInputError: Naming every server with another router than a random split, where a
+            server may mix accelerators.
+    """
+    mixing = settings.heterogeneous and not settings.unlimited
+    if mixing and settings.solver is not SolverKind.GREEDY:
+        problems = [
+            Problem(
+                f"servers.{item.name}.router",
+                f"{item.router.label} is beyond plans that mix accelerators",
+                f"{Router.RANDOM.label}; or a plan that does not (--no-heterogeneous)",
+            )
+            for item in fleet.servers
+            if item.router is not Router.RANDOM
+        ]
+        if problems:
+            raise InvalidInputError(problems)
 
 
 def unheeded_notes(fleet: Fleet, analysis: Analysis) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from optimizer.predictions import (
     idle_figures,
     target_use,
 )
-from optimizer.table import FloatArray, IntArray
+from optimizer.table import BoolArray, FloatArray, IntArray
 from queueing.replica import ReplicaCases, analyze
 from queueing.service import LinearService, ServiceTimeModel, TokenWorkService
 from queueing.sizing import LatencyTargets, Sizing, size
@@ -61,6 +61,17 @@ class ReferencePredictor:
             sizes.best_ms[0, rows] = result.best_ttft_ms
             sizes.best_ms[1, rows] = result.best_itl_ms
         return sizes
+
+    def pooled(self, server: IntArray) -> BoolArray:
+        """Tell that a replica carries the same beside any number of others."""
+        return np.zeros(len(server), dtype=np.bool_)
+
+    def fewest(
+        self, replicas: Replicas, total_rate_rps: FloatArray, least: IntArray, most: IntArray
+    ) -> FloatArray:
+        """Return that no number is known, for none are pooled."""
+        del total_rate_rps, least, most
+        return np.full(len(replicas.server), np.nan)
 
     def figures(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaFigures:
         """Return the figures of each replica at its arrival rate; NaN where they cannot be had."""

@@ -81,6 +81,8 @@ class CandidateTable:
             computed, (statistics, rows).
         transitions: What runs now, by server.
         analysis: Performance model behind the figures.
+        largest_batch: Largest of the limits that the batch limit was chosen from, 0 where it was
+            not chosen; None where none was.
     """
 
     servers: tuple[str, ...]
@@ -112,6 +114,7 @@ class CandidateTable:
     best_ms: FloatArray
     transitions: Transitions | None = None
     analysis: Analysis = Analysis.REFERENCE
+    largest_batch: IntArray | None = None
 
     @property
     def accepted(self) -> BoolArray:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from stoker.cli.figures import count_of, elapsed, money
-from stoker.domain.plan import ClassService, Plan, PlanStatus
+from stoker.domain.latency import MEAN, Latency
+from stoker.domain.plan import BatchChoice, ClassService, Plan, PlanStatus
+from stoker.domain.routing import Router
+
+_SHOWN = 8
+"""Servers told one by one; of more the number is told."""
 
 _METHODS = {
     "unlimited": "unlimited: the cheapest candidate of each server, capacity ignored",
@@ -61,6 +68,53 @@ def objective_words(plan: Plan) -> str:
         f"{money(plan.objective)} {plan.currency}/h: the servers served in full, "
         "with the penalty for what changes"
     )
+
+
+def router_words(plan: Plan) -> tuple[str, ...]:
+    """Return which servers have another router than a random split, one sentence a router."""
+    sentences = []
+    for router in Router:
+        names = [
+            item.server for item in plan.allocations if item.router is router and item.replicas
+        ]
+        if names and router is not Router.RANDOM:
+            more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+            sentences.append(f"{router.label}: {', '.join(names[:_SHOWN])}{more}")
+    return tuple(sentences)
+
+
+def batch_words(plan: Plan) -> tuple[str, ...]:
+    """Return the batch limits that were chosen and what they were preferred to."""
+    sentences = list(_batch_sentences(plan))
+    more = len(sentences) - _SHOWN
+    return (*sentences[:_SHOWN], *([f"and {more:,} more"] if more > 0 else []))
+
+
+def _batch_sentences(plan: Plan) -> Iterator[str]:
+    for item in plan.allocations:
+        for part in item.mix or (item,):
+            if part.batch_choice is not None:
+                on = f" on {part.accelerator}" if item.mix else ""
+                yield f"{item.server}{on}: {_preferred(part.max_batch, part.batch_choice)}"
+
+
+def _preferred(chosen: int, choice: BatchChoice) -> str:
+    """Return a choice in words: ``64 rather than 256: p95 ITL``."""
+    if chosen == choice.largest:
+        return f"{chosen}, the largest"
+    rather = f"{chosen} rather than {choice.largest}"
+    if choice.binding is None:
+        return f"{rather}, which carries no more"
+    return f"{rather}: {_binding_words(choice.binding)}"
+
+
+def _binding_words(binding: str) -> str:
+    """Return what binds in words: ``p95 ITL`` for ``itl_ms.p95``."""
+    shorts = {latency.value: latency.short for latency in Latency}
+    key, _, statistic = binding.partition(".")
+    if key not in shorts:
+        return binding
+    return f"{'mean' if statistic == MEAN else statistic} {shorts[key]}"
 
 
 def timing_words(plan: Plan) -> str:

@@ -15,8 +15,10 @@ from stoker.cli.allocation_table import compact_table, compact_widths, wide_tabl
 from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, filled_share, money
 from stoker.cli.output import WIDE
 from stoker.cli.plan_words import (
+    batch_words,
     method_words,
     objective_words,
+    router_words,
     served_words,
     status_words,
     timing_words,
@@ -160,6 +162,9 @@ def _totals(plan: Plan) -> RenderableType:
         table.add_row("Objective", objective_words(plan))
     table.add_row("Served", f"{served} of {count_of(servers, 'server')} ({by_priority})")
     table.add_row("Method", method_words(plan))
+    for name, sentences in (("Router", router_words(plan)), ("Batch", batch_words(plan))):
+        for sentence in sentences:
+            table.add_row(name, Text(sentence))
     for note in plan.notes:
         table.add_row("Note", Text(note))
     if plan.timings_ms:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from stoker.domain.latency import Latency, LatencyStatistics
 from stoker.domain.profile import EstimateKind
+from stoker.domain.routing import Router
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
 
@@ -58,6 +59,23 @@ class UnplacedReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BatchChoice:
+    """What a chosen batch limit was preferred to.
+
+    Attributes:
+        largest: Largest limit that was considered: what it would be without a choice.
+        max_rate_rps: What one replica would carry with that limit; None where it keeps the targets
+            at no rate.
+        binding: What would keep it from carrying more, as in `PlannedAllocation`; None where
+            unknown, and where the chosen limit carries as much but for half a percent.
+    """
+
+    largest: int
+    max_rate_rps: float | None
+    binding: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MixPart:
     """Replicas of one accelerator within a heterogeneous allocation.
 
@@ -81,6 +99,7 @@ class MixPart:
     binding: str | None = None
     kv_use: float | None = None
     preemptions_per_request: float | None = None
+    batch_choice: BatchChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +122,8 @@ class PlannedAllocation:
         itl_ms: Predicted mean ITL at the replicas received; None where unknown.
         utilization: Mean requests in service over the batch limit; None where unknown.
         blocking: Fraction of requests turned away at the replicas received; None where unknown.
-        max_rate_rps: Largest throughput of one replica within the targets.
+        max_rate_rps: Largest throughput of one replica within the targets; behind a router that of
+            one of as many replicas.
         ttft_target_ms: Target of TTFT; None where there is none.
         itl_target_ms: Target of ITL; None where there is none.
         tps_target: Target of output tokens per second; None where there is none.
@@ -120,6 +140,9 @@ class PlannedAllocation:
             ``blocking`` or ``throughput``; None where unknown, and for a mix.
         kv_use: Mean share of the KV capacity in use; None where there is no limit or it is unknown.
         preemptions_per_request: Preemptions per completed request; None where unknown.
+        router: How a request finds one of the replicas.
+        batch_choice: What the batch limit was preferred to, where it was chosen; None where it was
+            not, and for a mix, whose parts have it.
     """
 
     server: str
@@ -150,6 +173,8 @@ class PlannedAllocation:
     binding: str | None = None
     kv_use: float | None = None
     preemptions_per_request: float | None = None
+    router: Router = Router.RANDOM
+    batch_choice: BatchChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)

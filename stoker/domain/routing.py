@@ -16,3 +16,8 @@ class Router(IntEnum):
     """The replica with the fewest requests in the system."""
     LEAST_KV = 3
     """The replica with the fewest KV blocks in use or asked for by waiting requests."""
+
+    @property
+    def label(self) -> str:
+        """The name that documents and tables have for it, such as ``round-robin``."""
+        return self.name.lower().replace("_", "-")

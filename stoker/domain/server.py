@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stoker.domain.routing import Router
 from stoker.domain.workload import Load
 
 
@@ -42,10 +43,13 @@ class Server:
         keep_accelerator: Whether it must stay on the accelerator of `current`.
         min_replicas: Smallest number of replicas, also at zero load.
         max_replicas: Largest number of replicas; None for no bound of its own.
-        max_batch: Batch limit that overrides the profile's; None to derive it.
+        max_batch: Batch limit that overrides the profile's; None to derive or to choose it.
         max_queue: Requests that may wait at a replica; None for the fleet's rule.
         current: What runs now; None where nothing does.
         desired: What was decided last and not yet applied; None where nothing was.
+        router: How a request finds one of its replicas.
+        choose_batch: Whether the batch limit is chosen with each accelerator, as the one with which
+            a replica carries the most, instead of derived; `max_batch` is None then.
     """
 
     name: str
@@ -59,3 +63,5 @@ class Server:
     max_queue: int | None = None
     current: Allocation | None = None
     desired: Allocation | None = None
+    router: Router = Router.RANDOM
+    choose_batch: bool = False

@@ -14,8 +14,8 @@ class Load:
         input_tokens: Mean input tokens of a request.
         output_tokens: Mean output tokens of a request.
         throughput_rps: Requests completed per second, where it was observed; informative only.
-        arrival_cv: Coefficient of variation of the times between the requests that one replica
-            gets; 1 is Poisson.
+        arrival_cv: Coefficient of variation of the times between requests, those to all replicas;
+            1 is Poisson. What one replica gets of them follows from the router.
         input_tokens_cv: Coefficient of variation of the input tokens; 0 is a fixed length.
         output_tokens_cv: Coefficient of variation of the output tokens.
         prefix_hit_rate: Share of the input tokens whose KV is in the prefix cache already.

@@ -11,7 +11,7 @@ from data.decode import decode_json, decode_yaml
 from data.fleets import parse_fleet
 from data.stoker_example import EXAMPLE
 from data.stoker_format import document_to_fleet, fleet_to_document
-from data.stoker_schema import OptimizerEntry, RulesEntry
+from data.stoker_settings import OptimizerEntry, RulesEntry
 from data.yaml_writer import to_yaml
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Capacity, Fleet

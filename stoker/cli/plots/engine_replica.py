@@ -8,10 +8,12 @@ import numpy as np
 
 from queueing.engine import EngineCases, EngineTargets, LatencyTarget
 from queueing.engine.build import iteration_times
+from queueing.engine.one_of_many import INDEPENDENT
+from queueing.engine.routing import share_cv
 from stoker.cli.plots.replica import profile_of, rate_per_replica
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, Statistic
-from stoker.domain.plan import Plan
+from stoker.domain.plan import Plan, PlannedAllocation
 from stoker.domain.settings import Analysis
 
 
@@ -65,13 +67,16 @@ class EngineReplica:
 def planned_engine_replica(fleet: Fleet, plan: Plan, server: str) -> EngineReplica | None:
     """Return a replica of a server as it was planned, of a mix the part with most replicas.
 
-    None where the analysis cannot redraw it: the server got nothing, has no load, its figures are
-    somebody else's (no profile, queue limit unknown), or another analysis made them.
+    None where one replica cannot be redrawn: the server got nothing, has no load, its figures are
+    somebody else's (no profile, queue limit unknown), another analysis made them, or its router
+    looks at the replicas, so that none is like one alone.
     """
     if plan.analysis is not Analysis.FULL:
         return None
     item = next((item for item in plan.allocations if item.server == server), None)
     if item is None or not item.replicas or item.max_queue is None:
+        return None
+    if item.router not in INDEPENDENT:
         return None
     load = next((known.load for known in fleet.servers if known.name == server), None)
     profile = profile_of(fleet, item)
@@ -86,7 +91,7 @@ def planned_engine_replica(fleet: Fleet, plan: Plan, server: str) -> EngineRepli
         float(item.max_queue),
         input_cv=load.input_tokens_cv,
         output_cv=load.output_tokens_cv,
-        arrival_cv=load.arrival_cv,
+        arrival_cv=_own_cv(item, load.arrival_cv, rate),
         token_budget=float(profile.token_budget),
         kv_tokens=np.inf if profile.kv_tokens is None else float(profile.kv_tokens),
         prefix_hit_rate=load.prefix_hit_rate,
@@ -109,6 +114,12 @@ def costliest_engine_replica(fleet: Fleet, plan: Plan) -> EngineReplica | None:
         if found is not None:
             return found
     return None
+
+
+def _own_cv(item: PlannedAllocation, arrival_cv: float, rate_rps: float) -> float:
+    """Return the variability of the arrivals at one replica, of those to all."""
+    shares = np.array([item.arrival_rate_rps / rate_rps])
+    return float(share_cv(item.router, shares, np.array([arrival_cv]))[0])
 
 
 def _given(value: float | None) -> float:
