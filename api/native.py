@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
-from api import example_answers, examples, schema_building, schemas
+from api import example_answers, examples, replica_schemas, schema_building, schemas
 from api.bodies import as_object, decode_body, decode_object
 from api.endpoint import Call, Content, Endpoint, Parameter, Place, Reply
 from api.options import PlanOptions, parse_options
@@ -20,6 +20,8 @@ from optimizer.replica_questions import answer, answer_many
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.replica import ReplicaCase, ReplicaQuestion
+from stoker.domain.replica_system import CardsToSplit, TwoPools
+from stoker.domain.settings import Analysis
 
 MAX_CASES = 10_000
 """Most cases in one request."""
@@ -36,6 +38,9 @@ MAX_ENGINE_CASES = {
     ReplicaQuestion.CONCURRENCY: 200,
 }
 """Most cases of one request that the analysis of the engine answers."""
+
+MAX_SPLITS = 4_096
+"""Most splits of cards of one request: each is sized."""
 
 _ENVELOPE = ("fleet", "options")
 
@@ -122,14 +127,25 @@ def _check_work(question: ReplicaQuestion, cases: Iterable[ReplicaCase]) -> None
     engines = sum(1 for case in cases if case.engine_terms)
     most = MAX_ENGINE_CASES[question]
     if engines > most:
-        message = f"{engines:,} of the cases ask for percentiles, memory or variability"
+        message = f"{engines:,} of the cases ask for the analysis {Analysis.FULL.value}"
         allowed = f"at most {most:,} of them in one request; send several requests"
+        raise InvalidInputError([Problem("cases", message, allowed)])
+    splits = sum(_splits(case) for case in cases)
+    if splits > MAX_SPLITS:
+        message = f"cards can be split in {splits:,} ways over the cases"
+        allowed = f"at most {MAX_SPLITS:,} in one request; send several requests"
         raise InvalidInputError([Problem("cases", message, allowed)])
     total = sum(case.max_batch for case in cases)
     if question is ReplicaQuestion.CONCURRENCY and total > MAX_TOTAL_BATCH:
         message = f"maxBatchSize adds up to {total:,} over the cases"
         allowed = f"at most {MAX_TOTAL_BATCH:,} in one request; send several requests"
         raise InvalidInputError([Problem("cases", message, allowed)])
+
+
+def _splits(case: ReplicaCase) -> int:
+    """Return how many splits of cards a case asks for."""
+    sizes = case.system.sizes if isinstance(case.system, TwoPools) else None
+    return sizes.splits if isinstance(sizes, CardsToSplit) else 0
 
 
 _OPTION_EXAMPLES: Mapping[str, object] = {
@@ -196,7 +212,9 @@ def _replica(question: ReplicaQuestion) -> Endpoint:
             "Inferno's replica analysis. `delta` makes a case `linear`; without it, it is "
             "`token-work`. A case with one of the further fields (variability, KV memory, closed "
             "loop, percentiles) is answered by the analysis `full`, with percentiles of each "
-            f"latency; at most {MAX_ENGINE_CASES[question]} such cases in one request."
+            f"latency; at most {MAX_ENGINE_CASES[question]} such cases in one request. With "
+            "`replicas` and `router` it is about a fleet; with `prefillReplicas` and "
+            "`decodeReplicas`, or `cards` to split, about two pools (not for concurrency)."
             + (
                 f" `maxBatchSize` adds up to at most {MAX_TOTAL_BATCH} over all cases."
                 if question is ReplicaQuestion.CONCURRENCY
@@ -205,12 +223,12 @@ def _replica(question: ReplicaQuestion) -> Endpoint:
         ),
         body=Content(
             "A case, or several.",
-            schemas.replica_request(MAX_CASES),
+            replica_schemas.replica_request(MAX_CASES),
             {"one": examples.CASE, "several": examples.CASES},
         ),
         reply=Content(
             "The answer, or several.",
-            schemas.REPLICA_ANSWER,
+            replica_schemas.REPLICA_ANSWER,
             {"one": example_answers.REPLICA_ANSWERS[question]},
         ),
         refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),

@@ -205,6 +205,7 @@ INFERNO_PLAN = named(
     },
 )
 
+
 def _dataclass_schema(kind: type, **derived: JsonSchema) -> JsonSchema:
     """Return the schema of a domain value as JSON, with what is derived from it."""
     schema = TypeAdapter(kind).json_schema(mode="serialization")

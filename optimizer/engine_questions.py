@@ -17,7 +17,7 @@ from optimizer.engine_answers import (
 )
 from optimizer.engine_batches import smallest_near_peak_limit
 from optimizer.engine_reach import out_of_reach, targets_of
-from optimizer.engine_splits import SizedCase, with_sizes
+from optimizer.engine_splits import with_sizes
 from optimizer.engine_systems import (
     EngineSystems,
     SingleReplicas,
@@ -51,19 +51,18 @@ def answer_by_engine(
         One answer a case, in order. A case that makes no sense gets the status
         `AnswerStatus.INVALID` and a message; nothing is raised.
     """
-    answers: dict[int, ReplicaAnswer] = {}
-    sized: dict[int, SizedCase] = {}
+    reasons = [unsupported(question, case) for case in cases]
+    answers = {
+        row: invalid(question, reason) for row, reason in enumerate(reasons) if reason is not None
+    }
+    rows = [row for row in range(len(cases)) if row not in answers]
+    sized = dict(zip(rows, with_sizes([cases[row] for row in rows]), strict=True))
     groups: dict[Hashable, list[int]] = {}
-    for row, case in enumerate(cases):
-        reason = unsupported(question, case)
-        if reason is not None:
-            answers[row] = invalid(question, reason)
-            continue
-        sized[row] = with_sizes(case)
-        groups.setdefault((case.percentiles, kind_of(case)), []).append(row)
-    for rows in groups.values():
-        batch = _Batch.of([sized[row].case for row in rows])
-        for row, one in zip(rows, batch.answers(question), strict=True):
+    for row in rows:
+        groups.setdefault((cases[row].percentiles, kind_of(cases[row])), []).append(row)
+    for group in groups.values():
+        batch = _Batch.of([sized[row].case for row in group])
+        for row, one in zip(group, batch.answers(question), strict=True):
             answers[row] = replace(one, splits=sized[row].splits)
     return tuple(
         replace(answers[row], analysis=Analysis.FULL, question=question)

@@ -74,7 +74,7 @@ def best_split(
     ):
         if count != 1:
             raise ValueError(f"{name} has {count} cases (allowed: 1)")
-    first, second = _splits(cards, prefill_cards_per_replica, decode_cards_per_replica)
+    first, second = card_splits(cards, prefill_cards_per_replica, decode_cards_per_replica)
     rows = np.zeros(len(first), dtype=np.int64)
     system = System(
         prefill.take(rows),
@@ -88,13 +88,25 @@ def best_split(
     rate = size_pools(system, targets.take(rows)).rate_rps
     most = pools_saturation_rps(system)
     used = first * prefill_cards_per_replica + second * decode_cards_per_replica
-    order = np.lexsort((first, used, -rate))
-    best = int(order[0]) if rate[order[0]] > 0.0 else None
-    return Split(first, second, used, rate, most, best)
+    best = best_row(rate, used, first)
+    return Split(first, second, used, rate, most, best if rate[best] > 0.0 else None)
 
 
-def _splits(cards: int, first_cards: int, second_cards: int) -> tuple[IntArray, IntArray]:
+def best_row(rate_rps: FloatArray, cards: IntArray, prefill_replicas: IntArray) -> int:
+    """Return the split with the largest rate, of several the one with the fewest cards in use.
+
+    Of several of those it is the one with the fewest prefill replicas.
+    """
+    return int(np.lexsort((prefill_replicas, cards, -rate_rps))[0])
+
+
+def card_splits(cards: int, first_cards: int, second_cards: int) -> tuple[IntArray, IntArray]:
     """Return the replicas of both pools, for each number of the first as many of the second.
+
+    Args:
+        cards: cards for both pools.
+        first_cards: cards of a prefill replica.
+        second_cards: cards of a decode replica.
 
     Raises:
         ValueError: a number is below 1, or the cards are too few for a replica of each.

@@ -148,7 +148,7 @@ def _split(asked: SimulationCase) -> SimulationCase | None:
     system = asked.case.system
     if not (isinstance(system, TwoPools) and isinstance(system.sizes, CardsToSplit)):
         return asked
-    found = with_sizes(asked.case)
+    (found,) = with_sizes([asked.case])
     return replace(asked, case=found.case) if found.splits else None
 
 

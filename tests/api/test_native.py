@@ -135,6 +135,45 @@ def test_the_work_of_one_concurrency_request_is_bounded(client: Client) -> None:
     assert client.post("/v1/replica/concurrency", json={"cases": over[1:]}).status_code == 200
 
 
+FLEET = {**examples.CASE, "replicas": 4, "router": "round_robin", "RPS": 6}
+POOLS = {**examples.CASE, "cards": 4, "transferMs": 10}
+
+
+def test_a_fleet_and_pools_are_asked_like_a_replica(client: Client) -> None:
+    fleet, pools = client.post("/v1/replica/target", json={"cases": [FLEET, POOLS]}).json()[
+        "answers"
+    ]
+    alone = client.post("/v1/replica/target", json={**examples.CASE, "percentiles": [95]}).json()
+    assert fleet["throughput"] > 3.9 * alone["throughput"]
+    assert pools["status"] == "ok"
+    assert [split["prefillReplicas"] for split in pools["splits"]] == [1, 2, 3]
+    best = max(split["RPS"] for split in pools["splits"])
+    assert pools["offeredRPS"] == pytest.approx(best)
+    assert pools["bottleneck"] in ("prefill", "decode")
+    assert client.post("/v1/replica/target", json=POOLS).json() == pools
+
+
+def test_pools_that_do_not_go_together_are_refused(client: Client) -> None:
+    answer = client.post("/v1/replica/solve", json={**POOLS, "decodeReplicas": 2, "replicas": 3})
+    assert answer.status_code == 422
+    assert [problem["path"] for problem in answer.json()["errors"]] == [
+        "replicas",
+        "decodeReplicas",
+    ]
+    no_limit = client.post("/v1/replica/concurrency", json=FLEET).json()
+    assert no_limit["status"] == "invalid"
+    assert "replicas is 4 (allowed: one replica" in no_limit["message"]
+
+
+def test_the_splits_of_one_request_are_bounded(client: Client) -> None:
+    cases = [{**examples.CASE, "cards": 1024}] * 5
+    answer = client.post("/v1/replica/target", json={"cases": cases})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["message"] == "cards can be split in 5,115 ways over the cases"
+    assert "at most 4,096" in error["allowed"]
+
+
 def test_no_case_is_answered_by_nothing(client: Client) -> None:
     assert client.post("/v1/replica/solve", json={"cases": []}).json() == {"answers": []}
 
