@@ -90,7 +90,7 @@ def backlog(
     residual = (met.met_ms**2 + met.met_variance) / 3.0 - 0.25 * met.met_ms**2
     together = prompt**2 * met.others_variance + met.others * own_variance
     variance = residual + together + prompt * rate * met.met_variance
-    third = moment * (1.0 + spread) ** 2 * full**3 / (3.0 * (1.0 - load))
+    third = line * (1.0 + spread) ** 2 * full / 1.5
     second = third + line**2 * (2.0 / met.busier - 1.0)
     line_variance = np.maximum(second, 0.3 * line**2) * burst**2
     line_variance = line_variance + fill**2 / 3.0 + base**2 / 12.0

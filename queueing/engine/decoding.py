@@ -8,7 +8,7 @@ import numpy as np
 
 from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_variance
-from queueing.engine.cycle import limited, no_prompt
+from queueing.engine.cycle import faded, limited, no_prompt
 from queueing.engine.lengths import WEIGHTS
 from queueing.engine.scene import Scene
 
@@ -64,8 +64,8 @@ def decoding(scene: Scene) -> Decoding:
     # The echo, spread over the iterations of short and of long requests.
     fading = np.minimum(scene.met(station.fading), 0.98)
     echo = (scene.accepted * station.echo_ms).sum(axis=0)
-    unit = echo / np.maximum(1.0 - fading**typical, 1e-12)
-    mean = base + unit * (1.0 - fading**steps) / steps
+    unit = echo / np.maximum(1.0 - faded(fading, typical), 1e-12)
+    mean = base + unit * (1.0 - faded(fading, steps)) / steps
     near = _near_mean(scene)
     excess = limited(np.maximum(mean - clear, 0.0), near.largest_ms)
     number = np.maximum((mean - clear) * steps / np.maximum(near.prompt_ms, 1e-12), 1e-9)

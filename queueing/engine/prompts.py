@@ -15,7 +15,7 @@ from queueing.arrays import FloatArray
 from queueing.engine.arrivals import count_after
 from queueing.engine.backlog import Backlog, backlog
 from queueing.engine.cases import EngineCases
-from queueing.engine.cycle import Cycle, cycle, limited
+from queueing.engine.cycle import Cycle, cycle, faded, limited
 from queueing.engine.iterations import MOST_PREFILL, Iterations
 from queueing.engine.requests import Requests
 from queueing.engine.rows import take_states
@@ -154,7 +154,7 @@ def _served(
     again = np.maximum(free - 1.0, 0.0)
     fading = share * follow
     fading = fading * again / (again + fading + 1e-9)
-    echo = (left - fading * mean) * (1.0 - fading**steps) / (1.0 - fading)
+    echo = (left - fading * mean) * (1.0 - faded(fading, steps)) / (1.0 - fading)
     bound = steps * np.maximum(base + line.largest_ms - mean, 1e-9)
     some = -np.expm1(-np.maximum(behind, 1e-9))
     each = np.maximum(echo, 0.0) / some
