@@ -41,6 +41,8 @@ def best_limits(carried: Carried, largest: FloatArray) -> tuple[FloatArray, Floa
     Returns:
         Limits and what they carry; the largest limit, and 0, where none keeps the targets.
     """
+    if not len(largest):
+        return largest, largest.copy()
     steps = np.arange(int(np.ceil(np.log2(largest.max(initial=1.0)))) + 1)
     ladder = np.minimum(_RATIO ** steps[:, None], largest)
     ladder[1:][ladder[1:] == ladder[:-1]] = np.nan

@@ -15,6 +15,7 @@ from data.stoker_format import fleet_schema
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.profile import OverlapParameters
+from stoker.domain.routing import Router
 from tests.support.plans import mixed_plan
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
@@ -30,9 +31,17 @@ def test_the_example_is_the_one_of_the_schema(page: str) -> None:
     assert parse_fleet(decode_yaml(example).value) == parse_fleet(EXAMPLE)
 
 
+def test_the_router_and_the_batch_limit_shown_are_such(page: str) -> None:
+    document: Any = copy.deepcopy(EXAMPLE)
+    _, servers, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    document |= decode_yaml(servers).value
+    (server,) = parse_fleet(document).servers
+    assert (server.router, server.choose_batch) == (Router.SHORTEST_QUEUE, True)
+
+
 def test_the_curve_shown_is_one(page: str) -> None:
     document: Any = copy.deepcopy(EXAMPLE)
-    _, curve, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    _, _, curve, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     document["profiles"][0]["parameters"] = decode_yaml(curve).value
     (profile,) = parse_fleet(document).profiles
     assert isinstance(profile.parameters, IterationTable)

@@ -16,6 +16,7 @@ from stoker.domain.profile import (
     Provenance,
     TokenWorkParameters,
 )
+from stoker.domain.routing import Router
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import (
     INFERNO_RULES,
@@ -192,8 +193,16 @@ def own_fleets(draw: st.DrawFn) -> Fleet:
         for item in fleet.profiles
     ]
     servers = [
-        replace(item, max_replicas=draw(maybe(st.integers(5, 99))), max_queue=draw(maybe(counts)))
+        replace(
+            item,
+            max_replicas=draw(maybe(st.integers(5, 99))),
+            max_batch=None if chosen else item.max_batch,
+            max_queue=draw(maybe(counts)),
+            router=draw(st.sampled_from(Router)),
+            choose_batch=chosen,
+        )
         for item in fleet.servers
+        for chosen in [draw(st.booleans())]
     ]
     rules = PlanningRules(
         draw(st.sampled_from(QueueRule)),
