@@ -111,7 +111,7 @@ def _validated(test: str, group: str, result: FitResult, limits: dict[str, float
 def _held_out(
     test: str, group: str, result: FitResult, held: Sequence[Measurement], limits: dict[str, float]
 ) -> TruthRow:
-    predicted = predict(result.model, result.parameters, held)
+    predicted = predict(result.model, result.parameters, held, result.table)
     errors = {
         "TTFT": _mean_error(
             predicted.typical_ttft_ms(held).tolist(), held, lambda row: row.ttft.typical_ms

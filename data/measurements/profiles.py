@@ -14,7 +14,7 @@ from data.curve_fields import CurveEntry
 from data.decode import Decoded
 from data.problems import problems_from_validation
 from data.stoker_schema import ProfileEntry
-from data.stoker_writing import number
+from data.stoker_writing import curve_document, number
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import (
@@ -102,17 +102,11 @@ def _fitted(entry: ProfileEntry) -> FittedProfile:
 
 
 def profile_document(profiles: Sequence[FittedProfile]) -> dict[str, object]:
-    """Return fitted profiles as a document; values at their defaults are left out.
-
-    Raises:
-        ValueError: One is a curve, which is measured and not fitted.
-    """
+    """Return fitted profiles as a document; values at their defaults are left out."""
     return {"profiles": [_entry(item) for item in profiles]}
 
 
 def _entry(item: FittedProfile) -> dict[str, object]:
-    if item.curve is not None:
-        raise ValueError("a curve has no parameters to write")
     units = item.accelerators_per_replica
     entry: dict[str, object] = {"model": item.model, "accelerator": item.accelerator}
     if units != 1:
@@ -120,8 +114,7 @@ def _entry(item: FittedProfile) -> dict[str, object]:
     entry |= {
         "max_batch": item.max_batch,
         "at_tokens": item.at_tokens,
-        "parameters": {"kind": item.kind}
-        | {name: number(value) for name, value in item.parameters.items()},
+        "parameters": {"kind": item.kind} | _parameters(item),
         "provenance": {"kind": item.provenance.kind.value, "source": item.provenance.source},
     }
     if item.kv_tokens is not None:
@@ -129,3 +122,9 @@ def _entry(item: FittedProfile) -> dict[str, object]:
     if item.token_budget != DEFAULT_TOKEN_BUDGET:
         entry["token_budget"] = item.token_budget
     return entry
+
+
+def _parameters(item: FittedProfile) -> dict[str, object]:
+    if item.curve is not None:
+        return curve_document(item.curve)
+    return {name: number(value) for name, value in item.parameters.items()}

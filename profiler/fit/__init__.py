@@ -16,12 +16,13 @@ from profiler.fit.fitting import (
 )
 from profiler.fit.forecast import Forecast
 from profiler.fit.observations import Excluded
-from profiler.fit.result import FitError, FitResult, Refusal
+from profiler.fit.result import CurveFit, FitError, FitResult, Refusal
 
 __all__ = [
     "BEST",
     "MODELS",
     "CrossValidation",
+    "CurveFit",
     "Excluded",
     "FitError",
     "FitResult",

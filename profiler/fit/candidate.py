@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
 from queueing.arrays import FloatArray, RowSelector
 from queueing.engine.times import IterationTimes
 
@@ -35,12 +33,6 @@ class Candidate:
     turnover_share: FloatArray
     kv_tokens: FloatArray
     miss_share: FloatArray
-
-    @classmethod
-    def plain(cls, times: IterationTimes) -> Self:
-        """Assume an engine without delays outside it, and memory without end."""
-        none, all_of_it = np.zeros(len(times)), np.ones(len(times))
-        return cls(times, none, none, none, none, none, np.inf * all_of_it, all_of_it)
 
     def take(self, rows: RowSelector) -> Self:
         """Return the assumptions for the selected points."""

@@ -27,12 +27,14 @@ class Confidence:
         high: upper ends.
         condition_number: of the Jacobian of rows and usual values, columns scaled to length 1.
         untold: names of parameters that neither rows nor usual values determine.
+        covariance: of the logarithms of the parameters.
     """
 
     low: FloatArray
     high: FloatArray
     condition_number: float
     untold: tuple[str, ...]
+    covariance: FloatArray
 
 
 def confidence(problem: Problem, logs: FloatArray) -> Confidence:
@@ -53,7 +55,8 @@ def confidence(problem: Problem, logs: FloatArray) -> Confidence:
     small_sample = used / max(used - len(logs), 1)
     meat = small_sample * rows.T @ rows + usual.T @ usual
     bread = np.linalg.pinv(curvature)
-    spread = np.sqrt(np.maximum(np.diag(bread @ meat @ bread), 0.0))
+    covariance = bread @ meat @ bread
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     reach = np.minimum(_NORMAL_95 * spread, 50.0)
     low = np.array([parameter.low for parameter in problem.free])
     high = np.array([parameter.high for parameter in problem.free])
@@ -63,6 +66,7 @@ def confidence(problem: Problem, logs: FloatArray) -> Confidence:
         np.minimum(np.exp(logs + reach), high),
         _condition(together),
         _untold(problem, _noticeable(problem, logs)),
+        covariance,
     )
 
 
@@ -105,6 +109,7 @@ def _untold(problem: Problem, logs: FloatArray) -> tuple[str, ...]:
     """
     rows, usual = data_jacobian(problem, logs) / SCALE, _prior_jacobian(problem, logs)
     owners = [name for name, p in zip(problem.names, problem.free, strict=True) if p.usual]
+    owners += [""] * (len(usual) - len(owners))
     untold = []
     for index, parameter in enumerate(problem.free):
         if not parameter.remedy:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from profiler.fit.corrections import BATCHES, CONTEXTS, names
 from profiler.fit.parameters import Family, Parameter
+from profiler.fit.table_form import TableFormTimes
 from queueing.arrays import FloatArray
 from queueing.engine.overlap import OverlapTimes
 from queueing.engine.times import IterationTimes, LinearTimes, TokenWorkTimes
@@ -25,7 +27,7 @@ def _token_work(values: dict[str, FloatArray]) -> IterationTimes:
     return TokenWorkTimes(values["alpha_ms"], values["beta_ms"], values["gamma_ms"])
 
 
-def _overlap(values: dict[str, FloatArray]) -> IterationTimes:
+def _overlap(values: dict[str, FloatArray]) -> OverlapTimes:
     none = np.zeros_like(values["base_ms"])  # a candidate holds the delays itself
     return OverlapTimes(
         values["base_ms"],
@@ -40,6 +42,19 @@ def _overlap(values: dict[str, FloatArray]) -> IterationTimes:
         none,
     )
 
+
+def _curve(values: dict[str, FloatArray]) -> TableFormTimes:
+    base = _overlap(values)
+    shared = values["shared_share"] * (base.base_ms + base.weights_ms)
+    if _CORRECTIONS[0] not in values:
+        return TableFormTimes(base, shared)
+    logs = np.log(np.stack([values[name] for name in _CORRECTIONS], axis=1))
+    nodes = len(BATCHES) * len(CONTEXTS)
+    decode = logs[:, :nodes].reshape(-1, len(BATCHES), len(CONTEXTS))
+    return TableFormTimes(base, shared, decode, logs[:, nodes:])
+
+
+_CORRECTIONS = names()
 
 LINEAR = Family(
     "linear",
@@ -89,7 +104,16 @@ OVERLAP = Family(
     delays=True,
 )
 
-FAMILIES = {family.name: family for family in (LINEAR, TOKEN_WORK, OVERLAP)}
+# Most of what an iteration takes whatever it does is paid once by one that decodes and prefills.
+CURVE = Family(
+    "curve",
+    (*OVERLAP.parameters, Parameter("shared_share", 1e-2, 1.0, 0.9, 0.3)),
+    _curve,
+    delays=True,
+    corrections=tuple(Parameter(name, 0.2, 5.0) for name in _CORRECTIONS),
+)
+
+FAMILIES = {family.name: family for family in (LINEAR, TOKEN_WORK, OVERLAP, CURVE)}
 
 
 def family_named(name: str) -> Family:

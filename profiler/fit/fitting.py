@@ -13,12 +13,14 @@ from profiler.fit.forecast import Forecast, forecast
 from profiler.fit.observations import Excluded, Role, observe, role
 from profiler.fit.parameters import CONDITIONS, Family
 from profiler.fit.points import Points
-from profiler.fit.problem import candidate_of
-from profiler.fit.result import FitError, FitResult, Refusal
+from profiler.fit.problem import DELAYS, candidate_of, candidate_of_table
+from profiler.fit.result import CurveFit, FitError, FitResult, Refusal
 from profiler.fit.scoring import cross_validate, errors, summarize
 from profiler.fit.shapes import load_levels, shapes
 from profiler.fit.solve import Fitted, solve
+from profiler.fit.tabulate import with_bands
 from queueing.arrays import IntArray
+from stoker.domain.curve import IterationTable
 from stoker.domain.measurement import GROUP_FIELDS, Measurement
 
 BEST = "best"
@@ -105,18 +107,30 @@ def fit(
     return min(results, key=_rank)
 
 
-def predict(model: str, parameters: Mapping[str, float], rows: Sequence[Measurement]) -> Forecast:
+def predict(
+    model: str,
+    parameters: Mapping[str, float],
+    rows: Sequence[Measurement],
+    table: IterationTable | None = None,
+) -> Forecast:
     """Predict operating points from their load, lengths and duration; latencies are not looked at.
 
     Args:
         model: name of a service-time model.
         parameters: by name, as fitted; delays and conditions that are absent have no effect.
         rows: operating points, measured or planned.
+        table: the iteration times of a `curve`, which are not among its parameters.
 
     Raises:
-        ValueError: unknown model, a parameter missing or unknown, a row without a usable load.
+        ValueError: unknown model, a parameter or table missing or unknown, a row without a usable
+            load.
     """
     family = family_named(model)
+    if bool(family.corrections) != (table is not None):
+        raise ValueError(f"model is {model} (allowed: curve with a table, others without)")
+    if table is not None:
+        points = Points.of(rows)
+        return forecast(points, candidate_of_table(table, parameters, len(points)))
     known = {p.name for p in family.parameters} | {p.name for p in CONDITIONS}
     needed = {p.name for p in family.parameters if not p.name.startswith("first_token")}
     if problem := (needed - set(parameters)) or (set(parameters) - known):
@@ -154,6 +168,7 @@ def _fit_family(
     usual = {p.name for p in family.parameters if p.usual is not None}
     if set(trust.untold) - (usual if assume_usual else set()):
         return _refused(family, group, excluded, len(kept), _blurred(family, trust))
+    parameters, intervals, curve = _told(fitted, trust)
     folds = _folds(cross_validation, points)
     validated, count = (
         cross_validate(family, points, observed, folds, fitted) if folds is not None else (None, 0)
@@ -161,14 +176,15 @@ def _fit_family(
     return FitResult(
         group,
         family.name,
-        fitted.values,
-        _intervals(fitted, trust),
+        parameters,
+        intervals,
         trust.condition_number,
         len(kept),
-        summarize(*errors(family, fitted.values, points, observed)),
+        summarize(*errors(fitted, points, observed)),
         validated,
         count,
         excluded,
+        curve=curve,
     )
 
 
@@ -181,9 +197,23 @@ def _folds(cross_validation: CrossValidation, points: Points) -> IntArray | None
     return folds if len(np.unique(folds)) > 1 else None
 
 
-def _intervals(fitted: Fitted, trust: Confidence) -> dict[str, tuple[float, float]]:
+def _told(
+    fitted: Fitted, trust: Confidence
+) -> tuple[dict[str, float], dict[str, tuple[float, float]], CurveFit | None]:
+    """Return parameters, their intervals, and the table of a curve; that holds most of its own."""
     ends = zip(fitted.problem.names, trust.low, trust.high, strict=True)
-    return {name: (float(low), float(high)) for name, low, high in ends}
+    intervals = {name: (float(low), float(high)) for name, low, high in ends}
+    table = fitted.table()
+    if table is None:
+        return fitted.values, intervals, None
+    problem = fitted.problem
+    curve = with_bands(table, problem, fitted.solution.logs, trust.covariance)
+    own = {p.name for p in (*problem.family.parameters, *problem.family.corrections)}
+    kept = {name for name in problem.names if name not in own or name in DELAYS}
+    parameters = {name: value for name, value in fitted.values.items() if name in kept}
+    bands = {name: band for name, band in intervals.items() if name in kept}
+    both = {"shared_ms": table.shared_ms} | parameters, {"shared_ms": curve.shared_ms} | bands
+    return *both, curve
 
 
 def _refused(

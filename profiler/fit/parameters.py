@@ -48,12 +48,15 @@ class Family:
         parameters: what is fitted, in the order of profiles.
         build: makes the model of parameters.
         delays: whether it knows delays of the first token outside the engine.
+        corrections: factors that a table's times may be off its parametric base, fitted after the
+            rest; empty where parameters are all there is.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     build: Build
     delays: bool
+    corrections: tuple[Parameter, ...] = ()
 
 
 CONDITIONS = (

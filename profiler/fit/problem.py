@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from profiler.fit.observations import Observations
 from profiler.fit.parameters import Family, Parameter
 from profiler.fit.points import Points
 from queueing.arrays import FloatArray
+from queueing.engine.curve import CurveTimes
+from stoker.domain.curve import IterationTable
 
 SCALE = 0.03
 """Relative error from which residuals count linearly instead of squared (soft L1)."""
@@ -20,7 +23,7 @@ AT_BATCH_WEIGHT = 2.0
 UNSTABLE = 1.0
 """Residual of the TTFT where the model says that a settled load never settles, at least."""
 _ABSENT = {"wave_share": 0.0, "turnover_share": 0.0, "kv_tokens": np.inf, "miss_share": 1.0}
-_DELAYS = ("first_token_ms", "first_token_sequence_ms", "first_token_output_ms")
+DELAYS = ("first_token_ms", "first_token_sequence_ms", "first_token_output_ms")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,8 @@ class Problem:
         points: conditions of the rows.
         observed: what was measured.
         weights: of the TTFT and ITL of each point, (points,).
+        penalty: what else is known of the free parameters: rows that map their logarithms to
+            spreads from the usual, (rows, free); None where nothing is.
     """
 
     family: Family
@@ -40,6 +45,7 @@ class Problem:
     points: Points
     observed: Observations
     weights: FloatArray
+    penalty: FloatArray | None = None
 
     @property
     def names(self) -> list[str]:
@@ -98,14 +104,24 @@ class Problem:
                 if parameter.relative_to:
                     centre = centre + logs[:, self.names.index(parameter.relative_to)]
                 columns.append((logs[:, index] - centre) / parameter.spread)
-        return np.stack(columns, axis=1) if columns else np.zeros((len(logs), 0))
+        usual = np.stack(columns, axis=1) if columns else np.zeros((len(logs), 0))
+        if self.penalty is None:
+            return usual
+        return np.concatenate([usual, logs @ self.penalty.T], axis=1)
 
 
 def candidate_of(family: Family, values: dict[str, FloatArray], cases: int) -> Candidate:
     """Return the assumptions of parameters by name; those that are absent have no effect."""
-    delays = [values.get(name, np.zeros(cases)) for name in _DELAYS]
+    delays = [values.get(name, np.zeros(cases)) for name in DELAYS]
     conditions = [values.get(name, np.full(cases, absent)) for name, absent in _ABSENT.items()]
     return Candidate(family.build(values), *delays, *conditions)
+
+
+def candidate_of_table(table: IterationTable, values: Mapping[str, float], cases: int) -> Candidate:
+    """Return the assumptions of a table beside the conditions among some values."""
+    delays = [np.full(cases, delay) for delay in table.delays_ms]
+    conditions = [np.full(cases, values.get(name, absent)) for name, absent in _ABSENT.items()]
+    return Candidate(CurveTimes.of([table] * cases), *delays, *conditions)
 
 
 def robust(residuals: FloatArray) -> FloatArray:

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from profiler.fit.observations import Excluded
+from stoker.domain.curve import IterationTable
+
+Grid = tuple[tuple[float, ...], ...]
+"""Figures over two axes of knots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,30 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class CurveFit:
+    """A fitted table, with the ends of the 95% intervals of its times.
+
+    Attributes:
+        table: iteration times and delays.
+        decode_ms: low and high ends of the decode times, each of the shape of their grid.
+        prefill_ms: the same of the prefill times.
+        shared_ms: the same of what both share.
+    """
+
+    table: IterationTable
+    decode_ms: tuple[Grid, Grid]
+    prefill_ms: tuple[Grid, Grid]
+    shared_ms: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class FitResult:
     """A model fitted to the rows of one deployment, or the reason why there is none.
 
     Attributes:
         group: the fields that identify the deployment.
         model: name of the service-time model.
-        parameters: by name; empty after a refusal.
+        parameters: by name; empty after a refusal. Of a curve, what is not in its grids.
         confidence: 95% interval of each parameter.
         condition_number: of the scaled problem; the larger, the less the rows tell apart.
         n: rows fitted.
@@ -60,6 +81,7 @@ class FitResult:
         folds: fits that the cross-validation made.
         excluded: rows that took no part, or only a part.
         refusal: None where there is a fit.
+        curve: the table of a `curve`; None for other models.
     """
 
     group: Mapping[str, str | int | None]
@@ -73,3 +95,9 @@ class FitResult:
     folds: int
     excluded: tuple[Excluded, ...]
     refusal: Refusal | None = None
+    curve: CurveFit | None = None
+
+    @property
+    def table(self) -> IterationTable | None:
+        """The table of a `curve`; None for other models."""
+        return None if self.curve is None else self.curve.table

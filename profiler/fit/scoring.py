@@ -8,7 +8,6 @@ from profiler.fit.forecast import forecast
 from profiler.fit.observations import Observations
 from profiler.fit.parameters import Family
 from profiler.fit.points import Points
-from profiler.fit.problem import candidate_of
 from profiler.fit.result import FitError
 from profiler.fit.solve import Fitted, solve
 from queueing.arrays import FloatArray, IntArray
@@ -16,15 +15,12 @@ from queueing.arrays import FloatArray, IntArray
 _LARGEST = 1e4
 
 
-def errors(
-    family: Family, values: dict[str, float], points: Points, observed: Observations
-) -> tuple[FloatArray, FloatArray]:
+def errors(fitted: Fitted, points: Points, observed: Observations) -> tuple[FloatArray, FloatArray]:
     """Return the relative errors of TTFT and ITL, (points,); NaN where nothing was measured.
 
     A load that the model takes for endless counts with the excess of what it can carry.
     """
-    tiled = {name: np.full(len(points), value) for name, value in values.items()}
-    predicted = forecast(points, candidate_of(family, tiled, len(points)))
+    predicted = forecast(points, fitted.candidate(len(points)))
     typical = np.where(observed.median, predicted.ttft_p50_ms, predicted.ttft_ms)
     ttft = np.abs(typical / observed.ttft_ms - 1.0)
     endless = np.isfinite(observed.ttft_ms) & ~np.isfinite(predicted.ttft_ms)
@@ -58,9 +54,7 @@ def cross_validate(
         kept = np.flatnonzero(~out)
         held = np.flatnonzero(out)
         fitted = solve(family, points.take(kept), observed.take(kept), near=whole)
-        ttft[held], itl[held] = errors(
-            family, fitted.values, points.take(held), observed.take(held)
-        )
+        ttft[held], itl[held] = errors(fitted, points.take(held), observed.take(held))
     return summarize(ttft, itl), len(numbers)
 
 

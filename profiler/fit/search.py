@@ -11,7 +11,7 @@ from profiler.fit.problem import Problem, robust
 from queueing.arrays import FloatArray
 
 _STEP = 1e-4
-_MOST_EVALUATIONS = 60
+MOST_EVALUATIONS = 60
 _INSIDE = 1e-6
 
 
@@ -28,9 +28,11 @@ class Solution:
     cost: float
 
 
-def search(problem: Problem, starts: list[FloatArray]) -> Solution:
+def search(
+    problem: Problem, starts: list[FloatArray], evaluations: int = MOST_EVALUATIONS
+) -> Solution:
     """Return the best of the fits from several starts, (parameters,) logarithms each."""
-    solutions = [_descend(problem, start) for start in starts]
+    solutions = [descend(problem, start, evaluations) for start in starts]
     return min(solutions, key=lambda solution: solution.cost)
 
 
@@ -42,7 +44,8 @@ def data_jacobian(problem: Problem, logs: FloatArray) -> FloatArray:
     return jacobian
 
 
-def _descend(problem: Problem, start: FloatArray) -> Solution:
+def descend(problem: Problem, start: FloatArray, evaluations: int = MOST_EVALUATIONS) -> Solution:
+    """Return the fit that a start leads to, after so many evaluations at most."""
     low = np.log([parameter.low for parameter in problem.free])
     high = np.log([parameter.high for parameter in problem.free])
     inside = np.clip(start, low + _INSIDE, high - _INSIDE)
@@ -51,7 +54,7 @@ def _descend(problem: Problem, start: FloatArray) -> Solution:
         inside,
         jac=lambda logs: _jacobian(problem, logs),
         bounds=(low, high),
-        max_nfev=_MOST_EVALUATIONS,
+        max_nfev=evaluations,
         ftol=1e-7,
         xtol=1e-7,
         gtol=1e-7,

@@ -19,6 +19,14 @@ def first_start(
     """Return logarithms of rough parameters: the floor of the ITL, and the least TTFT a token."""
     floor = _least(observed.itl_ms, 10.0)
     token = 0.5 * _least(observed.ttft_ms / points.input_tokens, 0.05)
+    overlap = {
+        "base_ms": 0.3 * floor,
+        "weights_ms": 0.6 * floor,
+        "token_ms": token,
+        "kv_token_ms": _KV_SHARE * token,
+        # From below, a parameter without effect gives the search nothing to follow.
+        "first_token_output_ms": 1e-3,
+    }
     rough = {
         "linear": {
             "alpha_ms": 0.9 * floor,
@@ -27,14 +35,8 @@ def first_start(
             "delta_ms": 0.1 * token,
         },
         "token-work": {"alpha_ms": 0.9 * floor, "beta_ms": token, "gamma_ms": _KV_SHARE * token},
-        "overlap": {
-            "base_ms": 0.3 * floor,
-            "weights_ms": 0.6 * floor,
-            "token_ms": token,
-            "kv_token_ms": _KV_SHARE * token,
-            # From below, a parameter without effect gives the search nothing to follow.
-            "first_token_output_ms": 1e-3,
-        },
+        "overlap": overlap,
+        "curve": overlap,
     }[family.name]
     values = [rough.get(parameter.name, _usual(parameter, rough)) for parameter in free]
     return np.log(values)

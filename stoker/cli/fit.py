@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 EPILOG = examples(
     "stoker fit measurements.jsonl",
     "stoker fit measurements.jsonl --model token-work --format json",
+    "stoker fit measurements.jsonl --model curve --output profile.yaml",
     "stoker fit benchmarks.json --gpu H100 --n-gpus 1 --output profile.yaml --plots plots/",
 )
 
@@ -58,6 +59,7 @@ class FitModel(StrEnum):
     LINEAR = "linear"
     TOKEN_WORK = "token-work"
     OVERLAP = "overlap"
+    CURVE = "curve"
     BEST = "best"
 
 

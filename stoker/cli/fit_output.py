@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -18,6 +19,7 @@ from stoker.cli.figures import UNKNOWN
 
 if TYPE_CHECKING:
     from profiler.fit import FitError, FitResult
+    from profiler.fit.result import Grid
     from stoker.domain.measurement import Measurement
 
 _LONGEST_STEM = 80
@@ -34,8 +36,8 @@ def fit_document(result: FitResult) -> dict[str, object]:
     return {
         "group": dict(result.group),
         "model": result.model,
-        "parameters": dict(result.parameters),
-        "confidence": {name: list(ends) for name, ends in result.confidence.items()},
+        "parameters": _parameters(result),
+        "confidence": _confidence(result),
         "condition_number": _finite(result.condition_number),
         "n": result.n,
         "error": {"ttft": _finite(error.ttft), "itl": _finite(error.itl)},
@@ -58,6 +60,30 @@ def fit_document(result: FitResult) -> dict[str, object]:
     }
 
 
+def _parameters(result: FitResult) -> dict[str, object]:
+    """Return the parameters by name; of a curve, its knots and grids as a profile has them."""
+    if result.table is None:
+        return dict(result.parameters)
+    from data.stoker_writing import curve_document
+
+    return curve_document(result.table) | dict(result.parameters)
+
+
+def _confidence(result: FitResult) -> dict[str, object]:
+    """Return the 95% intervals by name; of a curve, of each time in its grids, too."""
+    ends: dict[str, object] = {name: list(pair) for name, pair in result.confidence.items()}
+    if result.curve is None:
+        return ends
+    grids = {"decode_ms": result.curve.decode_ms, "prefill_ms": result.curve.prefill_ms}
+    bands: dict[str, object] = {
+        name: [
+            [list(pair) for pair in zip(*row, strict=True)] for row in zip(low, high, strict=True)
+        ]
+        for name, (low, high) in grids.items()
+    }
+    return bands | ends
+
+
 def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
@@ -66,7 +92,7 @@ def compared(result: FitResult, rows: Sequence[Measurement]) -> list[ComparedPoi
     """Return the rows of a deployment with what its fitted model predicts for them."""
     from profiler.fit import predict
 
-    forecast = predict(result.model, result.parameters, rows)
+    forecast = predict(result.model, result.parameters, rows, result.table)
     ttft_ms = forecast.typical_ttft_ms(rows)
     excluded = {item.row for item in result.excluded}
     return [
@@ -134,15 +160,15 @@ def fit_table(results: Sequence[FitResult]) -> RenderableType:
 
 
 def _add(table: Table, result: FitResult) -> None:
-    names = list(result.parameters)
+    lines = _lines(result)
     validated = result.cross_validated
     table.add_row(
         deployment_of(result.group),
         result.model,
         f"{result.n:,}",
-        "\n".join(names) or "not told by the rows",
-        "\n".join(_value(result.parameters[name]) for name in names),
-        "\n".join(_interval(result.confidence.get(name)) for name in names),
+        "\n".join(name for name, _, _ in lines) or "not told by the rows",
+        "\n".join(value for _, value, _ in lines),
+        "\n".join(interval for _, _, interval in lines),
         UNKNOWN if result.condition_number is None else f"{result.condition_number:,.3g}",
         _error(result.error, "ttft"),
         _error(validated, "ttft"),
@@ -150,6 +176,39 @@ def _add(table: Table, result: FitResult) -> None:
         _error(validated, "itl"),
         end_section=True,
     )
+
+
+def _lines(result: FitResult) -> list[tuple[str, str, str]]:
+    """Return names, values and intervals; of a grid its ends, and the widest interval."""
+    lines = [
+        (name, _value(value), _interval(result.confidence.get(name)))
+        for name, value in result.parameters.items()
+    ]
+    if result.curve is None:
+        return lines
+    table = result.curve.table
+    grids = [
+        (
+            f"decode_ms, {len(table.batches)} × {len(table.contexts)}",
+            table.decode_ms,
+            result.curve.decode_ms,
+        ),
+        (
+            f"prefill_ms, {len(table.prefill_tokens)} × {len(table.prefill_contexts)}",
+            table.prefill_ms,
+            result.curve.prefill_ms,
+        ),
+    ]
+    return [
+        (name, f"{_value(grid[0][0])} – {_value(grid[-1][-1])}", _widest(grid, band[1]))
+        for name, grid, band in grids
+    ] + lines
+
+
+def _widest(grid: Grid, high: Grid) -> str:
+    """Return how far the least certain time of a grid may be off."""
+    pairs = zip(chain.from_iterable(grid), chain.from_iterable(high), strict=True)
+    return f"± {max(end / time for time, end in pairs) - 1.0:.1%} or less"
 
 
 def _value(value: float) -> str:

@@ -49,7 +49,12 @@ def fitted_profile(
         max_batch=_batch_limit(rows),
         at_tokens=max(1, round(median(row.out_tokens for row in rows))),
         kind=result.model,
-        parameters={name: value for name, value in result.parameters.items() if name not in _RUNS},
+        parameters=(
+            {name: value for name, value in result.parameters.items() if name not in _RUNS}
+            if result.table is None
+            else {}
+        ),
+        curve=result.table,
         provenance=Provenance(EstimateKind.FITTED, _source(result, first, files, made_on)),
         kv_tokens=None if memory is None else round(memory),
         token_budget=max(set(budgets), key=budgets.count) if budgets else DEFAULT_TOKEN_BUDGET,

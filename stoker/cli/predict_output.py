@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -80,26 +80,12 @@ def predictions(
 
 
 def _forecast(profile: FittedProfile, rows: Sequence[Measurement], wave_share: float) -> Forecast:
-    import numpy as np
-
     from profiler.fit import predict
-    from profiler.fit.candidate import Candidate
-    from profiler.fit.forecast import forecast
-    from profiler.fit.points import Points
-    from queueing.engine.curve import CurveTimes
 
     memory = math.inf if profile.kv_tokens is None else float(profile.kv_tokens)
     try:
-        if profile.curve is None:
-            parameters = {**profile.parameters, "wave_share": wave_share, "kv_tokens": memory}
-            return predict(profile.kind, parameters, rows)
-        count = len(rows)
-        assumed = replace(
-            Candidate.plain(CurveTimes.of([profile.curve] * count)),
-            wave_share=np.full(count, wave_share),
-            kv_tokens=np.full(count, memory),
-        )
-        return forecast(Points.of(rows), assumed)
+        parameters = {**profile.parameters, "wave_share": wave_share, "kv_tokens": memory}
+        return predict(profile.kind, parameters, rows, profile.curve)
     except ValueError as error:
         raise InvalidInputError([Problem("", str(error))]) from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from data.curve_fields import CurveFields, read_curve
 from profiler.fit import MODELS
 from stoker.cli.fit import FitModel
 from tests.support.benchmark_files import lines
@@ -152,6 +153,51 @@ def test_profile_is_for_planning_and_predicting(measured: Path, tmp_path: Path) 
     path = tmp_path / "fleet.yaml"
     path.write_text(yaml.safe_dump(fleet))
     assert stoker("validate", path).exit_code == 0
+
+
+def test_json_of_a_curve_holds_its_table_with_an_interval_of_every_time(measured: Path) -> None:
+    arguments = ("--model", "curve", "--cross-validate", "none", "--format", "json")
+    result = stoker("fit", measured, *arguments)
+    assert result.exit_code == 0
+    (document,) = documents(result.stdout)
+    assert document["model"] == "curve"
+    parameters, confidence = document["parameters"], document["confidence"]
+    assert isinstance(parameters, dict)
+    assert isinstance(confidence, dict)
+    table = read_curve(
+        {name: parameters[name] for name in CurveFields.model_fields if name in parameters}, "curve"
+    )
+    assert table.shared_ms == parameters["shared_ms"]
+    for name, times in (("decode_ms", table.decode_ms), ("prefill_ms", table.prefill_ms)):
+        for row, bands in zip(times, confidence[name], strict=True):
+            assert all(low <= time <= high for time, (low, high) in zip(row, bands, strict=True))
+    low, high = confidence["shared_ms"]
+    assert low <= parameters["shared_ms"] <= high
+    assert "wave_share" in parameters
+
+
+def test_a_curve_is_a_profile_for_planning_and_predicting(measured: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.yaml"
+    arguments = ("--model", "curve", "--cross-validate", "none", "--output", profile)
+    shown = stoker("fit", measured, *arguments, columns=None)
+    assert shown.exit_code == 0
+    assert re.search(r"decode_ms, \d+ × \d+", shown.stdout)
+    (entry,) = yaml.safe_load(profile.read_text())["profiles"]
+    assert entry["parameters"]["kind"] == "curve"
+    assert (entry["max_batch"], entry["provenance"]["kind"]) == (256, "fitted")
+    told = stoker("predict", profile, measured, "--wave-share", "0.1")
+    assert told.exit_code == 0
+    errors = [abs(one["error"]["itl"]) for one in documents(told.stdout)]  # type: ignore[index]
+    assert sum(errors) / len(errors) < 0.03
+
+
+def test_a_curve_that_rows_do_not_tell_is_refused(tmp_path: Path) -> None:
+    lone = write_rows(tmp_path / "one-shape.jsonl", *map(row_of, measured_rows()[:4]))
+    result = stoker("fit", lone, "--model", "curve", "--format", "json")
+    assert result.exit_code == 5
+    (document,) = documents(result.stdout)
+    assert (document["parameters"], document["confidence"]) == ({}, {})
+    assert document["refusal"]["measure"]  # type: ignore[index]
 
 
 def test_profile_as_json(measured: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from profiler.fit import predict
+from stoker.domain.curve import IterationTable
 from stoker.domain.measurement import Arrival, LatencyFigures, LoadKind, Measurement
 
 OVERLAP = {
@@ -58,9 +59,10 @@ def measured(
     points: Sequence[Measurement],
     noise: float = 0.0,
     seed: int = 0,
+    table: IterationTable | None = None,
 ) -> list[Measurement]:
     """Return the points with predicted figures, each off by a random relative error."""
-    predicted = predict(model, parameters, points)
+    predicted = predict(model, parameters, points, table)
     random = np.random.default_rng(seed)
     factor = np.exp(noise * random.standard_normal((2, len(points))))
     return [
