@@ -41,7 +41,9 @@ class TestJson:
         assert list(result["allocations"][LONG_NAME]) == [
             "accelerator",
             "replicas",
+            "router",
             "max_batch",
+            "batch_choice",
             "max_queue",
             "cost_per_hour",
             "value",
