@@ -39,8 +39,8 @@ LARGEST_FLEET = 10_000
 LARGEST_CARDS = 1024
 """Most cards to split: each of the splits is sized."""
 
-ROUTERS: Mapping[str, Router] = {router.name.lower(): router for router in Router}
-"""Routers by name; hyphens do as well as underscores."""
+ROUTERS: Mapping[str, Router] = {router.label: router for router in Router}
+"""Routers by name; underscores do as well as hyphens."""
 
 PREFILL_PARAMETERS = "prefillParameters"
 """The field that holds an object of parameters."""
@@ -51,7 +51,7 @@ _TWO_POOLS = "prefillReplicas and decodeReplicas, or cards"
 
 
 def _router(value: object) -> Router:
-    name = value.replace("-", "_") if isinstance(value, str) else ""
+    name = value.replace("_", "-") if isinstance(value, str) else ""
     if name not in ROUTERS:
         raise ValueError("unknown")
     return ROUTERS[name]

@@ -72,8 +72,8 @@ def solve(
 ) -> None:
     """Latencies and throughput at the arrival rate (RPS).
 
-    Of one replica, or of all: a line may have replicas and router (random, round_robin,
-    shortest_queue, least_kv), or prefillReplicas and decodeReplicas, or cards to be split between
+    Of one replica, or of all: a line may have replicas and router (random, round-robin,
+    shortest-queue, least-kv), or prefillReplicas and decodeReplicas, or cards to be split between
     both pools, with transferMs and transferMsPerToken.
     """
     _run(ReplicaQuestion.SOLVE, file, analysis, output_format)
