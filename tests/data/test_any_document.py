@@ -16,7 +16,7 @@ from data.fleets import parse_fleet
 from data.stoker_example import EXAMPLE
 from stoker.domain.errors import InvalidInputError
 from tests.data.test_candidates_file import ENTRY
-from tests.data.test_inferno import SYSTEM
+from tests.support.inferno_systems import SYSTEM
 
 odd = st.one_of(
     st.sampled_from(
