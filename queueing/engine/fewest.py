@@ -6,7 +6,7 @@ import numpy as np
 
 from queueing.arrays import FloatArray, columns
 from queueing.engine.cases import EngineCases
-from queueing.engine.fleet_sizing import fleet_excess
+from queueing.engine.one_of_many import OneOfMany
 from queueing.engine.saturation import saturation
 from queueing.engine.sizing import LARGEST_LOAD, TPS_MARGIN
 from queueing.engine.targets import EngineTargets
@@ -56,7 +56,8 @@ def fewest_replicas(
     rows = np.flatnonzero(possible)
     while len(rows):
         at = trial[rows]
-        missed = fleet_excess(cases.take(rows), at, router, targets.take(rows), rate[rows])
+        many = OneOfMany.of(cases.take(rows), at, router)
+        missed = many.excess(targets.take(rows), rate[rows] / at)
         kept = missed <= 0.0
         high[rows[kept]] = at[kept]
         low[rows[~kept]] = at[~kept]

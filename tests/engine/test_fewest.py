@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from queueing.engine import EngineCases, EngineTargets, LatencyTarget, TokenWorkTimes
+from queueing.engine import (
+    EngineCases,
+    EngineTargets,
+    LatencyTarget,
+    TokenWorkTimes,
+    analyze_engine,
+)
 from queueing.engine.fewest import fewest_replicas
 from queueing.engine.fleet_sizing import fleet_excess
+from queueing.engine.misses import target_excess
 from queueing.engine.one_of_many import OneOfMany
 from queueing.engine.routing import analyze_fleet, share_cv
 from queueing.engine.sizing import LARGEST_LOAD, size_engine
@@ -52,7 +61,7 @@ def test_no_smaller_number_keeps_the_targets(router: Router, start: float) -> No
     )
     numbers = np.arange(1.0, MOST + 1.0)
     kept = np.array(
-        [fleet_excess(cases, np.full(COUNT, n), router, targets, loads) <= 0.0 for n in numbers]
+        [OneOfMany.of(cases, n, router).excess(targets, loads / n) <= 0.0 for n in numbers]
     )
     room = OneOfMany.of(cases, 1.0, Router.RANDOM).size(targets).max_rate_rps / LARGEST_LOAD
     kept &= numbers[:, None] * LARGEST_LOAD * room >= loads
@@ -104,7 +113,7 @@ def test_one_replica_more_or_less_never_matters_where_arrivals_are_poisson() -> 
         np.testing.assert_array_equal(own, alone)
 
 
-@pytest.mark.parametrize("router", Router)
+@pytest.mark.parametrize("router", [Router.SHORTEST_QUEUE, Router.LEAST_KV])
 def test_one_of_many_is_its_part_of_the_fleet(router: Router) -> None:
     cases, targets, _ = drawn(3)
     good = np.flatnonzero(cases.usable())[:20]
@@ -119,6 +128,18 @@ def test_one_of_many_is_its_part_of_the_fleet(router: Router) -> None:
     np.testing.assert_allclose(
         excess, fleet_excess(cases, 6.0, router, targets, 6.0 * rate), atol=1e-9
     )
+
+
+@pytest.mark.parametrize("router", [Router.RANDOM, Router.ROUND_ROBIN])
+def test_one_that_no_router_looks_at_is_one_alone(router: Router) -> None:
+    cases, targets, _ = drawn(3)
+    many = OneOfMany.of(cases, 6.0, router)
+    own = replace(cases, arrival_cv=share_cv(router, np.full(COUNT, 6.0), cases.arrival_cv))
+    rate = 0.5 * many.size(targets).max_rate_rps
+    np.testing.assert_array_equal(many.size(targets).rate_rps, size_engine(own, targets).rate_rps)
+    point, alone = many.analyze(rate, (95.0,)), analyze_engine(own, rate, (95.0,))
+    np.testing.assert_array_equal(point.ttft.at_ms, alone.ttft.at_ms)
+    np.testing.assert_array_equal(many.excess(targets, rate), target_excess(own, targets, rate))
 
 
 def test_a_random_split_thins_bursts() -> None:

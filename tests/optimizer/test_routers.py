@@ -15,8 +15,7 @@ from optimizer.evaluate import evaluate
 from optimizer.planner import plan_fleet
 from optimizer.table import REJECTIONS
 from queueing.engine import EngineCases, TokenWorkTimes, analyze_engine
-from queueing.engine.one_of_many import INDEPENDENT
-from queueing.engine.routing import analyze_fleet
+from queueing.engine.one_of_many import INDEPENDENT, OneOfMany
 from simulator import summarize
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Capacity, Fleet
@@ -95,7 +94,8 @@ def test_figures_are_those_behind_the_router(router: Router) -> None:
     replica = EngineCases.of(
         times, INPUT_TOKENS, OUTPUT_TOKENS, 8, 80, output_cv=1.0, arrival_cv=1.5
     )
-    point = analyze_fleet(replica, found.replicas, router, 60.0, (95.0,))
+    many = OneOfMany.of(replica, found.replicas, router)
+    point = many.analyze(np.array([60.0 / found.replicas]), (95.0,))
     assert found.ttft_ms == pytest.approx(point.ttft.mean_ms[0])
     assert found.latencies[Latency.TTFT].at(95.0) == pytest.approx(point.ttft.at_ms[0, 0])
     assert found.latencies[Latency.E2E].mean_ms == pytest.approx(point.e2e.mean_ms[0])
@@ -128,7 +128,8 @@ def test_best_effort_is_predicted_at_the_replicas_there_are() -> None:
     assert (found.replicas, found.fully_served) == (11, False)
     times = TokenWorkTimes.of(8.0, 0.03, 0.0003)
     replica = EngineCases.of(times, INPUT_TOKENS, OUTPUT_TOKENS, 8, 80, output_cv=1.0)
-    point = analyze_fleet(replica, 11, Router.SHORTEST_QUEUE, 60.0, ())
+    many = OneOfMany.of(replica, 11, Router.SHORTEST_QUEUE)
+    point = many.analyze(np.array([60.0 / 11]), ())
     assert found.ttft_ms == pytest.approx(point.ttft.mean_ms[0])
 
 
