@@ -8,8 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from queueing.arrays import BoolArray, FloatArray, RowSelector, columns, finite_not_negative
-from queueing.engine.times import nowhere
+from queueing.arrays import FloatArray, columns
+from queueing.engine.times import ParametricTimes
 from stoker.domain.profile import OverlapParameters
 
 ENGINE_TIMES = 7
@@ -41,7 +41,7 @@ def attention_pairs(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OverlapTimes:
+class OverlapTimes(ParametricTimes):
     """The `overlap` model (see `OverlapParameters`); arrays (cases,).
 
     On an accelerator the weights are streamed from memory while tokens are multiplied with them,
@@ -71,18 +71,10 @@ class OverlapTimes:
         """What hides behind memory traffic depends on what else there is."""
         return False
 
-    def __len__(self) -> int:
-        return len(self.base_ms)
-
-    def take(self, rows: RowSelector) -> Self:
-        """Return the model of the selected cases, in that order."""
-        return type(self)(*(array[rows] for array in self._arrays()))
-
-    def usable(self) -> BoolArray:
-        """Parameters finite and not negative, and some engine time among them."""
-        good = finite_not_negative(*self._arrays())
-        usable: BoolArray = good & (np.sum(self._arrays()[:ENGINE_TIMES], axis=0) > 0.0)
-        return usable
+    @property
+    def engine_times(self) -> list[FloatArray]:
+        """The parameters that take engine time; the others delay first tokens."""
+        return self.parameters[:ENGINE_TIMES]
 
     def iteration_ms(
         self,
@@ -103,12 +95,6 @@ class OverlapTimes:
         )
         return time
 
-    def extrapolates(
-        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
-    ) -> BoolArray:
-        """Return no for every state: parameters do not say where they were measured."""
-        return nowhere(decoding, context, prompt_tokens, self.base_ms)
-
     def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
         """Return how much later than its iteration ends a first token is with its reader."""
         delay: FloatArray = (
@@ -117,6 +103,3 @@ class OverlapTimes:
             + self.first_token_output_ms * output_tokens
         )
         return delay
-
-    def _arrays(self) -> list[FloatArray]:
-        return [getattr(self, field.name) for field in fields(self)]

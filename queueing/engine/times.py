@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, Self
 
 import numpy as np
@@ -73,7 +73,49 @@ class IterationTimes(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TokenWorkTimes:
+class ParametricTimes:
+    """What models of a few numbers share; their fields are arrays (cases,), one a parameter.
+
+    Parameters do not say where they were measured, so no state is outside of it, and tokens leave
+    as iterations end, unless a model says otherwise.
+    """
+
+    def __len__(self) -> int:
+        return len(self.parameters[0])
+
+    @property
+    def parameters(self) -> list[FloatArray]:
+        """All parameters, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @property
+    def engine_times(self) -> list[FloatArray]:
+        """The parameters that take engine time: all of them."""
+        return self.parameters
+
+    def take(self, rows: RowSelector) -> Self:
+        """Return the model of the selected cases, in that order."""
+        return type(self)(*(array[rows] for array in self.parameters))
+
+    def usable(self) -> BoolArray:
+        """Parameters finite and not negative, and some engine time among them."""
+        good = finite_not_negative(*self.parameters)
+        usable: BoolArray = good & (np.sum(self.engine_times, axis=0) > 0.0)
+        return usable
+
+    def extrapolates(
+        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
+    ) -> BoolArray:
+        """Return no for every state (see `IterationTimes`)."""
+        return nowhere(decoding, context, prompt_tokens, self.parameters[0])
+
+    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
+        """Return none (see `IterationTimes`)."""
+        return no_delay(decoding, output_tokens, self.parameters[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenWorkTimes(ParametricTimes):
     """The `token-work` generation: α + β·tokens computed + γ·KV tokens read; arrays (cases,)."""
 
     alpha_ms: FloatArray
@@ -89,19 +131,6 @@ class TokenWorkTimes:
     def proportional(self) -> bool:
         """Every prompt adds the same: the time is linear in tokens and reads."""
         return True
-
-    def __len__(self) -> int:
-        return len(self.alpha_ms)
-
-    def take(self, rows: RowSelector) -> Self:
-        """Return the model of the selected cases, in that order."""
-        return type(self)(self.alpha_ms[rows], self.beta_ms[rows], self.gamma_ms[rows])
-
-    def usable(self) -> BoolArray:
-        """Parameters finite and not negative, not all zero."""
-        good = finite_not_negative(self.alpha_ms, self.beta_ms, self.gamma_ms)
-        usable: BoolArray = good & (self.alpha_ms + self.beta_ms + self.gamma_ms > 0.0)
-        return usable
 
     def iteration_ms(
         self,
@@ -119,19 +148,9 @@ class TokenWorkTimes:
         )
         return time
 
-    def extrapolates(
-        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
-    ) -> BoolArray:
-        """Return no for every state: parameters do not say where they were measured."""
-        return nowhere(decoding, context, prompt_tokens, self.alpha_ms)
-
-    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
-        """Return none: tokens leave as iterations end."""
-        return no_delay(decoding, output_tokens, self.alpha_ms)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LinearTimes:
+class LinearTimes(ParametricTimes):
     """The `linear` generation, played iteration by iteration; arrays (cases,).
 
     α + β·d where d > 0 sequences decode, and for every chunk γ·(its share of the prompt) +
@@ -161,22 +180,6 @@ class LinearTimes:
         """Not quite: a prompt adds more beside others."""
         return False
 
-    def __len__(self) -> int:
-        return len(self.alpha_ms)
-
-    def take(self, rows: RowSelector) -> Self:
-        """Return the model of the selected cases, in that order."""
-        return type(self)(
-            self.alpha_ms[rows], self.beta_ms[rows], self.gamma_ms[rows], self.delta_ms[rows]
-        )
-
-    def usable(self) -> BoolArray:
-        """Parameters finite and not negative, not all zero."""
-        good = finite_not_negative(self.alpha_ms, self.beta_ms, self.gamma_ms, self.delta_ms)
-        total = self.alpha_ms + self.beta_ms + self.gamma_ms + self.delta_ms
-        usable: BoolArray = good & (total > 0.0)
-        return usable
-
     def iteration_ms(
         self,
         decoding: FloatArray,
@@ -193,16 +196,6 @@ class LinearTimes:
             + self.delta_ms * prompt_tokens * (decoding + np.maximum(prompts, 1.0))
         )
         return time
-
-    def extrapolates(
-        self, decoding: FloatArray, context: FloatArray, prompt_tokens: FloatArray
-    ) -> BoolArray:
-        """Return no for every state: parameters do not say where they were measured."""
-        return nowhere(decoding, context, prompt_tokens, self.alpha_ms)
-
-    def first_token_delay_ms(self, decoding: FloatArray, output_tokens: FloatArray) -> FloatArray:
-        """Return none: tokens leave as iterations end."""
-        return no_delay(decoding, output_tokens, self.alpha_ms)
 
 
 def nowhere(*arrays: FloatArray) -> BoolArray:
