@@ -40,6 +40,8 @@ def answer_at(
         row: Which of them is that of the case.
     """
     whole, pools = point.whole, _pools(point, case, row)
+    if whole.saturation_rps[row] == 0.0:
+        return infeasible(question, serves_nobody(case), case)
     if not np.isfinite(whole.ttft.mean_ms[row]):
         return invalid(question, nonsense(case))
     if pools is not None and point.pools is not None and not whole.stable[row]:
@@ -90,6 +92,17 @@ def infeasible(question: ReplicaQuestion, reason: str, case: ReplicaCase) -> Rep
         arrival_rate_rps=0.0,
         throughput_rps=0.0,
     )
+
+
+def serves_nobody(case: ReplicaCase) -> str:
+    """Say why a case has a largest rate of 0."""
+    capacity = {"kvTokens": case.kv_tokens}
+    if isinstance(case.system, TwoPools) and case.system.prefill.kv_tokens != case.kv_tokens:
+        capacity["prefillKvTokens"] = case.system.prefill.kv_tokens
+    given = " and ".join(f"{name} is {value}" for name, value in capacity.items() if value)
+    whole = case.input_tokens + case.output_tokens
+    allowed = f"room for a request, of {whole:g} tokens in the mean"
+    return f"no request can be served: {given or 'times are too long'} (allowed: {allowed})"
 
 
 def unsupported(question: ReplicaQuestion, case: ReplicaCase) -> str | None:

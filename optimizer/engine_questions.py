@@ -13,6 +13,7 @@ from optimizer.engine_answers import (
     infeasible,
     invalid,
     nonsense,
+    serves_nobody,
     unsupported,
 )
 from optimizer.engine_batches import smallest_near_peak_limit
@@ -159,8 +160,13 @@ class _Batch:
     def _sized(self, question: ReplicaQuestion, targets: EngineTargets) -> list[ReplicaAnswer]:
         """Return the answers of a sizing: figures at the largest rate, or what is out of reach."""
         sizing = self.systems.size(targets)
-        kept, missed = np.flatnonzero(sizing.feasible), np.flatnonzero(~sizing.feasible)
-        answers: dict[int, ReplicaAnswer] = {}
+        serving = sizing.max_rate_rps > 0.0
+        kept = np.flatnonzero(sizing.feasible)
+        missed = np.flatnonzero(serving & ~sizing.feasible)
+        answers = {
+            row: infeasible(question, serves_nobody(self.asked[row]), self.asked[row])
+            for row in np.flatnonzero(~serving).tolist()
+        }
         if len(kept):
             part = self.take(kept)
             point = part.systems.at(sizing.rate_rps[kept], self.percentiles)

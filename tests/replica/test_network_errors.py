@@ -90,6 +90,20 @@ def test_what_only_one_replica_has_is_refused_for_several() -> None:
     assert "prefillMaxBatchSize is 5000 (allowed: 1 to 4096" in large["message"]
 
 
+@pytest.mark.parametrize("question", ["solve", "target"])
+def test_memory_that_holds_no_request_is_told(question: str) -> None:
+    fixed = {"inputTokensCV": 0, "outputTokensCV": 0}
+    for case in (REPLICA | {"RPS": 2}, FLEET, POOLS, CARDS):
+        ran = ask(question, [case | fixed | {"kvTokens": 200, "targetTTFT": 100}])
+        assert ran.exit_code == 3
+        (answer,) = ran.answers
+        assert answer["status"] == "infeasible"
+        assert "no request can be served: kvTokens is 200 (allowed: room" in answer["message"]
+    memory = {"prefillKvTokens": 100, "kvTokens": 9000}
+    (pools,) = ask(question, [POOLS | fixed | memory]).answers
+    assert "kvTokens is 9000 and prefillKvTokens is 100" in pools["message"]
+
+
 def test_simulations_refuse_more_than_memory_holds() -> None:
     huge = played(FLEET | {"replicas": 10_000, "maxBatchSize": 65_536})
     assert huge["status"] == "invalid"
