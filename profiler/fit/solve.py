@@ -25,7 +25,7 @@ QUEUED = 2.0
 """A closed loop whose TTFT is this many times the predicted one was waiting for memory."""
 TIMES_ERROR = 1.0
 """Error of a model's iteration times, in units of the error that rows are measured with."""
-_ROUGHLY = 25
+_ROUGHLY = 12
 """Evaluations from each start where two further fits refine the result."""
 _WORTH = 2.0
 """What a further parameter must take off the cost."""
