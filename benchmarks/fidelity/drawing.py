@@ -113,7 +113,7 @@ def families(shares: Mapping[str, int], seed: int) -> Iterator[OperatingPoint]:
 
 def _any_replica(draw: Draw) -> Replica:
     restriction = Restriction(
-        _model(draw("model")),
+        model_of(draw("model")),
         arrivals=draw("poisson") >= 0.3,
         chunked=draw("chunked") < 1 / 3,
         memory=draw("memory") < 1 / 3,
@@ -123,23 +123,23 @@ def _any_replica(draw: Draw) -> Replica:
 
 
 def _replica(draw: Draw, family: str, within: Restriction) -> Replica:
-    max_batch = round(_log(draw("batch"), 1, 256))
+    max_batch = round(log_between(draw("batch"), 1, 256))
     low = 500 if within.chunked else 16
-    input_tokens = float(round(_log(draw("input"), low, 8000)))
-    output_tokens = float(round(_log(draw("output"), 1, 2000)))
+    input_tokens = float(round(log_between(draw("input"), low, 8000)))
+    output_tokens = float(round(log_between(draw("output"), 1, 2000)))
     input_cv, output_cv = _length_cv(draw("input CV")), _length_cv(draw("output CV"))
     budget = DEFAULT_TOKEN_BUDGET
     if within.chunked:
-        budget = max(round(_log(draw("budget"), 256, 2048)), max_batch)
+        budget = max(round(log_between(draw("budget"), 256, 2048)), max_batch)
     kv_tokens = None
     if within.memory:
         full = max_batch * (input_tokens + output_tokens / 2 * (1 + output_cv**2))
-        share = _log(draw("memory share"), 0.2, 1.3)
-        longest = _longest(input_tokens, input_cv) + _longest(output_tokens, output_cv)
-        kv_tokens = math.ceil(max(share * full, longest) + 16)
+        share = log_between(draw("memory share"), 0.2, 1.3)
+        largest = longest(input_tokens, input_cv) + longest(output_tokens, output_cv)
+        kv_tokens = math.ceil(max(share * full, largest) + 16)
     return Replica(
         family=family,
-        parameters=_PARAMETERS[within.model](draw),
+        parameters=PARAMETERS[within.model](draw),
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         input_cv=input_cv,
@@ -154,30 +154,30 @@ def _replica(draw: Draw, family: str, within: Restriction) -> Replica:
 
 def _token_work(draw: Draw) -> IterationModel:
     return TokenWorkParameters(
-        alpha_ms=_log(draw("alpha"), 2, 30),
-        beta_ms=_log(draw("beta"), 0.01, 0.2),
-        gamma_ms=_log(draw("gamma"), 1e-6, 5e-4),
+        alpha_ms=log_between(draw("alpha"), 2, 30),
+        beta_ms=log_between(draw("beta"), 0.01, 0.2),
+        gamma_ms=log_between(draw("gamma"), 1e-6, 5e-4),
     )
 
 
 def _linear(draw: Draw) -> IterationModel:
     return LinearParameters(
-        alpha_ms=_log(draw("alpha"), 2, 30),
-        beta_ms=_log(draw("beta"), 0.02, 1),
-        gamma_ms=_log(draw("gamma"), 0.5, 30),
-        delta_ms=_log(draw("delta"), 1e-4, 1e-2),
+        alpha_ms=log_between(draw("alpha"), 2, 30),
+        beta_ms=log_between(draw("beta"), 0.02, 1),
+        gamma_ms=log_between(draw("gamma"), 0.5, 30),
+        delta_ms=log_between(draw("delta"), 1e-4, 1e-2),
     )
 
 
 def _curve(draw: Draw) -> IterationTable:
     """Return a table: decode flat up to a batch and rising then, prefill with a square term."""
-    alpha = _log(draw("alpha"), 2, 30)
-    knee = _log(draw("knee"), 4, 64)
-    rise = _log(draw("rise"), 0.2, 1.2)
-    read = _log(draw("read"), 1e-6, 1e-4)
-    token = _log(draw("token"), 0.02, 0.2)
-    square = _log(draw("square"), 1e-7, 4e-6)
-    reading = _log(draw("reading"), 1e-7, 1e-5)
+    alpha = log_between(draw("alpha"), 2, 30)
+    knee = log_between(draw("knee"), 4, 64)
+    rise = log_between(draw("rise"), 0.2, 1.2)
+    read = log_between(draw("read"), 1e-6, 1e-4)
+    token = log_between(draw("token"), 0.02, 0.2)
+    square = log_between(draw("square"), 1e-7, 4e-6)
+    reading = log_between(draw("reading"), 1e-7, 1e-5)
 
     def decode_ms(batch: float, context: float) -> float:
         flat = alpha * math.pow(1 + (batch / knee) ** 2, rise / 2)
@@ -198,14 +198,16 @@ def _curve(draw: Draw) -> IterationTable:
     )
 
 
-_PARAMETERS: Mapping[str, Callable[[Draw], IterationModel]] = {
+PARAMETERS: Mapping[str, Callable[[Draw], IterationModel]] = {
     "token-work": _token_work,
     "linear": _linear,
     "curve": _curve,
 }
+"""How the parameters of a service-time model are drawn."""
 
 
-def _model(share: float) -> str:
+def model_of(share: float) -> str:
+    """Return the service-time model at that share of all."""
     for name, part in MODEL_SHARES:
         if share < part:
             return name
@@ -213,7 +215,8 @@ def _model(share: float) -> str:
     return MODEL_SHARES[-1][0]
 
 
-def _log(share: float, low: float, high: float) -> float:
+def log_between(share: float, low: float, high: float) -> float:
+    """Return the number at that share of the way between two, by their logarithms."""
     return float(f"{low * (high / low) ** share:.4g}")
 
 
@@ -225,6 +228,7 @@ def _arrival_cv(share: float) -> float:
     return 0.0 if share < 1 / 7 else round(2.0 * (share - 1 / 7) * 7 / 6, 3)
 
 
-def _longest(mean: float, cv: float) -> float:
+def longest(mean: float, cv: float) -> float:
+    """Return a length that hardly any request exceeds."""
     variance = math.log1p(cv**2)
     return float(mean * math.exp(_LARGE_ENOUGH * math.sqrt(variance) - variance / 2))

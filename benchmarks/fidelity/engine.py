@@ -29,7 +29,7 @@ from queueing.engine.open import in_service as probabilities
 
 def full(replicas: Sequence[Replica], rates_rps: FloatArray) -> Predictions:
     """Return what analysis `full` says of replicas at these rates."""
-    point = analyze_engine(_cases(replicas), rates_rps, PERCENTS)
+    point = analyze_engine(cases_of(replicas), rates_rps, PERCENTS)
     figures: dict[Figure, FloatArray] = {
         THROUGHPUT: point.throughput_rps,
         SATURATION: point.saturation_rps,
@@ -50,7 +50,7 @@ def size(promises: Sequence[Promise]) -> FloatArray:
         ttft=(LatencyTarget.of(count, [promise.ttft_ms for promise in promises], 95.0),),
         itl=(LatencyTarget.of(count, [promise.itl_ms for promise in promises], 95.0),),
     )
-    return size_engine(_cases([promise.replica for promise in promises]), targets).rate_rps
+    return size_engine(cases_of([promise.replica for promise in promises]), targets).rate_rps
 
 
 def in_service(replica: Replica, rate_rps: float) -> FloatArray:
@@ -63,7 +63,7 @@ def in_service(replica: Replica, rate_rps: float) -> FloatArray:
         replica: One whose memory does not bind.
         rate_rps: Requests per second.
     """
-    found = probabilities(_cases([replica]), rate_rps)
+    found = probabilities(cases_of([replica]), rate_rps)
     number, shares = found.number[:, 0], found.probability[:, 0]
     known = shares > 0
     every = np.arange(replica.max_batch)
@@ -72,7 +72,8 @@ def in_service(replica: Replica, rate_rps: float) -> FloatArray:
     return np.append(below, found.full[0])
 
 
-def _cases(replicas: Sequence[Replica]) -> EngineCases:
+def cases_of(replicas: Sequence[Replica]) -> EngineCases:
+    """Return replicas as the analysis takes them."""
     return EngineCases.of(
         iteration_times([item.parameters for item in replicas]),
         [item.input_tokens for item in replicas],

@@ -136,13 +136,14 @@ def carried_out(
         on_done: Called after each.
     """
     results: dict[int, Result] = {}
-    for index, result in _as_they_come(tasks, jobs):
+    for index, result in as_they_come(tasks, jobs):
         results[index] = result
         on_done()
     return [results[index] for index in range(len(tasks))]
 
 
-def _as_they_come(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[tuple[int, Result]]:
+def as_they_come(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[tuple[int, Result]]:
+    """Yield results of tasks that several processes carry out, with the place of each task."""
     if jobs == 1:
         for index, task in enumerate(tasks):
             yield index, task()

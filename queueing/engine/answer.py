@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from queueing.arrays import FloatArray
-from queueing.engine.decoding import decoding
+from queueing.engine.correction import Corrector
+from queueing.engine.decoding import Decoding, decoding
 from queueing.engine.first_token import mean_delay_ms, ttft_mixture, wait_mixture
 from queueing.engine.mixtures import Mixture
 from queueing.engine.point import EnginePoint, Latency
@@ -32,9 +35,19 @@ def latency(mixture: Mixture, percentiles: tuple[float, ...], there: FloatArray)
 
 
 def engine_point(
-    scene: Scene, offered_rps: FloatArray, percentiles: tuple[float, ...]
+    scene: Scene,
+    offered_rps: FloatArray,
+    percentiles: tuple[float, ...],
+    corrected: bool = False,
 ) -> EnginePoint:
-    """Return what replicas do that requests meet in these states, offered these rates."""
+    """Return what replicas do that requests meet in these states, offered these rates.
+
+    Args:
+        scene: the states.
+        offered_rps: requests offered per second, array (cases,).
+        percentiles: of latencies, 0 to 100.
+        corrected: whether latencies are corrected (`queueing.engine.correction`).
+    """
     cases, requests, states, top = scene.cases, scene.requests, scene.states, scene.top
     saturated = np.where(top.rate > _SLOWEST, top.rate * 1e3, 0.0)
     stable = (saturated > 0.0) & ((states.load < 1.0) | np.isfinite(cases.max_queue))
@@ -51,7 +64,7 @@ def engine_point(
     inside = e2e.mean_ms - mean_delay_ms(scene)
     busy = np.where(stable, inside - wait.mean_ms, np.inf)
     in_service = np.minimum(per_ms * busy, top.slots)
-    return EnginePoint(
+    point = EnginePoint(
         percentiles=percentiles,
         arrival_rate_rps=offered_rps,
         throughput_rps=throughput,
@@ -71,4 +84,27 @@ def engine_point(
         extrapolated=cases.times.extrapolates(
             in_service, requests.context, np.minimum(requests.computed, cases.token_budget)
         ),
+    )
+    return _corrected(point, scene, first, decode) if corrected else point
+
+
+def _corrected(point: EnginePoint, scene: Scene, first: Mixture, decode: Decoding) -> EnginePoint:
+    """Return the answer with its latencies corrected; the wait takes up what TTFT gains."""
+    known = Corrector(scene)
+    percentiles = point.percentiles
+    ttft = known.ttft(first).correct(point.ttft, percentiles)
+    itl = known.itl(itl_mixture(decode), decode)
+    gaps = known.token_itl(token_itl_mixture(scene, decode), decode)
+    e2e = known.e2e(e2e_mixture(scene, decode, first), decode)
+    gain = ttft.mean_ms - point.ttft.mean_ms
+    waits = point.wait.mean_ms
+    share = np.where(waits > 0.0, np.clip(1.0 + gain / waits, 0.2, 5.0), 1.0)
+    share = np.where(np.isfinite(share), share, 1.0)
+    return replace(
+        point,
+        wait=Latency(waits * share, point.wait.at_ms * share),
+        ttft=ttft,
+        itl=itl.correct(point.itl, percentiles),
+        token_itl=gaps.correct(point.token_itl, percentiles),
+        e2e=e2e.correct(point.e2e, percentiles),
     )

@@ -20,22 +20,33 @@ def analyze_engine(
     cases: EngineCases,
     arrival_rate_rps: npt.ArrayLike,
     percentiles: tuple[float, ...] = PERCENTILES,
+    *,
+    corrected: bool = True,
 ) -> EnginePoint:
     """Return what replicas do at arrival rates (requests per second).
 
     Cases that make no sense come back as NaN, not stable; requests that memory could never hold
     have a saturation of 0.
+
+    Args:
+        cases: the replicas.
+        arrival_rate_rps: one for each, or one for all.
+        percentiles: of latencies, 0 to 100.
+        corrected: whether to correct latencies by what simulation says that the analysis misses
+            (`queueing.engine.correction`).
     """
     offered, _ = columns(arrival_rate_rps, np.zeros(len(cases)))
     good = cases.usable() & np.isfinite(offered) & (offered >= 0.0)
     if not np.all(good):
         rows = np.flatnonzero(good)
-        return scattered(_analyze(cases.take(rows), offered[rows], percentiles), rows, len(cases))
-    return _analyze(cases, offered, percentiles)
+        return scattered(
+            _analyze(cases.take(rows), offered[rows], percentiles, corrected), rows, len(cases)
+        )
+    return _analyze(cases, offered, percentiles, corrected)
 
 
 def _analyze(
-    cases: EngineCases, offered: FloatArray, percentiles: tuple[float, ...]
+    cases: EngineCases, offered: FloatArray, percentiles: tuple[float, ...], corrected: bool
 ) -> EnginePoint:
     """Return what replicas that all make sense do."""
     with np.errstate(all="ignore"):
@@ -43,7 +54,7 @@ def _analyze(
         requests = most.memory.requests
         top = full(cases, requests, most)
         scene = scene_at(cases, requests, top, np.maximum(offered, 1e-12) / 1e3)
-        return engine_point(scene, offered, percentiles)
+        return engine_point(scene, offered, percentiles, corrected)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

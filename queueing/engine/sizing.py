@@ -9,6 +9,7 @@ from scipy.special import expit, logit
 
 from queueing.arrays import BoolArray, FloatArray, IntArray
 from queueing.engine.cases import EngineCases
+from queueing.engine.correction import Corrector
 from queueing.engine.decoding import decoding
 from queueing.engine.first_token import ttft_mixture
 from queueing.engine.requests import Requests
@@ -62,10 +63,17 @@ class EngineSizing:
     limited: BoolArray
 
 
-def size_engine(cases: EngineCases, targets: EngineTargets) -> EngineSizing:
+def size_engine(
+    cases: EngineCases, targets: EngineTargets, *, corrected: bool = True
+) -> EngineSizing:
     """Return the largest rates at which replicas keep all their targets.
 
     Cases that make no sense carry nothing.
+
+    Args:
+        cases: the replicas.
+        targets: what they are to keep.
+        corrected: whether to correct latencies, carefully (`queueing.engine.correction`).
     """
     usable = np.flatnonzero(cases.usable())
     order = usable[np.argsort(cases.max_batch[usable], kind="stable")]
@@ -74,14 +82,14 @@ def size_engine(cases: EngineCases, targets: EngineTargets) -> EngineSizing:
     for start in range(0, len(order), _TOGETHER):
         some = order[start : start + _TOGETHER]
         with np.errstate(all="ignore"):
-            rows = _size(cases.take(some), targets.take(some))
+            rows = _size(cases.take(some), targets.take(some), corrected)
         for column, part in zip(answer, rows, strict=True):
             column[some] = part
     return EngineSizing(*answer)
 
 
 def _size(
-    cases: EngineCases, targets: EngineTargets
+    cases: EngineCases, targets: EngineTargets, corrected: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray]:
     limit = saturation(cases)
     usable = np.isfinite(limit.throughput_rps) & (limit.throughput_rps > 0.0)
@@ -89,7 +97,7 @@ def _size(
     carried = np.where(usable, margin * limit.throughput_rps, 1.0)
     most, least = LARGEST_LOAD * carried, SMALLEST_LOAD * carried
     top = full(cases, limit.memory.requests, limit)
-    search = _Search.of(cases, top, targets)
+    search = _Search.of(cases, top, targets, corrected)
     rows = np.flatnonzero(usable)
     value = search.evaluate(rows, FIRST_LOAD * carried[rows])
     again = search.unsettled(rows)
@@ -128,6 +136,7 @@ class _Search:
         cases: the replicas.
         top: what they do with every slot taken.
         targets: their targets.
+        corrected: whether latencies are corrected.
         low: largest rate found to keep the targets; 0 where none is.
         high: smallest rate found to miss them; infinite where none is.
         low_excess: how far replicas are beyond their targets at the one.
@@ -138,6 +147,7 @@ class _Search:
     cases: EngineCases
     top: Full
     targets: EngineTargets
+    corrected: bool
     low: FloatArray
     high: FloatArray
     low_excess: FloatArray
@@ -145,11 +155,11 @@ class _Search:
     blocking: FloatArray
 
     @classmethod
-    def of(cls, cases: EngineCases, top: Full, targets: EngineTargets) -> _Search:
+    def of(cls, cases: EngineCases, top: Full, targets: EngineTargets, corrected: bool) -> _Search:
         """Return a search that knows of no rate."""
         count = len(cases)
         none, all_ = np.zeros(count), np.full(count, np.inf)
-        return cls(cases, top, targets, none, all_, -all_, all_.copy(), none.copy())
+        return cls(cases, top, targets, corrected, none, all_, -all_, all_.copy(), none.copy())
 
     def evaluate(self, rows: IntArray, rate_rps: FloatArray) -> FloatArray:
         """Return how far some of the replicas are beyond their targets at rates, and note it.
@@ -162,7 +172,7 @@ class _Search:
             cases, targets = self.cases.take(rows[part]), self.targets.take(rows[part])
             top = take_rows(self.top, rows[part])
             value[part], lost[part] = excess(
-                cases, top.memory.requests, top, targets, rate_rps[part]
+                cases, top.memory.requests, top, targets, rate_rps[part], self.corrected
             )
         kept = value <= 0.0
         good, bad = rows[kept], rows[~kept]
@@ -199,6 +209,7 @@ def excess(
     top: Full,
     targets: EngineTargets,
     rate_rps: FloatArray,
+    corrected: bool = True,
 ) -> tuple[FloatArray, FloatArray]:
     """Return how far replicas are beyond their targets at a rate, and blocking.
 
@@ -211,19 +222,24 @@ def excess(
     if np.any(~np.isnan(limit)):
         over = np.log(np.maximum(blocking, 1e-300) / np.maximum(limit, 1e-300))
         worst = np.where(np.isnan(limit), worst, over)
+    known = Corrector(scene) if corrected else None
     if targets.ttft or targets.e2e:
         first = ttft_mixture(scene)
+    if targets.ttft:
+        factors = None if known is None else known.ttft(first)
         for target in targets.ttft:
-            worst = np.maximum(worst, target.excess(first))
+            worst = np.maximum(worst, target.excess(first, factors))
     if targets.itl or targets.e2e:
         decode = decoding(scene)
-        if targets.itl:
-            gaps = itl_mixture(decode)
-            some = requests.steps > 1e-9
-            for target in targets.itl:
-                worst = np.maximum(worst, np.where(some, target.excess(gaps), -np.inf))
-        if targets.e2e:
-            whole = e2e_mixture(scene, decode, first)
-            for target in targets.e2e:
-                worst = np.maximum(worst, target.excess(whole))
+    if targets.itl:
+        gaps = itl_mixture(decode)
+        factors = None if known is None else known.itl(gaps, decode)
+        some = requests.steps > 1e-9
+        for target in targets.itl:
+            worst = np.maximum(worst, np.where(some, target.excess(gaps, factors), -np.inf))
+    if targets.e2e:
+        whole = e2e_mixture(scene, decode, first)
+        factors = None if known is None else known.e2e(whole, decode)
+        for target in targets.e2e:
+            worst = np.maximum(worst, target.excess(whole, factors))
     return worst, blocking

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from queueing.arrays import FloatArray, RowSelector, columns
+from queueing.engine.factors import Factors
 from queueing.engine.mixtures import Mixture
 
 _EASE = 0.05
@@ -47,15 +48,22 @@ class LatencyTarget:
         """Tell whether any case has it."""
         return bool(np.any(~np.isnan(self.at_most_ms)))
 
-    def excess(self, mixture: Mixture) -> FloatArray:
+    def excess(self, mixture: Mixture, factors: Factors | None = None) -> FloatArray:
         """Return how far a latency is beyond the target: above 0 where it is missed.
 
         For a mean the log of mean over target; for a percentile the log of the share of requests
         beyond the target over the share that may be. Minus infinity where there is no target.
+
+        Args:
+            mixture: the distribution of the latency.
+            factors: its corrections; none unless told.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.full(len(self.at_most_ms), -np.inf)
-            target = np.maximum(self.at_most_ms, 0.0)
+            target = self.at_most_ms
+            if factors is not None:
+                target = factors.allowed_ms(target, self.percentile)
+            target = np.maximum(target, 0.0)
             mean = ~np.isnan(self.at_most_ms) & np.isnan(self.percentile)
             if np.any(mean):
                 ratio = np.log(mixture.average() / target)

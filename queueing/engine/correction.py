@@ -1,0 +1,120 @@
+"""The correction of the analysis: what simulation says that it misses, as a smooth function.
+
+An analysis that is fast and about right, and a simulation that is right and slow, together tell
+more than either: the ratio of the two changes little between alike operating points, and a smooth
+function fitted to it where both are known corrects the first one everywhere (Kennedy and O'Hagan,
+Predicting the output from a complex computer code when fast approximations are available, 2000).
+Here the function is a small network for each latency, of numbers without units that describe the
+operating point (`queueing.engine.traits`); its examples are random replicas, none of them from the
+published grid (`python -m benchmarks.correction`, docs/engine.md).
+
+Each network tells the log of simulated over analysed latency twice: as expected, for predictions,
+and so high that few exceed it, for sizing. Where an operating point is unlike every example, the
+correction fades to none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, cached_property
+from importlib.resources import files
+
+import numpy as np
+
+from queueing.arrays import FloatArray
+from queueing.engine.decoding import Decoding
+from queueing.engine.factors import KNOTS, Factors
+from queueing.engine.first_token import mean_delay_ms
+from queueing.engine.mixtures import Mixture
+from queueing.engine.network import Network
+from queueing.engine.scene import Scene
+from queueing.engine.traits import alone_ms, common_traits, own_traits
+
+LATENCIES = ("ttft", "itl", "token_itl", "e2e")
+OUTPUTS = 2 * (1 + len(KNOTS))
+"""What a network tells: mean and knots, as expected and then carefully."""
+
+_LARGEST = 1.5
+"""Largest log of a correction."""
+_WORTHWHILE = 0.005
+"""Log of a correction below which it is more noise than correction."""
+_SHEDDING = 0.02
+"""Blocking over which trust falls to 1/e: the examples have queues without limit."""
+
+
+class Corrector:
+    """Corrections of the latencies of replicas at a rate."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Prepare for replicas at a rate; all that is common is looked at once."""
+        self._scene = scene
+        self._networks = networks()
+
+    @cached_property
+    def _common(self) -> list[FloatArray]:
+        return common_traits(self._scene)
+
+    @cached_property
+    def _alone_ms(self) -> FloatArray:
+        return alone_ms(self._scene)
+
+    @cached_property
+    def _none(self) -> FloatArray:
+        return np.zeros(len(self._scene.cases))
+
+    @cached_property
+    def _delay_ms(self) -> FloatArray:
+        return mean_delay_ms(self._scene)
+
+    def ttft(self, mixture: Mixture) -> Factors:
+        """Return the corrections of TTFT, by its distribution."""
+        # How late tokens reach their readers is no queue's doing.
+        return self._factors("ttft", mixture, self._delay_ms, self._alone_ms)
+
+    def itl(self, mixture: Mixture, decode: Decoding) -> Factors:
+        """Return the corrections of ITL by request, by its distribution."""
+        return self._factors("itl", mixture, self._none, decode.clear_ms)
+
+    def token_itl(self, mixture: Mixture, decode: Decoding) -> Factors:
+        """Return the corrections of ITL by token, by its distribution."""
+        return self._factors("token_itl", mixture, self._none, decode.clear_ms)
+
+    def e2e(self, mixture: Mixture, decode: Decoding) -> Factors:
+        """Return the corrections of E2E, by its distribution."""
+        unit = self._alone_ms + self._scene.requests.steps * decode.clear_ms
+        return self._factors("e2e", mixture, self._delay_ms, unit)
+
+    def _factors(
+        self, name: str, mixture: Mixture, apart_ms: FloatArray, unit_ms: FloatArray
+    ) -> Factors:
+        inputs = np.array([*self._common, *own_traits(mixture, apart_ms, unit_ms)])
+        logs, trust = self._networks[name](inputs)
+        queueing = np.exp(-self._scene.blocking / _SHEDDING)
+        raw, high = logs[: OUTPUTS // 2], logs[OUTPUTS // 2 :]
+        expected = expected_logs(raw, trust * queueing)
+        above = np.clip(high - raw, 0.0, _LARGEST) * queueing
+        return Factors(expected, expected + above, apart_ms)
+
+
+def expected_logs(logs: FloatArray, trust: FloatArray) -> FloatArray:
+    """Return logs of corrections as far as they are trusted; tiny ones vanish, without a jump."""
+    trusted = np.clip(logs, -_LARGEST, _LARGEST) * trust
+    expected: FloatArray = trusted**3 / (trusted**2 + _WORTHWHILE**2)
+    return expected
+
+
+@cache
+def networks() -> Mapping[str, Network]:
+    """Return the fitted networks by latency."""
+    with (files("queueing.engine") / "correction.npz").open("rb") as file, np.load(file) as stored:
+        arrays = dict(stored)
+    return {
+        name: Network.of(
+            {
+                key.removeprefix(f"{name}."): values
+                for key, values in arrays.items()
+                if key.startswith(f"{name}.")
+            }
+        )
+        for name in LATENCIES
+    }

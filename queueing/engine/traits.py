@@ -1,0 +1,114 @@
+"""What tells how far off the analysis is at an operating point: numbers without units.
+
+The correction (`queueing.engine.correction`) is a function of these. All are ratios, probabilities
+and shares, so that replicas of any speed are compared; large ones count by their logarithm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from queueing.arrays import FloatArray
+from queueing.engine.mixtures import Mixture
+from queueing.engine.scene import Scene
+
+LOAD = 10
+"""Place of the load among the common traits."""
+
+_LEAST = 1e-9
+_UNBOUNDED = 10.0
+"""Room for requests, in batch limits, that stands for no limit of memory."""
+
+
+def common_traits(scene: Scene) -> list[FloatArray]:
+    """Return what all latencies depend on: a list of arrays (cases,), in a fixed order."""
+    cases, requests, states = scene.cases, scene.requests, scene.states
+    station, top, at = scene.station, scene.top, scene.states.at
+    rate, columns = scene.rate, np.arange(len(cases))
+    # The state at about the mean number, never the empty one.
+    last = states.number.shape[0] - 1
+    near = np.clip((states.number < states.mean).sum(axis=0) - 1, 1, last)
+    base, prompt = at.base_ms[near, columns], at.prompt_ms[near, columns]
+    chunks, cycle = at.chunks[near, columns], station.cycle.mean_ms[near, columns]
+    alone = alone_ms(scene)
+    in_service = at.in_service[near, columns]
+    longer = cases.times.iteration_ms(
+        at.decoding[near, columns], 1.5 * requests.context, *(np.zeros(len(cases)),) * 3
+    )
+    shorter = cases.times.iteration_ms(
+        at.decoding[near, columns], 0.5 * requests.context, *(np.zeros(len(cases)),) * 3
+    )
+    memory = top.memory
+    bounded = memory.bounded()
+    room = np.where(bounded, memory.room, _UNBOUNDED * cases.max_batch)
+    held = np.where(bounded, memory.kv_mean, requests.context)
+    present = np.minimum(states.mean, top.slots)
+    load = np.minimum(states.load, 0.999)
+    return [
+        _log(cases.max_batch),
+        _log(top.slots),
+        _log(requests.output),
+        _log(requests.held),
+        np.sqrt(requests.steps_spread),
+        np.sqrt(requests.input_spread),
+        cases.arrival_cv,
+        cases.prefix_hit_rate,
+        np.log(cases.token_budget / requests.computed),
+        np.log(requests.computed / requests.output),
+        load,
+        -np.log1p(-load),
+        states.full_met,
+        _log(states.full_met, 1e-4),
+        states.full_in_time,
+        states.in_time[0],
+        scene.accepted[0],
+        _log(states.mean),
+        states.mean / top.limit,
+        _log(states.variance / np.maximum(states.mean, _LEAST), 1e-3),
+        rate * prompt,
+        _log(prompt / np.maximum(base, _LEAST)),
+        _log(chunks),
+        _log(top.base_ms / np.maximum(at.base_ms[1], _LEAST)),
+        _log(top.prompt_ms / np.maximum(top.base_ms, _LEAST)),
+        _log(longer / np.maximum(shorter, _LEAST)),
+        _log(rate * cycle, 1e-4),
+        _log(rate * alone, 1e-4),
+        station.backlog.queued[near, columns] * np.ones_like(rate),
+        np.minimum(station.behind[near, columns], 10.0),
+        station.fading[near, columns],
+        _log(in_service / np.maximum(top.slots, 1.0)),
+        _log(top.slots / (np.maximum(top.rate, 1e-15) * np.maximum(alone, _LEAST))),
+        _log(scene.line.mean_ms / np.maximum(alone, _LEAST), 1e-3),
+        np.minimum(np.sqrt(scene.line.variance) / np.maximum(scene.line.mean_ms, _LEAST), 5.0),
+        np.minimum(top.spread, 9.0),
+        np.log(np.minimum(room / cases.max_batch, _UNBOUNDED)),
+        np.log(np.minimum(room, 4096.0)),
+        np.minimum(requests.held / held, 4.0),
+        np.where(bounded, np.minimum(states.mean / np.maximum(room, _LEAST), 2.0), 0.0),
+        np.minimum(memory.preemptions_per_request(present), 3.0),
+    ]
+
+
+def alone_ms(scene: Scene) -> FloatArray:
+    """Return TTFT of a request that finds nobody, about; array (cases,)."""
+    at = scene.states.at
+    alone: FloatArray = at.chunks[1] * at.base_ms[1] + at.offset_ms[1] + at.prompt_ms[1]
+    return alone
+
+
+def own_traits(mixture: Mixture, apart_ms: FloatArray, unit_ms: FloatArray) -> list[FloatArray]:
+    """Return what a latency tells about itself: its mean in a unit and its variation.
+
+    Args:
+        mixture: its distribution.
+        apart_ms: part of it that does not count, array (cases,).
+        unit_ms: the unit, array (cases,).
+    """
+    mean = np.maximum(mixture.average() - apart_ms, _LEAST)
+    variation = np.minimum(np.sqrt(mixture.spread()) / mean, 9.0)
+    return [_log(mean / np.maximum(unit_ms, _LEAST)), variation]
+
+
+def _log(value: FloatArray, least: float = _LEAST) -> FloatArray:
+    logarithm: FloatArray = np.log(np.maximum(value, least))
+    return logarithm
