@@ -92,6 +92,13 @@ class Corrector:
         queueing = np.exp(-self._scene.blocking / _SHEDDING)
         raw, high = logs[: OUTPUTS // 2], logs[OUTPUTS // 2 :]
         expected = expected_logs(raw, trust * queueing)
+        alone = self._scene.top.slots <= 1.0
+        if name in ("itl", "token_itl"):
+            # One request at a time is disturbed by nobody.
+            expected = np.where(alone, 0.0, expected)
+        else:
+            # Means of an M/G/1 queue are exact (Pollaczek and Khinchine).
+            expected[0] = np.where(alone & (self._scene.cases.arrival_cv == 1.0), 0.0, expected[0])
         above = np.clip(high - raw, 0.0, _LARGEST) * queueing
         return Factors(expected, expected + above, apart_ms)
 
