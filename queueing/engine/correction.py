@@ -63,6 +63,12 @@ class Corrector:
         return np.zeros(len(self._scene.cases))
 
     @cached_property
+    def _queueing(self) -> FloatArray:
+        """How far to trust the correction where requests are turned away, 1 to 0."""
+        queueing: FloatArray = np.exp(-self._scene.blocking / _SHEDDING)
+        return queueing
+
+    @cached_property
     def _delay_ms(self) -> FloatArray:
         return mean_delay_ms(self._scene)
 
@@ -89,7 +95,7 @@ class Corrector:
     ) -> Factors:
         inputs = np.array([*self._common, *own_traits(mixture, apart_ms, unit_ms)])
         logs, trust = self._networks[name](inputs)
-        queueing = np.exp(-self._scene.blocking / _SHEDDING)
+        queueing = self._queueing
         raw, high = logs[: OUTPUTS // 2], logs[OUTPUTS // 2 :]
         expected = expected_logs(raw, trust * queueing)
         alone = self._scene.top.slots <= 1.0
@@ -106,7 +112,9 @@ class Corrector:
 def expected_logs(logs: FloatArray, trust: FloatArray) -> FloatArray:
     """Return logs of corrections as far as they are trusted; tiny ones vanish, without a jump."""
     trusted = np.clip(logs, -_LARGEST, _LARGEST) * trust
-    expected: FloatArray = trusted**3 / (trusted**2 + _WORTHWHILE**2)
+    square = trusted * trusted
+    # Not a cube: powers but the second are slow.
+    expected: FloatArray = trusted * (square / (square + _WORTHWHILE**2))
     return expected
 
 

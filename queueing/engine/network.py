@@ -46,15 +46,22 @@ class Network:
         Args:
             inputs: array (inputs, cases); what is not a number counts as the centre.
         """
-        column = (slice(None), None)
-        plain = np.where(np.isnan(inputs), self.centre[column], inputs)
-        held = np.clip(plain, self.low[column], self.high[column])
-        beyond = np.abs(plain - held) / self.scale[column]
-        values = ((held - self.centre[column]) / self.scale[column]).astype(np.float32)
+        with np.errstate(over="ignore"):
+            plain = np.empty(inputs.shape, dtype=np.float32)
+            np.subtract(inputs, self.centre[:, None], out=plain, casting="same_kind")
+            plain *= _column(1.0 / self.scale)
+        values = np.maximum(plain, _column((self.low - self.centre) / self.scale))
+        np.minimum(values, _column((self.high - self.centre) / self.scale), out=values)
+        plain -= values
+        beyond = np.abs(plain, out=plain).sum(axis=0, dtype=np.float32).astype(np.float64)
+        if np.any(np.isnan(beyond)):
+            return self(np.where(np.isnan(inputs), self.centre[:, None], inputs))
         for weights, biases in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            values = np.tanh(weights.T @ values + biases[column])
-        outputs = self.weights[-1].T @ values + self.biases[-1][column]
-        trust: FloatArray = np.exp(-beyond.sum(axis=0) / _FADES_OVER)
+            values = weights.T @ values
+            values += biases[:, None]
+            np.tanh(values, out=values)
+        outputs = self.weights[-1].T @ values + self.biases[-1][:, None]
+        trust: FloatArray = np.exp(-beyond / _FADES_OVER)
         return outputs.astype(np.float64), trust
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -79,3 +86,7 @@ class Network:
             weights=tuple(arrays[f"weights{index}"] for index in range(layers)),
             biases=tuple(arrays[f"biases{index}"] for index in range(layers)),
         )
+
+
+def _column(values: FloatArray) -> _Single:
+    return values.astype(np.float32)[:, None]
