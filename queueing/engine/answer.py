@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from queueing.arrays import FloatArray
+from queueing.arrays import BoolArray, FloatArray
 from queueing.engine.correction import Corrector
-from queueing.engine.decoding import Decoding, decoding
+from queueing.engine.decoding import decoding
 from queueing.engine.first_token import mean_delay_ms, ttft_mixture, wait_mixture
 from queueing.engine.mixtures import Mixture
 from queueing.engine.point import EnginePoint, Latency
@@ -17,6 +17,8 @@ from queueing.engine.tokens import e2e_mixture, itl_mixture, token_itl_mixture
 
 _SLOWEST = 1e-15
 """Departures per millisecond of a replica that serves nobody: the fewest that `full` tells."""
+_LEAST_SHARE, _MOST_SHARE = 0.2, 5.0
+"""What a wait is multiplied by at least and at most for the correction of its TTFT."""
 
 
 def latency(mixture: Mixture, percentiles: tuple[float, ...], there: FloatArray) -> Latency:
@@ -32,6 +34,17 @@ def latency(mixture: Mixture, percentiles: tuple[float, ...], there: FloatArray)
         np.where(given, mixture.average(), there),
         np.where(given, mixture.percentiles(percentiles), there),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Latencies:
+    """All latencies of an answer."""
+
+    wait: Latency
+    ttft: Latency
+    itl: Latency
+    token_itl: Latency
+    e2e: Latency
 
 
 def engine_point(
@@ -51,30 +64,25 @@ def engine_point(
     cases, requests, states, top = scene.cases, scene.requests, scene.states, scene.top
     saturated = np.where(top.rate > _SLOWEST, top.rate * 1e3, 0.0)
     stable = (saturated > 0.0) & ((states.load < 1.0) | np.isfinite(cases.max_queue))
-    bad = np.where(stable, 0.0, np.inf)
-    none = np.where(requests.steps > 1e-9, bad, np.nan)
-    first = ttft_mixture(scene)
-    decode = decoding(scene)
-    wait = latency(wait_mixture(scene), percentiles, bad)
-    e2e = latency(e2e_mixture(scene, decode, first), percentiles, bad)
+    told = _latencies(scene, percentiles, stable, corrected)
     blocking = np.where(stable, scene.blocking, 0.0)
     throughput = np.where(stable, offered_rps * (1.0 - blocking), saturated)
     per_ms = throughput / 1e3
     # Whose tokens are on their way is not in the engine.
-    inside = e2e.mean_ms - mean_delay_ms(scene)
-    busy = np.where(stable, inside - wait.mean_ms, np.inf)
+    inside = told.e2e.mean_ms - mean_delay_ms(scene)
+    busy = np.where(stable, inside - told.wait.mean_ms, np.inf)
     in_service = np.minimum(per_ms * busy, top.slots)
-    point = EnginePoint(
+    return EnginePoint(
         percentiles=percentiles,
         arrival_rate_rps=offered_rps,
         throughput_rps=throughput,
         saturation_rps=saturated,
         blocking=blocking,
-        wait=wait,
-        ttft=latency(first, percentiles, bad),
-        itl=latency(itl_mixture(decode), percentiles, none),
-        token_itl=latency(token_itl_mixture(scene, decode), percentiles, none),
-        e2e=e2e,
+        wait=told.wait,
+        ttft=told.ttft,
+        itl=told.itl,
+        token_itl=told.token_itl,
+        e2e=told.e2e,
         mean_in_service=in_service,
         mean_in_system=per_ms * inside,
         utilization=in_service / cases.max_batch,
@@ -85,26 +93,53 @@ def engine_point(
             in_service, requests.context, np.minimum(requests.computed, cases.token_budget)
         ),
     )
-    return _corrected(point, scene, first, decode) if corrected else point
 
 
-def _corrected(point: EnginePoint, scene: Scene, first: Mixture, decode: Decoding) -> EnginePoint:
-    """Return the answer with its latencies corrected; the wait takes up what TTFT gains."""
+def _latencies(
+    scene: Scene, percentiles: tuple[float, ...], stable: BoolArray, corrected: bool
+) -> _Latencies:
+    several = scene.requests.steps > 1e-9
+    bad = np.where(stable, 0.0, np.inf)
+    none = np.where(several, bad, np.nan)
+    first, decode = ttft_mixture(scene), decoding(scene)
+    gaps, token_gaps = itl_mixture(decode), token_itl_mixture(scene, decode)
+    whole = e2e_mixture(scene, decode, first)
+    plain = _Latencies(
+        wait=latency(wait_mixture(scene), percentiles, bad),
+        ttft=latency(first, percentiles, bad),
+        itl=latency(gaps, percentiles, none),
+        token_itl=latency(token_gaps, percentiles, none),
+        e2e=latency(whole, percentiles, bad),
+    )
+    if not corrected:
+        return plain
     known = Corrector(scene)
-    percentiles = point.percentiles
-    ttft = known.ttft(first).correct(point.ttft, percentiles)
-    itl = known.itl(itl_mixture(decode), decode)
-    gaps = known.token_itl(token_itl_mixture(scene, decode), decode)
-    e2e = known.e2e(e2e_mixture(scene, decode, first), decode)
-    gain = ttft.mean_ms - point.ttft.mean_ms
-    waits = point.wait.mean_ms
-    share = np.where(waits > 0.0, np.clip(1.0 + gain / waits, 0.2, 5.0), 1.0)
-    share = np.where(np.isfinite(share), share, 1.0)
-    return replace(
-        point,
-        wait=Latency(waits * share, point.wait.at_ms * share),
+    ttft = known.ttft(first).correct(plain.ttft, percentiles)
+    e2e = known.e2e(whole, decode).correct(plain.e2e, percentiles)
+    return _Latencies(
+        wait=_shortened(plain, ttft),
         ttft=ttft,
-        itl=itl.correct(point.itl, percentiles),
-        token_itl=gaps.correct(point.token_itl, percentiles),
-        e2e=e2e.correct(point.e2e, percentiles),
+        itl=known.itl(gaps, decode).correct(plain.itl, percentiles),
+        token_itl=known.token_itl(token_gaps, decode).correct(plain.token_itl, percentiles),
+        e2e=_last_after_first(e2e, ttft, several),
+    )
+
+
+def _shortened(plain: _Latencies, ttft: Latency) -> Latency:
+    """Return the wait with what its TTFT was corrected by, no longer than that."""
+    waits, at = plain.wait.mean_ms, plain.wait.at_ms
+    gain = ttft.mean_ms - plain.ttft.mean_ms
+    share = np.where(waits > 0.0, np.clip(1.0 + gain / waits, _LEAST_SHARE, _MOST_SHARE), 1.0)
+    share = np.where(np.isfinite(share), share, 1.0)
+    return Latency(np.minimum(waits * share, ttft.mean_ms), np.minimum(at * share, ttft.at_ms))
+
+
+def _last_after_first(e2e: Latency, ttft: Latency, several: BoolArray) -> Latency:
+    """Return E2E, which is never below TTFT, and is TTFT where there is no other token.
+
+    Each of them is corrected by itself, so that nothing else keeps them in order.
+    """
+    return Latency(
+        np.where(several, np.maximum(e2e.mean_ms, ttft.mean_ms), ttft.mean_ms),
+        np.where(several, np.maximum(e2e.at_ms, ttft.at_ms), ttft.at_ms),
     )
