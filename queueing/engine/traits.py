@@ -24,25 +24,25 @@ def common_traits(scene: Scene) -> list[FloatArray]:
     """Return what all latencies depend on: a list of arrays (cases,), in a fixed order."""
     cases, requests, states = scene.cases, scene.requests, scene.states
     station, top, at = scene.station, scene.top, scene.states.at
-    rate, columns = scene.rate, np.arange(len(cases))
+    rate, count = scene.rate, len(cases)
     # The state at about the mean number, never the empty one.
     last = states.number.shape[0] - 1
-    near = np.clip((states.number < states.mean).sum(axis=0) - 1, 1, last)
-    base, prompt = at.base_ms[near, columns], at.prompt_ms[near, columns]
-    chunks, cycle = at.chunks[near, columns], station.cycle.mean_ms[near, columns]
+    below = np.count_nonzero(states.number < states.mean, axis=0)
+    near = np.clip(below - 1, 1, last) * count + np.arange(count)
+    base, prompt = at.base_ms.take(near), at.prompt_ms.take(near)
+    chunks, cycle = at.chunks.take(near), station.cycle.mean_ms.take(near)
     alone = alone_ms(scene)
-    in_service = at.in_service[near, columns]
-    longer = cases.times.iteration_ms(
-        at.decoding[near, columns], 1.5 * requests.context, *(np.zeros(len(cases)),) * 3
-    )
-    shorter = cases.times.iteration_ms(
-        at.decoding[near, columns], 0.5 * requests.context, *(np.zeros(len(cases)),) * 3
-    )
+    in_service, decoding = at.in_service.take(near), at.decoding.take(near)
+    none = np.zeros(count)
+    longer = cases.times.iteration_ms(decoding, 1.5 * requests.context, none, none, none)
+    shorter = cases.times.iteration_ms(decoding, 0.5 * requests.context, none, none, none)
     memory = top.memory
     bounded = memory.bounded()
     room = np.where(bounded, memory.room, _UNBOUNDED * cases.max_batch)
     held = np.where(bounded, memory.kv_mean, requests.context)
-    present = np.minimum(states.mean, top.slots)
+    preempted = none
+    if np.any(bounded):
+        preempted = memory.preemptions_per_request(np.minimum(states.mean, top.slots))
     load = np.minimum(states.load, 0.999)
     return [
         _log(cases.max_batch),
@@ -73,9 +73,9 @@ def common_traits(scene: Scene) -> list[FloatArray]:
         _log(longer / np.maximum(shorter, _LEAST)),
         _log(rate * cycle, 1e-4),
         _log(rate * alone, 1e-4),
-        station.backlog.queued[near, columns] * np.ones_like(rate),
-        np.minimum(station.behind[near, columns], 10.0),
-        station.fading[near, columns],
+        station.backlog.queued.take(near),
+        np.minimum(station.behind.take(near), 10.0),
+        station.fading.take(near),
         _log(in_service / np.maximum(top.slots, 1.0)),
         _log(top.slots / (np.maximum(top.rate, 1e-15) * np.maximum(alone, _LEAST))),
         _log(scene.line.mean_ms / np.maximum(alone, _LEAST), 1e-3),
@@ -85,7 +85,7 @@ def common_traits(scene: Scene) -> list[FloatArray]:
         np.log(np.minimum(room, 4096.0)),
         np.minimum(requests.held / held, 4.0),
         np.where(bounded, np.minimum(states.mean / np.maximum(room, _LEAST), 2.0), 0.0),
-        np.minimum(memory.preemptions_per_request(present), 3.0),
+        np.minimum(preempted, 3.0),
     ]
 
 
@@ -104,9 +104,20 @@ def own_traits(mixture: Mixture, apart_ms: FloatArray, unit_ms: FloatArray) -> l
         apart_ms: part of it that does not count, array (cases,).
         unit_ms: the unit, array (cases,).
     """
-    mean = np.maximum(mixture.average() - apart_ms, _LEAST)
-    variation = np.minimum(np.sqrt(mixture.spread()) / mean, 9.0)
+    average, square = _moments(mixture)
+    mean = np.maximum(average - apart_ms, _LEAST)
+    variation = np.minimum(np.sqrt(np.maximum(square - average**2, 0.0)) / mean, 9.0)
     return [_log(mean / np.maximum(unit_ms, _LEAST)), variation]
+
+
+def _moments(mixture: Mixture) -> tuple[FloatArray, FloatArray]:
+    """Return mean and mean square of a latency, looking at each part once; arrays (cases,)."""
+    means, squares = [], []
+    for part in mixture.parts:
+        value = part.shift + part.mean
+        means.append((part.weight * value).sum(axis=0))
+        squares.append((part.weight * (value * value + part.variance)).sum(axis=0))
+    return np.sum(means, axis=0), np.sum(squares, axis=0)
 
 
 def _log(value: FloatArray, least: float = _LEAST) -> FloatArray:
