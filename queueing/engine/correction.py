@@ -21,7 +21,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from queueing.arrays import FloatArray
+from queueing.arrays import BoolArray, FloatArray
 from queueing.engine.decoding import Decoding
 from queueing.engine.factors import KNOTS, Factors
 from queueing.engine.first_token import mean_delay_ms
@@ -98,15 +98,26 @@ class Corrector:
         queueing = self._queueing
         raw, high = logs[: OUTPUTS // 2], logs[OUTPUTS // 2 :]
         expected = expected_logs(raw, trust * queueing)
-        alone = self._scene.top.slots <= 1.0
-        if name in ("itl", "token_itl"):
-            # One request at a time is disturbed by nobody.
-            expected = np.where(alone, 0.0, expected)
-        else:
-            # Means of an M/G/1 queue are exact (Pollaczek and Khinchine).
-            expected[0] = np.where(alone & (self._scene.cases.arrival_cv == 1.0), 0.0, expected[0])
         above = np.clip(high - raw, 0.0, _LARGEST) * queueing
+        exact = self._exact(name)
+        expected[exact], above[exact] = 0.0, 0.0
         return Factors(expected, expected + above, apart_ms)
+
+    def _exact(self, name: str) -> BoolArray:
+        """Return which figures the analysis has right, array (1 + knots, cases)."""
+        cases, requests = self._scene.cases, self._scene.requests
+        exact = np.zeros((1 + len(KNOTS), len(cases)), dtype=np.bool_)
+        alone = self._scene.top.slots <= 1.0
+        if name in ("ttft", "e2e"):
+            # Means of an M/G/1 queue (Pollaczek and Khinchine).
+            exact[0] = alone & (cases.arrival_cv == 1.0)
+        else:
+            # One request at a time is disturbed by nobody.
+            exact[0] = alone
+        if name == "itl":
+            # And where all are of one length, none is slower than another.
+            exact[1:] = alone & (requests.steps_spread + requests.input_spread < 1e-9)
+        return exact
 
 
 def expected_logs(logs: FloatArray, trust: FloatArray) -> FloatArray:
