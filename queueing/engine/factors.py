@@ -61,11 +61,13 @@ def between_knots(values: FloatArray, percentile: FloatArray) -> FloatArray:
         values: at the knots, array (knots, cases).
         percentile: array (cases,); beyond the knots the nearest one counts.
     """
+    if np.all(percentile == percentile[:1]):
+        percentile = percentile[:1]  # looked up once for all
     deviates = ndtri(np.array(KNOTS) / 100.0)
     place = ndtri(np.clip(percentile, KNOTS[0], KNOTS[-1]) / 100.0)
     upper = np.clip(np.searchsorted(deviates, place), 1, len(KNOTS) - 1)
     share = (place - deviates[upper - 1]) / (deviates[upper] - deviates[upper - 1])
-    columns = np.arange(len(percentile))
+    columns = np.arange(values.shape[1])
     low, high = values[upper - 1, columns], values[upper, columns]
     between: FloatArray = low + share * (high - low)
     return between

@@ -28,10 +28,16 @@ SMALLEST_LOAD = 1e-4
 FIRST_LOAD = 0.75
 """Share of it that is tried first."""
 TPS_MARGIN = 0.9
-_STEP = 0.7
+_STEP = 0.5
 """How far from the first load the second is for an excess of one, in the logit of the load. Most
-excesses rise by 1.5 to 3 over one of it, so that the rate searched is found between the two."""
-_LEAST_STEP, _MOST_STEP = 0.2, 2.0
+excesses rise by 1.5 to 3 over one of it, so that the rate searched is mostly between the two, and
+not far from the second."""
+_FURTHER = 1.3
+"""How far from the second load the third is, in the distance to where the excess would be none."""
+_LEAST_STEP, _MOST_STEP = 0.1, 2.0
+_BEND = 0.03
+"""Share of its cube by which an excess is made straight: it hardly changes any more once nearly
+none or nearly all requests are beyond a target."""
 _HOPELESS = 2.8
 """Excess that tells no more than that nearly all requests are beyond a 95th percentile."""
 _WITHIN = 3e-3
@@ -99,10 +105,17 @@ def _size(
     top = full(cases, limit.memory.requests, limit)
     search = _Search.of(cases, top, targets, corrected)
     rows = np.flatnonzero(usable)
-    value = search.evaluate(rows, FIRST_LOAD * carried[rows])
+    first = search.evaluate(rows, FIRST_LOAD * carried[rows])
     again = search.unsettled(rows)
-    search.evaluate(rows[again], (_second_load(value) * carried[rows])[again])
-    # Whoever kept the targets both times, or missed them, is tried at the end of the range.
+    rows, first = rows[again], first[again]
+    load = _second_load(first)
+    second = search.evaluate(rows, load * carried[rows])
+    # Whoever kept the targets both times, or missed them, is tried further on, then at the end of
+    # the range.
+    outside = np.where(second <= 0.0, load < LARGEST_LOAD, load > SMALLEST_LOAD)
+    further = search.unsettled(rows) & outside & ((first <= 0.0) == (second <= 0.0))
+    third = _third_load(first[further], load[further], second[further])
+    search.evaluate(rows[further], third * carried[rows[further]])
     rows = rows[search.unsettled(rows)]
     rising = np.isinf(search.high[rows]) & (search.low[rows] < most[rows])
     falling = (search.low[rows] <= 0.0) & (search.high[rows] > least[rows])
@@ -126,6 +139,23 @@ def _second_load(value: FloatArray) -> FloatArray:
     load = expit(logit(FIRST_LOAD) + np.where(value <= 0.0, step, -step))
     load = np.where(np.isneginf(value), LARGEST_LOAD, load)
     return np.where(value > _HOPELESS, SMALLEST_LOAD, load)
+
+
+def _third_load(first: FloatArray, load: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the load to try where the second one has an excess of the same sign as the first."""
+    place, value = logit(load), _straight(second)
+    rise = (value - _straight(first)) / (place - logit(FIRST_LOAD))
+    step = np.where(rise > 0.0, _FURTHER * np.abs(value) / rise, _MOST_STEP)
+    step = np.clip(step, _LEAST_STEP, _MOST_STEP)
+    further = expit(place + np.where(value <= 0.0, step, -step))
+    third: FloatArray = np.clip(further, SMALLEST_LOAD, LARGEST_LOAD)
+    return third
+
+
+def _straight(excess: FloatArray) -> FloatArray:
+    """Return an excess that rises more evenly with the load; close to none it stays as it is."""
+    straight: FloatArray = excess * (1.0 + _BEND * excess * excess)
+    return straight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,14 +220,14 @@ class _Search:
         """Find the largest rates of replicas of which one rate is known on either side."""
 
         def evaluate(selected: IntArray, rates: FloatArray) -> FloatArray:
-            return self.evaluate(rows[selected], rates) + _WITHIN
+            return _straight(self.evaluate(rows[selected], rates)) + _WITHIN
 
         last_not_positive(
             evaluate,
             self.low[rows],
             self.high[rows],
-            self.low_excess[rows] + _WITHIN,
-            self.high_excess[rows] + _WITHIN,
+            _straight(self.low_excess[rows]) + _WITHIN,
+            _straight(self.high_excess[rows]) + _WITHIN,
             close_enough=_WITHIN,
             narrowest=_NARROWEST,
         )
