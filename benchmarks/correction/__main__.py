@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             known = table.take(~held)
             trial = fitted(known.traits, known.missed, known.weight, lesson, on_done)
             networks[name] = fitted(table.traits, table.missed, table.weight, lesson, on_done)
-        Console().print(judged(name, trial, table.take(held), wide[held]))
+        Console(width=100).print(judged(name, trial, table.take(held), wide[held]))
     if not options.dry_run:
         arrays = {
             f"{name}.{key}": values

@@ -17,6 +17,8 @@ from queueing.engine.network import Network
 Array = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
 
+_SHARP = 0.02
+"""Error over which the loss of high outputs turns from one slope to the other."""
 _BEYOND = 1e-3
 """Share of the examples outside of the range of each input, at either end."""
 
@@ -37,11 +39,11 @@ class Lesson:
     """
 
     hidden: tuple[int, ...] = (64, 64, 64)
-    passes: int = 500
+    passes: int = 800
     batch: int = 512
     rate: float = 3e-3
-    decay: float = 5e-4
-    tolerance: float = 0.02
+    decay: float = 3e-4
+    tolerance: float = 0.05
     high: float = 0.985
     seed: int = 0
 
@@ -111,7 +113,7 @@ def _slopes(
     tolerance = lesson.tolerance
     # Expected: Huber's loss, smoothly. High: the loss whose least is at a quantile, likewise.
     first = expected / np.sqrt(expected**2 + tolerance**2)
-    second = 0.5 * (high / np.sqrt(high**2 + tolerance**2) + 1.0) - lesson.high
+    second = 0.5 * (high / np.sqrt(high**2 + _SHARP**2) + 1.0) - lesson.high
     back = np.concatenate([counts * first, counts * second], axis=1, dtype=np.float32)
     back /= np.float32(len(inputs))
     slopes: list[Single] = [back] * len(layers)
