@@ -8,6 +8,7 @@ import pytest
 from queueing.engine.cases import EngineCases
 from queueing.engine.disaggregated import analyze_disaggregated
 from queueing.engine.fleet_sizing import fleet_excess, size_fleet
+from queueing.engine.one_of_many import INDEPENDENT
 from queueing.engine.pool_sizing import pools_excess, size_pools
 from queueing.engine.routing import analyze_fleet, fleet_saturation_rps
 from queueing.engine.sizing import LARGEST_LOAD, TPS_MARGIN, size_engine
@@ -46,7 +47,7 @@ def targets(
 @pytest.mark.parametrize("wanted", [targets(100.0, 13.0), targets(150.0, 20.0, 95.0)])
 def test_a_fleet_of_one_carries_what_a_replica_does(router: Router, wanted: EngineTargets) -> None:
     fleet = size_fleet(replica(), 1, router, wanted)
-    alone = size_engine(replica(), wanted)
+    alone = size_engine(replica(), wanted, corrected=router in INDEPENDENT)
     assert fleet.rate_rps == pytest.approx(alone.rate_rps, rel=3e-3)
     assert fleet.max_rate_rps == pytest.approx(alone.max_rate_rps)
     assert fleet.throughput_rps == pytest.approx(alone.throughput_rps, rel=3e-3)

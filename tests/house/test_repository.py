@@ -24,7 +24,7 @@ def text_files(folder: Path = ROOT) -> Iterator[Path]:
             continue
         if path.is_dir():
             yield from text_files(path)
-        elif path.suffix not in {".png", ".pdf", ".gz"}:
+        elif path.suffix not in {".png", ".pdf", ".gz", ".npz"}:
             yield path
 
 

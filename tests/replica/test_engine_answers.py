@@ -103,7 +103,9 @@ def test_targets_hold_at_the_percentile(percentile: float) -> None:
     assert found["offeredRPS"] == pytest.approx(
         min(found["RPSTargetTTFT"], found["RPSTargetITL"], found["maxRPS"]), rel=1e-3
     )
-    more = one("solve", percentiles=[percentile], RPS=1.05 * found["offeredRPS"])
+    # Below them by a margin, so that hardly any replica misses them, and not by a large one.
+    assert found["ttft_ms"][name] > 0.7 * 90 or found["itl_ms"][name] > 0.7 * 22
+    more = one("solve", percentiles=[percentile], RPS=1.5 * found["offeredRPS"])
     assert more["ttft_ms"][name] > 90 or more["itl_ms"][name] > 22
     limit = one("concurrency", **targets, percentiles=[percentile])
     assert limit["feasible"]
