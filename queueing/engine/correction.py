@@ -100,7 +100,8 @@ class Corrector:
         expected = expected_logs(raw, trust * queueing)
         above = np.clip(high - raw, 0.0, _LARGEST) * queueing
         exact = self._exact(name)
-        expected[exact], above[exact] = 0.0, 0.0
+        if np.any(exact):
+            expected[exact], above[exact] = 0.0, 0.0
         return Factors(expected, expected + above, apart_ms)
 
     def _exact(self, name: str) -> BoolArray:
