@@ -125,7 +125,8 @@ def test_variability_costs_replicas() -> None:
 
     steady = carried()
     assert carried(arrival_cv=3.0) < steady
-    assert carried(input_tokens_cv=2.0) < steady
+    assert carried(input_tokens_cv=1.5) < steady
+    assert carried(output_tokens_cv=1.0) < steady
     assert carried(prefix_hit_rate=0.9) > steady
 
 
@@ -142,7 +143,8 @@ def test_kv_memory_bounds_what_a_replica_carries() -> None:
     bounded, why = table(4000)
     assert why == ""
     assert bounded < 0.6 * unbounded
-    assert table(10_000_000)[0] == pytest.approx(unbounded, rel=1e-3)
+    # The correction looks at how much room there is, too.
+    assert table(10_000_000)[0] == pytest.approx(unbounded, rel=5e-3)
     assert table(300)[1] == "memory"  # one request of 384 tokens does not fit
 
 
