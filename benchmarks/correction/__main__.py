@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.correction.examples import drawn, read, write
+from benchmarks.correction.examples import missing, read, write
 from benchmarks.correction.judging import judged
 from benchmarks.correction.learning import Lesson, fitted
 from benchmarks.correction.table import tables
@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate what is missing, fit, print how good that is, and write the networks."""
     options = _parser().parse_args(arguments)
     path: Path = options.examples
-    there = len(read(path)) if path.exists() else 0
-    if there < options.count:
-        tasks = drawn(options.count)[there:]
+    if tasks := missing(options.count, read(path) if path.exists() else []):
         with _progress("Simulating examples", len(tasks)) as on_done:
             for _ in write((example for _, example in as_they_come(tasks, options.jobs)), path):
                 on_done()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,16 @@ def drawn(count: int, seed: int = SEED) -> list[Simulating]:
         for index, (point, rate) in enumerate(zip(points, saturated, strict=True))
         if rate > 0.0
     ]
+
+
+def missing(count: int, known: Sequence[Example]) -> list[Simulating]:
+    """Return what to simulate beside the known examples to have that many.
+
+    Simulations end in any order, so that those known need not be the first ones drawn.
+    """
+    seen = {example.replica for example in known}
+    tasks = [task for task in drawn(count) if task.replica not in seen]
+    return tasks[: max(count - len(known), 0)]
 
 
 def _wide(count: int, seed: int) -> Iterator[OperatingPoint]:
