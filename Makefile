@@ -17,10 +17,10 @@ export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan test lint format bench fidelity wheel docs lock clean
+.PHONY: help plan test lint format bench fidelity correction wheel docs lock clean
 
 help: ## List what make can do here
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 plan: $(VENV)/.run ## Install Stoker and plan the built-in large fleet (table, and plots in plots/)
 	$(BIN)/stoker solve large --plots plots/
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
 
 fidelity: $(VENV)/.dev ## Judge the analysis by simulation and measurements, and write docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity --jobs $(JOBS)
+
+correction: $(VENV)/.dev ## Simulate the examples of the correction, and fit it to them (hours)
+	$(BIN)/python -m benchmarks.correction --jobs $(JOBS)
 
 wheel: $(VENV)/.dev ## Build the wheel and try it in an empty environment outside the checkout
 	rm -rf dist

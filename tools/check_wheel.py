@@ -31,6 +31,9 @@ PACKAGES = frozenset(
     }
 )
 
+NETWORKS = "queueing/engine/correction.npz"
+"""What the correction of the analysis is made of: without it no plan is made."""
+
 
 def contents(wheel: Path) -> set[str]:
     """Paths of the files in the wheel."""
@@ -49,12 +52,13 @@ def expected_files(root: Path) -> set[str]:
 
 
 def misplaced(files: set[str]) -> set[str]:
-    """Files that are neither modules, nor type markers, nor data in the room for data."""
+    """Files that are neither modules, type markers, the networks, nor data in the room for it."""
     return {
         name
         for name in files
         if not name.endswith((".py", "/py.typed"))
         and not (name.startswith("data/") and name.endswith((".yaml", ".json")))
+        and name != NETWORKS
     }
 
 
@@ -70,10 +74,12 @@ def check_contents(wheel: Path, root: Path = ROOT) -> list[str]:
         problems.append(f"top-level names: {sorted(top)}; expected {sorted(PACKAGES)}")
     if missing := expected - files:
         problems.append(f"missing: {sorted(missing)}")
+    if NETWORKS not in files:
+        problems.append(f"no networks of the correction: {NETWORKS}")
     if extra := files - expected:
         problems.append(f"unexpected: {sorted(extra)}")
     if stray := misplaced(files):
-        problems.append(f"neither module, type marker nor catalogue file: {sorted(stray)}")
+        problems.append(f"neither module, type marker nor data file: {sorted(stray)}")
     if not any(name.endswith("/licenses/LICENSE") for name in metadata):
         problems.append("no licence text")
     return problems
@@ -125,8 +131,11 @@ def main(arguments: Sequence[str]) -> int:
     if problems := check_contents(wheel):
         print(f"{wheel.name} is not as it should be:", *problems, sep="\n  ", file=sys.stderr)
         return 1
-    data_files = sorted(name for name in contents(wheel) if name.startswith("data/"))
-    shipped = [name for name in data_files if not name.endswith((".py", ".typed"))]
+    shipped = sorted(
+        name
+        for name in contents(wheel)
+        if name == NETWORKS or (name.startswith("data/") and not name.endswith((".py", ".typed")))
+    )
     print(f"{wheel.name}: {sorted(PACKAGES)}")
     print("data files:", *shipped, sep="\n  ")
     with tempfile.TemporaryDirectory(prefix="stoker-wheel-") as folder:

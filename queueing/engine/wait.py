@@ -8,8 +8,9 @@ Kimura (1986), for other arrivals what they make of the wait at a single server
 (`queueing.engine.single_server`).
 
 With a limit of the queue the ratio stays, and the last place counts for as much as makes those that
-get in as many as those that leave (Tijms, Heuristics for finite-buffer queues, 1992): exact for
-exponential services and, whatever the services, without any queue, where it is Erlang's formula.
+get in as many as those that leave (H. C. Tijms, A First Course in Stochastic Models, Wiley, 2003,
+section 9.8.2, eq. (9.8.4)): exact for M/M/c/c+N and M/G/1/N+1. Without any queue it is Erlang's
+formula, which holds whatever the services.
 """
 
 from __future__ import annotations

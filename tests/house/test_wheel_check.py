@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.check_wheel import PACKAGES, check_contents, expected_files, misplaced
+from tools.check_wheel import NETWORKS, PACKAGES, check_contents, expected_files, misplaced
 
 FLEET = "data/fleets/tiny.yaml"
 
@@ -15,7 +15,7 @@ def checkout(tmp_path: Path) -> Path:
     """A miniature of the repository."""
     root = tmp_path / "checkout"
     modules = {f"{package}/__init__.py" for package in PACKAGES}
-    for name in {*modules, FLEET, "tests/test_plan.py", "data/__pycache__/x.pyc"}:
+    for name in {*modules, FLEET, NETWORKS, "tests/test_plan.py", "data/__pycache__/x.pyc"}:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     return root
@@ -61,11 +61,19 @@ def test_a_missing_data_file_is_found(
     assert problems == [f"missing: ['{FLEET}']"]
 
 
+def test_missing_networks_are_found_even_where_the_checkout_lacks_them(
+    tmp_path: Path, checkout: Path, right_files: set[str]
+) -> None:
+    (checkout / NETWORKS).unlink()
+    problems = check_contents(pack(tmp_path, right_files - {NETWORKS}), checkout)
+    assert problems == [f"no networks of the correction: {NETWORKS}"]
+
+
 def test_a_missing_licence_is_found(tmp_path: Path, checkout: Path) -> None:
     wheel = pack(tmp_path, expected_files(checkout))
     assert check_contents(wheel, checkout) == ["no licence text"]
 
 
 def test_data_belongs_to_the_data_package() -> None:
-    files = {FLEET, "api/py.typed", "optimizer/notes.txt", "queueing/a.json"}
-    assert misplaced(files) == {"optimizer/notes.txt", "queueing/a.json"}
+    files = {FLEET, NETWORKS, "api/py.typed", "optimizer/notes.txt", "queueing/a.npz"}
+    assert misplaced(files) == {"optimizer/notes.txt", "queueing/a.npz"}
