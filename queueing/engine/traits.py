@@ -6,11 +6,15 @@ and shares, so that replicas of any speed are compared; large ones count by thei
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from queueing.arrays import FloatArray
+from queueing.engine.first_token import memory_wait
 from queueing.engine.mixtures import Mixture
 from queueing.engine.scene import Scene
+from queueing.engine.states import States
 
 LOAD = 10
 """Place of the load among the common traits."""
@@ -18,6 +22,8 @@ LOAD = 10
 _LEAST = 1e-9
 _UNBOUNDED = 10.0
 """Room for requests, in batch limits, that stands for no limit of memory."""
+_LONG, _SHORT = 2.33, -1.0
+"""Deviates of long and of short prompts: of a hundred one is longer, and every sixth shorter."""
 
 
 def common_traits(scene: Scene) -> list[FloatArray]:
@@ -25,14 +31,11 @@ def common_traits(scene: Scene) -> list[FloatArray]:
     cases, requests, states = scene.cases, scene.requests, scene.states
     station, top, at = scene.station, scene.top, scene.states.at
     rate, count = scene.rate, len(cases)
-    # The state at about the mean number, never the empty one.
-    last = states.number.shape[0] - 1
-    below = np.count_nonzero(states.number < states.mean, axis=0)
-    near = np.clip(below - 1, 1, last) * count + np.arange(count)
-    base, prompt = at.base_ms.take(near), at.prompt_ms.take(near)
-    chunks, cycle = at.chunks.take(near), station.cycle.mean_ms.take(near)
+    near = _near_mean(states)
+    base, prompt = near(at.base_ms), near(at.prompt_ms)
+    chunks, cycle = near(at.chunks), near(station.cycle.mean_ms)
     alone = alone_ms(scene)
-    in_service, decoding = at.in_service.take(near), at.decoding.take(near)
+    in_service, decoding = near(at.in_service), near(at.decoding)
     none = np.zeros(count)
     longer = cases.times.iteration_ms(decoding, 1.5 * requests.context, none, none, none)
     shorter = cases.times.iteration_ms(decoding, 0.5 * requests.context, none, none, none)
@@ -73,9 +76,9 @@ def common_traits(scene: Scene) -> list[FloatArray]:
         _log(longer / np.maximum(shorter, _LEAST)),
         _log(rate * cycle, 1e-4),
         _log(rate * alone, 1e-4),
-        station.backlog.queued.take(near),
-        np.minimum(station.behind.take(near), 10.0),
-        station.fading.take(near),
+        near(station.backlog.queued),
+        np.minimum(near(station.behind), 10.0),
+        near(station.fading),
         _log(in_service / np.maximum(top.slots, 1.0)),
         _log(top.slots / (np.maximum(top.rate, 1e-15) * np.maximum(alone, _LEAST))),
         _log(scene.line.mean_ms / np.maximum(alone, _LEAST), 1e-3),
@@ -86,7 +89,74 @@ def common_traits(scene: Scene) -> list[FloatArray]:
         np.minimum(requests.held / held, 4.0),
         np.where(bounded, np.minimum(states.mean / np.maximum(room, _LEAST), 2.0), 0.0),
         np.minimum(preempted, 3.0),
+        *_memory_traits(scene, alone),
+        _uneven(scene, decoding, _LONG),
+        _uneven(scene, decoding, _SHORT),
     ]
+
+
+def _near_mean(states: States) -> Callable[[FloatArray], FloatArray]:
+    """Return what tells values at the mean number, from arrays (states, cases).
+
+    They are interpolated between the states on either side, the empty one never among them.
+    """
+    number = states.number
+    count, last = number.shape[1], number.shape[0] - 1
+    below = np.count_nonzero(number < states.mean, axis=0)
+    lower = np.clip(below - 1, 1, max(last - 1, 1)) * count + np.arange(count)
+    upper = lower + (count if last > 1 else 0)
+    low = number.take(lower)
+    gap = number.take(upper) - low
+    share = np.where(gap > 0.0, (states.mean - low) / np.where(gap > 0.0, gap, 1.0), 0.0)
+    share = np.minimum(np.maximum(share, 0.0), 1.0)
+
+    def at_mean(values: FloatArray) -> FloatArray:
+        value = values.take(lower)
+        between: FloatArray = value + share * (values.take(upper) - value)
+        return between
+
+    return at_mean
+
+
+def _memory_traits(scene: Scene, alone_ms: FloatArray) -> list[FloatArray]:
+    """Return how many requests fit at their largest, and who waits for memory, how long."""
+    cases, requests = scene.cases, scene.requests
+    largest = requests.held + requests.output
+    fit = np.minimum(scene.top.memory.capacity / largest, _UNBOUNDED * cases.max_batch)
+    waits = memory_wait(scene)
+    if waits is None:
+        none = np.zeros_like(largest)
+        return [np.log(np.minimum(fit, 4096.0)), none, none + np.log(1e-3)]
+    share, long = waits
+    met = (scene.accepted * share).sum(axis=0)
+    mean = (scene.accepted * share * long).sum(axis=0)
+    longest = _log(mean / np.maximum(alone_ms, _LEAST), 1e-3)
+    return [np.log(np.minimum(fit, 4096.0)), met, longest]
+
+
+def _uneven(scene: Scene, decoding: FloatArray, deviations: float) -> FloatArray:
+    """Return the log of the time of a token of an unusual prompt over that of a mean one.
+
+    Args:
+        scene: the replicas.
+        decoding: sequences that decode meanwhile, array (cases,).
+        deviations: how unusual the logarithm of its length is, in standard deviations.
+    """
+    cases, requests = scene.cases, scene.requests
+    if cases.times.proportional:
+        return np.zeros(len(cases))
+    spread = np.log1p(cases.input_cv**2)
+    other = requests.computed * np.exp(deviations * np.sqrt(spread) - 0.5 * spread)
+    none = np.zeros(len(cases))
+
+    def by_token(tokens: FloatArray) -> FloatArray:
+        held = np.clip(tokens, 1.0, cases.token_budget)
+        with_prompt = cases.times.iteration_ms(decoding, requests.context, none + 1.0, held, held)
+        alone = cases.times.iteration_ms(decoding, requests.context, none, none, none)
+        per_token: FloatArray = (with_prompt - alone) / held
+        return per_token
+
+    return _log(by_token(other) / np.maximum(by_token(requests.computed), _LEAST), 1e-2)
 
 
 def alone_ms(scene: Scene) -> FloatArray:
