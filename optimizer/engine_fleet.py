@@ -13,8 +13,8 @@ from optimizer.predictions import Replicas
 from optimizer.table import BoolArray, FloatArray, IntArray
 from queueing.engine import EngineCases, EngineTargets, IterationTimes, LatencyTarget
 from queueing.engine.build import iteration_times
-from queueing.engine.one_of_many import INDEPENDENT, OneOfMany
-from queueing.engine.routing import share_cv
+from queueing.engine.one_of_many import OneOfMany
+from queueing.engine.routing import INDEPENDENT, share_cv
 from stoker.domain.latency import Latency, Statistic
 from stoker.domain.routing import Router
 

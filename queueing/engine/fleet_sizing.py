@@ -13,8 +13,16 @@ from queueing.engine.cases import EngineCases
 from queueing.engine.decoding import decoding
 from queueing.engine.first_token import ttft_mixture
 from queueing.engine.largest import largest_rates
-from queueing.engine.routing import check_replicas, fleet_saturation_rps, fleet_scene
-from queueing.engine.sizing import EngineSizing
+from queueing.engine.routing import (
+    INDEPENDENT,
+    check_replicas,
+    fleet_saturation_rps,
+    fleet_scene,
+    share_cv,
+)
+from queueing.engine.saturation import saturation
+from queueing.engine.sizing import EngineSizing, excess
+from queueing.engine.states import full
 from queueing.engine.targets import EngineTargets
 from queueing.engine.tokens import e2e_mixture, itl_mixture
 from stoker.domain.routing import Router
@@ -73,6 +81,8 @@ class _Search:
 
     def at(self, rate_rps: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return how far fleets are beyond their targets at a rate, and the share turned away."""
+        if self.router in INDEPENDENT:
+            return self._each_by_itself(rate_rps)
         scene = fleet_scene(self.cases, self.replicas, self.router, rate_rps / 1e3)
         first, decode = ttft_mixture(scene), decoding(scene)
         worst = worst_excess(
@@ -84,6 +94,15 @@ class _Search:
             answering=scene.requests.steps > 1e-9,
         )
         return worst, scene.blocking
+
+    def _each_by_itself(self, rate_rps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return it where a replica is one of its own, with the arrivals that come to it."""
+        own_cv = share_cv(self.router, self.replicas, self.cases.arrival_cv)
+        cases = replace(self.cases, arrival_cv=own_cv)
+        limit = saturation(cases)
+        requests = limit.memory.requests
+        top = full(cases, requests, limit)
+        return excess(cases, requests, top, self.targets, rate_rps / self.replicas)
 
 
 def _search(

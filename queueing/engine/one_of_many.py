@@ -20,13 +20,10 @@ from queueing.engine.fleet_sizing import fleet_excess, size_fleet
 from queueing.engine.misses import target_excess
 from queueing.engine.open import analyze_engine
 from queueing.engine.point import PERCENTILES, EnginePoint, scattered
-from queueing.engine.routing import fleet_scene, share_cv
+from queueing.engine.routing import INDEPENDENT, fleet_scene, share_cv
 from queueing.engine.sizing import EngineSizing, size_engine
 from queueing.engine.targets import EngineTargets
 from stoker.domain.routing import Router
-
-INDEPENDENT = frozenset({Router.RANDOM, Router.ROUND_ROBIN})
-"""Routers that do not look at the replicas."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,6 +26,9 @@ from queueing.engine.scene import Scene, scene_at
 from queueing.engine.states import full
 from stoker.domain.routing import Router
 
+INDEPENDENT = frozenset({Router.RANDOM, Router.ROUND_ROBIN})
+"""Routers that do not look at the replicas: each of those is one of its own, and corrected so."""
+
 _IN_A_ROW = {Router.SHORTEST_QUEUE: 0.6, Router.LEAST_KV: 1.0}
 """How unevenly arrivals come to one of many replicas that hold many requests."""
 _MANY = 7.0
@@ -71,7 +74,7 @@ def fleet_scene(
         return scene_at(replace(cases, arrival_cv=own_cv), requests, top, rate / replicas)
 
     scene = one()
-    if router in (Router.RANDOM, Router.ROUND_ROBIN):
+    if router in INDEPENDENT:
         return scene
     scene = one(np.where(np.isfinite(scene.states.mean), scene.states.mean, 0.0))
     part = np.where(replicas > 1.0, 1.0, 0.0)
@@ -92,7 +95,8 @@ def analyze_fleet(
     """Return what fleets of replicas do, one fleet a case.
 
     Rates and numbers of requests are those of all replicas together; latencies, utilization and
-    use of KV memory are alike at each of them.
+    use of KV memory are alike at each of them. Behind routers that do not look at the replicas
+    latencies are corrected (`queueing.engine.correction`).
 
     Args:
         cases: the replicas; their `arrival_cv` is that of the arrivals to all of them, their
@@ -109,7 +113,8 @@ def analyze_fleet(
     check_replicas(count)
     with np.errstate(all="ignore"):
         scene = fleet_scene(cases, count, router, np.maximum(offered, 1e-12) / 1e3)
-        return of_all(engine_point(scene, offered / count, percentiles), count)
+        point = engine_point(scene, offered / count, percentiles, router in INDEPENDENT)
+        return of_all(point, count)
 
 
 def fleet_saturation_rps(cases: EngineCases, replicas: FloatArray) -> FloatArray:

@@ -8,9 +8,8 @@ import pytest
 from queueing.engine.cases import EngineCases
 from queueing.engine.disaggregated import analyze_disaggregated
 from queueing.engine.fleet_sizing import fleet_excess, size_fleet
-from queueing.engine.one_of_many import INDEPENDENT
 from queueing.engine.pool_sizing import pools_excess, size_pools
-from queueing.engine.routing import analyze_fleet, fleet_saturation_rps
+from queueing.engine.routing import INDEPENDENT, analyze_fleet, fleet_saturation_rps
 from queueing.engine.sizing import LARGEST_LOAD, TPS_MARGIN, size_engine
 from queueing.engine.stations import System, Transfer
 from queueing.engine.targets import EngineTargets, LatencyTarget

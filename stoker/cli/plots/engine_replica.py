@@ -8,8 +8,7 @@ import numpy as np
 
 from queueing.engine import EngineCases, EngineTargets, LatencyTarget
 from queueing.engine.build import iteration_times
-from queueing.engine.one_of_many import INDEPENDENT
-from queueing.engine.routing import share_cv
+from queueing.engine.routing import INDEPENDENT, share_cv
 from stoker.cli.plots.replica import profile_of, rate_per_replica
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, Statistic
