@@ -29,7 +29,7 @@ from benchmarks.fidelity.report import Section, write_page
 from benchmarks.fidelity.store import ROOT
 from benchmarks.fidelity.worst import worst_table
 
-ANALYSES = Analyses(engine.full, reference, engine.size)
+ANALYSES = Analyses(engine.full, engine.formulas, reference, engine.size)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +99,7 @@ def _print(outcome: Outcome, further: Sequence[Section]) -> None:
     console = Console(width=max(Console().width, 150))
     console.print(precision(outcome.full))
     for table in (
-        verdict_table(outcome.full),
+        verdict_table(outcome.full, outcome.formulas),
         regime_table(outcome.full),
         worst_table(outcome.full, 20),
         reference_table(outcome),

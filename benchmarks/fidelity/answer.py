@@ -18,9 +18,10 @@ def answer(outcome: Outcome) -> dict[str, Json]:
             "figure": verdict.judged.name,
             "median": _number(verdict.errors.median),
             "p90": _number(verdict.errors.high),
+            "formulas": {"median": _number(alone.errors.median), "p90": _number(alone.errors.high)},
             "holds": verdict.holds,
         }
-        for verdict in outcome.full.verdicts()
+        for verdict, alone in zip(outcome.full.verdicts(), outcome.formulas.verdicts(), strict=True)
     ]
     errors = {judged.name: outcome.full.signed(judged.figure) for judged in JUDGED}
     points: list[Json] = [

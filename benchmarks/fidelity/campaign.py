@@ -73,11 +73,13 @@ class Analyses:
 
     Attributes:
         full: The analysis of the engine.
+        formulas: The same without its correction.
         reference: The one to compare with.
         size: Sizing by the analysis of the engine.
     """
 
     full: Analysis
+    formulas: Analysis
     reference: Analysis
     size: Sizer
 
@@ -89,6 +91,7 @@ class Outcome:
     Attributes:
         settings: What was compared.
         full: The analysis of the engine beside the simulations.
+        formulas: The same without its correction.
         reference: The other one, at the points whose parameters it knows.
         reference_rows: Which of all points those are.
         sized: Sized replicas in simulation.
@@ -97,6 +100,7 @@ class Outcome:
 
     settings: Settings
     full: Comparison
+    formulas: Comparison
     reference: Comparison
     reference_rows: Sequence[int]
     sized: Sequence[Sized]
@@ -124,6 +128,7 @@ def run(settings: Settings, analyses: Analyses, progress: Progress) -> Outcome:
     rates = np.array([item.truth.rate_rps for item in measured])
     full = Comparison(measured, analyses.full([point.replica for point in points], rates))
     predicting_s = time.perf_counter() - started
+    formulas = Comparison(measured, analyses.formulas([point.replica for point in points], rates))
     known = [index for index, point in enumerate(points) if reference_knows(point)]
     reference = Comparison(
         [measured[index] for index in known],
@@ -144,7 +149,7 @@ def run(settings: Settings, analyses: Analyses, progress: Progress) -> Outcome:
         settings,
         progress,
     )
-    return Outcome(settings, full, reference, known, sized, predicting_s)
+    return Outcome(settings, full, formulas, reference, known, sized, predicting_s)
 
 
 def reference_knows(point: OperatingPoint) -> bool:

@@ -18,6 +18,7 @@ from benchmarks.fidelity.sizing import Promise
 from queueing.arrays import FloatArray
 from queueing.engine import (
     EngineCases,
+    EnginePoint,
     EngineTargets,
     LatencyTarget,
     analyze_engine,
@@ -29,7 +30,15 @@ from queueing.engine.open import in_service as probabilities
 
 def full(replicas: Sequence[Replica], rates_rps: FloatArray) -> Predictions:
     """Return what analysis `full` says of replicas at these rates."""
-    point = analyze_engine(cases_of(replicas), rates_rps, PERCENTS)
+    return _predictions(analyze_engine(cases_of(replicas), rates_rps, PERCENTS))
+
+
+def formulas(replicas: Sequence[Replica], rates_rps: FloatArray) -> Predictions:
+    """Return what it says without its correction."""
+    return _predictions(analyze_engine(cases_of(replicas), rates_rps, PERCENTS, corrected=False))
+
+
+def _predictions(point: EnginePoint) -> Predictions:
     figures: dict[Figure, FloatArray] = {
         THROUGHPUT: point.throughput_rps,
         SATURATION: point.saturation_rps,

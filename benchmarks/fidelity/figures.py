@@ -19,14 +19,15 @@ FEWEST = 5
 """Points that a regime must have to be called worse."""
 
 
-def verdict_table(comparison: Comparison) -> Table:
-    """Return errors and limits of every figure."""
+def verdict_table(comparison: Comparison, formulas: Comparison) -> Table:
+    """Return errors and limits of every figure, and the errors of the formulas alone."""
     quiet = comparison.quiet()
     holds = {verdict.judged.name: verdict.holds for verdict in comparison.verdicts()}
     rows = []
     for judged in JUDGED:
         below = comparison.errors(judged.figure, quiet)
         above = comparison.errors(judged.figure, ~quiet)
+        alone = formulas.errors(judged.figure, quiet)
         limit = (
             f"{100 * judged.median:g}% / {100 * judged.high:g}%"
             if judged.median is not None and judged.high is not None
@@ -41,12 +42,21 @@ def verdict_table(comparison: Comparison) -> Table:
                 limit,
                 verdict,
                 pair(above.median, above.high),
+                pair(alone.median, alone.high),
             ]
         )
     return Table(
         f"Errors at the median / 90th percentile of {quiet.sum()} points up to load {LOADED:g}, "
         f"and of {(~quiet).sum()} above",
-        ("figure", f"up to {LOADED:g}", "median, signed", "limit", "", f"above {LOADED:g}"),
+        (
+            "figure",
+            f"up to {LOADED:g}",
+            "median, signed",
+            "limit",
+            "",
+            f"above {LOADED:g}",
+            f"formulas alone, up to {LOADED:g}",
+        ),
         rows,
     )
 

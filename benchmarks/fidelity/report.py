@@ -91,10 +91,12 @@ def _page(outcome: Outcome, examples: Sequence[Example], sections: Sequence[Sect
         "## Against simulation",
         _grid(outcome),
         _verdict(full),
-        verdict_table(full).markdown(),
+        verdict_table(full, outcome.formulas).markdown(),
         "`median / 90th percentile` of |predicted / simulated − 1| over the points; the signed "
         "median tells whether predictions lean high (+) or low (−). ITL is that of requests "
-        "(the mean time between the tokens of one) unless it is said to be by token.",
+        "(the mean time between the tokens of one) unless it is said to be by token. The formulas "
+        "alone are the analysis without its [correction](engine.md#the-correction), which is "
+        "fitted to simulations of other replicas, none of them among these points.",
         precision(full),
         f"![Predicted against simulated latencies]({IMAGES.as_posix()}/scatter.png)",
         f"![Errors over the load]({IMAGES.as_posix()}/load.png)",
@@ -161,7 +163,8 @@ def _sizing(outcome: Outcome) -> str:
     return (
         f"The replicas of the first {len(outcome.sized)} points, each with targets of 1.2 to 3 "
         "times its p95 TTFT and p95 ITL at a tenth of its saturation throughput, were sized to "
-        "keep both p95 targets, and simulated at the rate found "
+        "keep both p95 targets, with the margin that the correction asks for, and simulated at "
+        "the rate found "
         f"(kept: both within {TOLERANCE:g} × target) and at {BEYOND:g} × that rate (broken: one "
         "above its target, or the load above saturation)."
     )

@@ -188,7 +188,9 @@ def silent(title: str, total: int) -> AbstractContextManager[Callable[[], None]]
 
 def test_a_small_comparison_from_drawing_to_page(tmp_path: Path) -> None:
     settings = Settings(6, seed=4, sized=2, effort=SMALL, store=Store(tmp_path / "kept"))
-    outcome = run(settings, Analyses(reference, reference, lambda promises: NO_RATE), silent)
+    outcome = run(
+        settings, Analyses(reference, reference, reference, lambda promises: NO_RATE), silent
+    )
     plain = json.loads(json.dumps(answer(outcome), allow_nan=False))
     assert plain["points"] == 6
     assert len(plain["operating_points"]) == 6
