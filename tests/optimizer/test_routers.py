@@ -84,7 +84,7 @@ def test_one_replica_less_is_not_enough(router: Router, targets: dict[str, objec
     )
     (missed,) = plan_fleet(fewer).unplaced
     assert set(missed.rejections.values()) == {Rejection.REPLICA_BOUND}
-    assert found.max_rate_rps * found.replicas >= 60.0
+    assert found.max_rate_rps * found.replicas >= 60.0 * (1 - 1e-9)
 
 
 @pytest.mark.parametrize("router", Router)

@@ -57,7 +57,9 @@ def test_replicas_that_cannot_be_redrawn(engine_planned: Planned) -> None:
     assert costliest_engine_replica(fleet, replace(plan, allocations=items)) is None
 
 
-def test_load_curves_cross_the_target_at_the_largest_rate(replica: EngineReplica) -> None:
+def test_load_curves_are_below_the_target_by_a_margin_at_the_largest_rate(
+    replica: EngineReplica,
+) -> None:
     figure = engine_load_figure(replica)
     check_figure(figure)
     ttft, itl = figure.axes
@@ -69,7 +71,8 @@ def test_load_curves_cross_the_target_at_the_largest_rate(replica: EngineReplica
     limit = dict(replica.limits_ms)[MEAN_TTFT]
     assert ys(named[f"target: mean ≤ {limit:,.0f} ms"])[0] == limit
     largest = xs(named["targets kept up to"])[0]
-    assert np.interp(largest, xs(named["mean"]), ys(named["mean"])) == pytest.approx(limit, rel=0.1)
+    reached, beyond = np.interp([largest, 1.15 * largest], xs(named["mean"]), ys(named["mean"]))
+    assert 0.5 * limit < reached < 1.02 * limit < beyond
     assert xs(named["in the plan"])[0] == replica.arrival_rate_rps
     saturated = analyze_engine(replica.case, 0.1, ()).saturation_rps[0]
     assert xs(named["saturation"])[0] == saturated > xs(named["mean"])[-1]
