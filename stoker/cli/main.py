@@ -14,6 +14,7 @@ from stoker.cli import (
     demo,
     estimate,
     fit,
+    place,
     predict,
     replica,
     schema,
@@ -34,7 +35,7 @@ _EPILOG = """**Exit codes**
 
 * 0: done
 * 2: bad input
-* 3: infeasible, or a server is not served in full
+* 3: infeasible, a server is not served in full, or a replica fits on no node
 * 4: the time limit passed before any plan was found
 * 5: the measurements tell the parameters of no model
 """
@@ -66,6 +67,7 @@ def options(
 
 
 app.command(epilog=solve.EPILOG)(solve.solve)
+app.command(epilog=place.EPILOG)(place.place)
 app.add_typer(replica.app, name="replica")
 app.command(epilog=simulate.EPILOG)(simulate.simulate)
 app.command(epilog=validate.EPILOG)(validate.validate)

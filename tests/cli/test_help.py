@@ -83,6 +83,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "points.jsonl").write_text('{"in_tokens": 512, "out_tokens": 128, "rate": 2}\n')
     (folder / "points.csv").write_text("in_tokens,out_tokens,concurrency\n512,128,8\n")
     (folder / "trace.csv").write_text("arrival_s,in_tokens,out_tokens\n0,128,64\n0.5,256,32\n")
+    stoker("solve", "small", "--format", "json", "--output", folder / "plan.json")
+    (folder / "nodes.yaml").write_text(
+        "nodes:\n"
+        "  - {name: a100, count: 70, card_type: A100, cards: 8, zone: east}\n"
+        "  - {name: g2, count: 60, card_type: G2, cards: 8, zone: west}\n"
+    )
     return folder
 
 

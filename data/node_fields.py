@@ -1,0 +1,144 @@
+"""Nodes in documents: their schema, checks beyond it, and the values of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from data.document import entries, number_at, text_at
+from data.fields import Count, Name, StrictModel
+from data.problems import Finding
+from data.wording import Loc, shown
+from stoker.domain.nodes import LinkGroup, Node
+
+MOST_CARDS = 1024
+"""Cards that one node may have."""
+
+MOST_NODES = 100_000
+"""Nodes that one entry may stand for."""
+
+_NodeCards = Annotated[int, Field(ge=1, le=MOST_CARDS)]
+
+
+class LinkGroupEntry(StrictModel):
+    """Cards that NVLink, a PCIe switch or the like joins."""
+
+    cards: _NodeCards = Field(description="Cards in it.")
+    cards_taken: Count = Field(0, description="Cards of it that something else holds already.")
+
+
+class NodeEntry(StrictModel):
+    """A node, or several that are alike."""
+
+    name: Name = Field(
+        description="Unique name; with `count`, what the names `name-1`, `name-2`, ... start with.",
+        examples=["gpu-a"],
+    )
+    count: Annotated[int, Field(ge=1, le=MOST_NODES)] | None = Field(
+        None, description="Nodes that are like this; one, of just that name, where left out."
+    )
+    card_type: Name = Field(description="Type of its cards, as in `capacity`.")
+    cards: _NodeCards = Field(description="Cards on it.")
+    cards_taken: Count | None = Field(
+        None, description="Cards that something else holds already; with `link_groups`, told there."
+    )
+    link_groups: Annotated[list[LinkGroupEntry], Field(min_length=1)] | None = Field(
+        None,
+        description="Groups that all its cards form; a single one, where left out. A card that is "
+        "joined to no other is a group of one.",
+    )
+    zone: Name | None = Field(
+        None, description="What it may fail together with, e.g. a rack or a zone of a cloud."
+    )
+
+
+def check_nodes(value: Mapping[str, object]) -> Iterator[Finding]:
+    """Yield what is wrong with the section `nodes` of a document, beyond its types."""
+    first: dict[str, Loc] = {}
+    for loc, entry in entries(value, "nodes"):
+        yield from _check_cards(loc, entry)
+        for name in _names(entry):
+            if name in first:
+                yield Finding(
+                    (*loc, "name"), f"the name {shown(name)} is already used", "a name of its own"
+                )
+                break
+            first[name] = loc
+
+
+def _check_cards(loc: Loc, entry: Mapping[str, object]) -> Iterator[Finding]:
+    cards = number_at(entry, "cards")
+    groups = [(inner, group) for inner, group in entries(entry, "link_groups")]
+    for at, holder in [((), entry), *groups]:
+        own, taken = number_at(holder, "cards"), number_at(holder, "cards_taken")
+        if own is not None and taken is not None and taken > own:
+            yield Finding(
+                (*loc, *at, "cards_taken"),
+                f"{shown(taken)} is more than cards, {shown(own)}",
+                f"at most {shown(own)}",
+            )
+    if not groups:
+        return
+    if entry.get("cards_taken") is not None:
+        yield Finding(
+            (*loc, "cards_taken"),
+            "cannot stand beside link_groups, as it does not tell which group they are of",
+            "cards_taken of each link group",
+        )
+    sizes = [number_at(group, "cards") for _, group in groups]
+    known = [size for size in sizes if size is not None]
+    if cards is not None and len(known) == len(sizes) and sum(known) != cards:
+        yield Finding(
+            (*loc, "link_groups"),
+            f"the groups hold {shown(sum(known))} cards, and the node {shown(cards)}",
+            "every card in one group; a card that is joined to no other is a group of one",
+        )
+
+
+def _names(entry: Mapping[str, object]) -> Iterable[str]:
+    name, count = text_at(entry, "name"), number_at(entry, "count")
+    if name is None:
+        return ()
+    if isinstance(count, int) and 1 <= count <= MOST_NODES:
+        return (f"{name}-{number}" for number in range(1, count + 1))
+    return (name,)
+
+
+def nodes_from_entries(found: Iterable[NodeEntry]) -> tuple[Node, ...]:
+    """Return the nodes that validated entries stand for."""
+    return tuple(
+        Node(name, entry.card_type, _groups(entry), entry.zone)
+        for entry in found
+        for name in (
+            [entry.name]
+            if entry.count is None
+            else [f"{entry.name}-{number}" for number in range(1, entry.count + 1)]
+        )
+    )
+
+
+def _groups(entry: NodeEntry) -> tuple[LinkGroup, ...]:
+    if entry.link_groups is None:
+        return (LinkGroup(entry.cards, entry.cards_taken or 0),)
+    return tuple(LinkGroup(group.cards, group.cards_taken) for group in entry.link_groups)
+
+
+def node_to_document(node: Node) -> dict[str, object]:
+    """Return an entry of one node; values at their defaults are left out."""
+    document: dict[str, object] = {
+        "name": node.name,
+        "card_type": node.card_type,
+        "cards": node.cards,
+    }
+    if len(node.groups) > 1:
+        document["link_groups"] = [
+            {"cards": group.cards} | ({"cards_taken": group.taken} if group.taken else {})
+            for group in node.groups
+        ]
+    elif node.taken:
+        document["cards_taken"] = node.taken
+    if node.zone is not None:
+        document["zone"] = node.zone
+    return document

@@ -1,0 +1,126 @@
+"""The replicas of a written plan, to place them on nodes; all else in a plan is passed over.
+
+A plan is what ``stoker solve --format json`` writes. All replicas of an allocation, or of a part of
+a mix, take equally many cards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.decode import Decoded, read_document
+from data.document import Document
+from data.fields import Count, Name
+from data.problems import Finding, findings_from_validation
+from data.wording import Loc, shown
+from stoker.domain.placement import ReplicaDemand
+
+
+class _PlanModel(BaseModel):
+    """Base: what is not asked about is passed over, what is must be right."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+class PlannedPart(_PlanModel):
+    """Replicas on one accelerator configuration."""
+
+    accelerator: Name | None
+    replicas: Count
+    cards: Count
+    card_type: Name | None
+
+
+class PlannedAllocationEntry(PlannedPart):
+    """What a server gets."""
+
+    mix: list[PlannedPart] = Field(default_factory=list)
+
+
+class PlannedDocument(_PlanModel):
+    """A plan."""
+
+    allocations: dict[Name, PlannedAllocationEntry]
+
+
+def read_planned_replicas(
+    path: str | Path, priorities: Mapping[str, int] | None = None
+) -> tuple[ReplicaDemand, ...]:
+    """Return the replicas of a plan's file, in its order.
+
+    Args:
+        path: The file.
+        priorities: Priority of each server; 1 for a server that is not among them.
+
+    Raises:
+        InvalidInputError: The file cannot be read, or every problem in it.
+    """
+    return _demands(read_document(Path(path)), str(path), priorities or {})
+
+
+def parse_planned_replicas(
+    document: object, priorities: Mapping[str, int] | None = None, file: str = ""
+) -> tuple[ReplicaDemand, ...]:
+    """Return the replicas of a decoded plan.
+
+    Raises:
+        InvalidInputError: Every problem of the document, in document order.
+    """
+    return _demands(Decoded(document), file, priorities or {})
+
+
+def _demands(
+    decoded: Decoded, file: str, priorities: Mapping[str, int]
+) -> tuple[ReplicaDemand, ...]:
+    document = Document.single(decoded.value, file, decoded.findings)
+    wrong: list[Finding] = []
+    plan: PlannedDocument | None = None
+    try:
+        plan = PlannedDocument.model_validate(decoded.value)
+    except ValidationError as error:
+        wrong.extend(findings_from_validation(error, PlannedDocument))
+    if plan is not None:
+        wrong.extend(_mismatches(plan))
+    document.refuse_if(wrong)
+    assert plan is not None  # no plan without findings, and those were raised
+    return tuple(
+        ReplicaDemand(
+            server,
+            part.accelerator or "",
+            part.card_type or "",
+            part.cards // part.replicas,
+            part.replicas,
+            priorities.get(server, 1),
+        )
+        for server, _, part in _parts(plan)
+        if part.replicas
+    )
+
+
+def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart]]:
+    for server, allocation in plan.allocations.items():
+        loc: Loc = ("allocations", server)
+        if allocation.mix:
+            for index, part in enumerate(allocation.mix):
+                yield server, (*loc, "mix", index), part
+        else:
+            yield server, loc, allocation
+
+
+def _mismatches(plan: PlannedDocument) -> Iterator[Finding]:
+    for _, loc, part in _parts(plan):
+        if not part.replicas:
+            continue
+        if part.card_type is None or part.accelerator is None:
+            key = "card_type" if part.card_type is None else "accelerator"
+            yield Finding((*loc, key), "is missing for its replicas", "a name")
+        if part.cards % part.replicas or not part.cards:
+            yield Finding(
+                (*loc, "cards"),
+                f"{shown(part.cards)} cards are not the same number for each of "
+                f"{shown(part.replicas)} replicas",
+                f"a multiple of {shown(part.replicas)}, more than 0",
+            )

@@ -1,0 +1,173 @@
+"""`stoker place`: put the replicas of a plan on real nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stoker.cli.exits import ExitCode
+from stoker.cli.figures import count_of
+from stoker.cli.options import FormatOption, OutputOption, examples, positive
+from stoker.cli.output import (
+    TextFormat,
+    check_output_directory,
+    check_output_file,
+    json_text,
+    output_width,
+    plain_text,
+    progress,
+    show,
+    show_notes,
+    write_text,
+)
+from stoker.domain.placement import PlacementStrategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stoker.domain.nodes import Node
+    from stoker.domain.placement import NodePlacement, ReplicaDemand
+
+EPILOG = (
+    examples(
+        "stoker place plan.json --nodes nodes.yaml",
+        "stoker place plan.json --nodes nodes.yaml --strategy spread --most-per-node 2",
+        "stoker place plan.json --nodes nodes.yaml --fleet small --format json",
+    )
+    + """
+
+**Exit codes**
+
+0: every replica has a place. 2: bad input. 3: some replica does not fit; the placement of the
+others is printed all the same."""
+)
+
+
+def place(
+    plan: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PLAN",
+            help="A plan, as `stoker solve --format json` writes it.",
+            show_default=False,
+        ),
+    ],
+    nodes: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="The nodes, YAML or JSON.", show_default=False),
+    ],
+    fleet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FLEET",
+            help="The fleet that was planned, for the priorities of its servers; without it all "
+            "are equal.",
+            show_default=False,
+        ),
+    ] = None,
+    strategy: Annotated[
+        PlacementStrategy,
+        typer.Option(
+            help="`pack`: on as few idle nodes as possible; `spread`: so that losing a zone or a "
+            "node loses as few replicas as possible.",
+            case_sensitive=False,
+        ),
+    ] = PlacementStrategy.PACK,
+    most_per_node: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Most replicas of a server on one node (of each accelerator, for a mix).",
+            show_default=False,
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            help="Stop after this many seconds, with the best placement found.",
+            callback=positive,
+        ),
+    ] = 60.0,
+    output_format: FormatOption = TextFormat.TABLE,
+    output: OutputOption = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw the nodes into this directory.", show_default=False),
+    ] = None,
+) -> None:
+    """Place the replicas of a plan on nodes.
+
+    A plan counts cards; here every replica gets its cards on one node, and within one NVLink or
+    PCIe group where the node has one large enough. What does not fit comes with the reason and
+    what would make it fit.
+    """
+    check_output_file(output)
+    check_output_directory(plots, "--plots")
+    demands, machines = _read(plan, nodes, fleet)
+    placement = _placed(demands, machines, strategy, most_per_node, time_limit)
+    show_notes(placement.notes)
+    _write(machines, placement, output_format, output)
+    if plots is not None:
+        from stoker.cli.plots import write_figure
+        from stoker.cli.plots.nodes import nodes_figure
+
+        path = write_figure(nodes_figure(machines, placement), plots / "nodes.png")
+        show_notes([f"wrote {path}"])
+    raise typer.Exit(ExitCode.NOT_SERVED if placement.unfit else ExitCode.DONE)
+
+
+def _read(
+    plan: Path, nodes: Path, fleet: str | None
+) -> tuple[tuple[ReplicaDemand, ...], tuple[Node, ...]]:
+    from data.fleets import read_fleet
+    from data.nodes_file import read_nodes
+    from data.planned_replicas import read_planned_replicas
+
+    priorities: dict[str, int] = {}
+    if fleet is not None:
+        known = read_fleet(fleet)
+        of_class = {each.name: each.priority for each in known.service_classes}
+        priorities = {
+            server.name: of_class[server.service_class]
+            for server in known.servers
+            if server.service_class in of_class
+        }
+    return read_planned_replicas(plan, priorities), read_nodes(nodes)
+
+
+def _placed(
+    demands: Sequence[ReplicaDemand],
+    nodes: Sequence[Node],
+    strategy: PlacementStrategy,
+    most_per_node: int | None,
+    time_limit_s: float,
+) -> NodePlacement:
+    from optimizer.nodes.place import place_replicas
+
+    count = sum(demand.replicas for demand in demands)
+    message = f"Placing {count_of(count, 'replica')} on {count_of(len(nodes), 'node')}"
+    with progress(message):
+        return place_replicas(demands, nodes, strategy, most_per_node, time_limit_s=time_limit_s)
+
+
+def _write(
+    nodes: Sequence[Node],
+    placement: NodePlacement,
+    output_format: TextFormat,
+    output: Path | None,
+) -> None:
+    if output_format is TextFormat.JSON:
+        from data.placement_format import placement_to_document
+
+        write_text(json_text(placement_to_document(placement)), output)
+        return
+    from stoker.cli.placement_table import placement_report
+
+    if output is None:
+        show(placement_report(nodes, placement, output_width()))
+    else:
+        write_text(plain_text(placement_report(nodes, placement)), output)
