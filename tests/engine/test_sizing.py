@@ -28,8 +28,8 @@ from queueing.engine.sizing import LARGEST_LOAD, TPS_MARGIN
 COUNT = 60
 ANALYZED_BY_FORMULAS = partial(analyze_engine, corrected=False)
 SIZED_BY_FORMULAS = partial(size_engine, corrected=False)
-ROUNDING = 1e-5
-"""What the correction, in single precision, may differ by."""
+ROUNDING = 1e-4
+"""What rates may differ by for the single precision of the correction, which a search magnifies."""
 
 
 def sample(count: int = COUNT, seed: int = 9, queue: float = np.inf) -> EngineCases:
