@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.nodes.aims import SPARE
-from optimizer.nodes.answer import GREEDY, Answer
+from optimizer.nodes.answer import Answer
 from optimizer.nodes.fillings import TooManyFillingsError
 from optimizer.nodes.goals import Run, solve_exactly
 from optimizer.nodes.question import Question
@@ -105,11 +105,12 @@ def _reason(
         return Misfit.NODE_TOO_SMALL, detail
     rooms = {node.name: _room(node, left[node.name], cards) for node in question.nodes}
     if max(rooms.values()) >= cards:
-        if answer.method == GREEDY or any(goal.bound != goal.value for goal in answer.goals[:1]):
+        settled = all(goal.proven for goal in answer.goals if goal.maximized)
+        if question.most_per_node is None or not settled:
             return Misfit.TIME_LIMIT, "the time limit passed before it was settled"
         able = sum(node.free >= cards for node in question.nodes)
         detail = (
-            f"at most {_replicas(question.most_per_node or 0)} of a server may share a node, and "
+            f"at most {_replicas(question.most_per_node)} of a server may share a node, and "
             f"{_nodes(able)} can hold one"
         )
         return Misfit.LIMIT, detail

@@ -129,11 +129,14 @@ def _placed(
     demands: Sequence[ReplicaDemand], asked: Sequence[Question], answers: Sequence[Answer]
 ) -> tuple[PlacedReplica, ...]:
     """Return the placed replicas in the order of the demands."""
-    by_demand: dict[int, tuple[PlacedReplica, ...]] = {}
-    for question, answer in zip(asked, answers, strict=True):
-        for demand, own in zip(question.demands, answer.placed, strict=True):
-            by_demand[id(demand)] = own
-    return tuple(replica for demand in demands for replica in by_demand.get(id(demand), ()))
+    own = {
+        question.demands[0].card_type: iter(answer.placed)
+        for question, answer in zip(asked, answers, strict=True)
+    }
+    # A question keeps the order of the demands that have replicas.
+    return tuple(
+        replica for demand in demands if demand.replicas for replica in next(own[demand.card_type])
+    )
 
 
 def _unfit(

@@ -129,6 +129,12 @@ def test_types_do_not_mix() -> None:
     assert [one.node for one in answer.placed] == ["a"]
 
 
+def test_demands_that_are_equal_count_apart() -> None:
+    twice = [demand("s", 1, 2)] * 2
+    answer = place_replicas(twice, [node("a", (8, 0))], most_per_node=2)
+    assert len(answer.placed) == 4
+
+
 def test_nothing_to_place() -> None:
     answer = place_replicas([demand("s", 1, 0)], [node("a", (1, 0))])
     assert answer.placed == ()
