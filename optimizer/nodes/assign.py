@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 
 from optimizer.nodes.fillings import Filling
 from optimizer.nodes.formulation import Formulation
@@ -54,7 +54,7 @@ def assign(form: Formulation, x: FloatArray) -> list[list[PlacedReplica]]:
     """Return the placed replicas of each demand, from a solution in whole numbers.
 
     Slots are dealt out one of each node, then the next of each; so the replicas of a demand, which
-    take slots one after the other, share nodes as little as the counts allow.
+    take slots of a zone one after the other, share nodes as little as the counts allow.
     """
     question = form.question
     filled = _fill(form, x)
@@ -62,7 +62,7 @@ def assign(form: Formulation, x: FloatArray) -> list[list[PlacedReplica]]:
     for index, size in enumerate(question.sizes):
         asked = [at for at, demand in enumerate(question.demands) if demand.cards == size]
         if not form.spots:
-            slots = _dealt(filled, index)
+            slots = _dealt(form, filled, index)
             for at in asked:
                 count = round(float(x[form.placed[at]]))
                 placed[at] += _take(question.demands[at], slots, count)
@@ -76,7 +76,7 @@ def assign(form: Formulation, x: FloatArray) -> list[list[PlacedReplica]]:
                 for kind, one in filled
                 if form.kinds[kind].zone == zone and one.filling.slots[index] == depth
             ]
-            slots = _dealt(alike, index)
+            slots = _dealt(form, alike, index)
             for at in asked:
                 count = sum(
                     round(float(x[column]))
@@ -88,7 +88,7 @@ def assign(form: Formulation, x: FloatArray) -> list[list[PlacedReplica]]:
 
 
 def _fill(form: Formulation, x: FloatArray) -> list[tuple[int, _Filled]]:
-    """Return the nodes in use with their kind, by name and with zones taking even turns."""
+    """Return the nodes in use with their kind, in order of name."""
     question = form.question
     left = [iter(kind.nodes) for kind in form.kinds]
     found = [
@@ -97,31 +97,37 @@ def _fill(form: Formulation, x: FloatArray) -> list[tuple[int, _Filled]]:
         for _ in range(round(float(x[column])))
     ]
     found.sort(key=lambda one: one[0])
-    zones = Counter(form.kinds[kind].zone for _, kind, _ in found)
-    seen: Counter[int] = Counter()
-    turns: dict[int, float] = {}
-    for node, kind, _ in found:
-        zone = form.kinds[kind].zone
-        turns[node] = (seen[zone] + 0.5) / zones[zone]
-        seen[zone] += 1
-    found.sort(key=lambda one: (turns[one[0]], form.kinds[one[1]].zone, one[0]))
     return [
         (kind, _Filled(question.nodes[node], filling, question.sizes))
         for node, kind, filling in found
     ]
 
 
-def _dealt(filled: Sequence[tuple[int, _Filled]], size: int) -> Iterator[_Filled]:
+def _dealt(
+    form: Formulation, filled: Sequence[tuple[int, _Filled]], size: int
+) -> dict[int, deque[_Filled]]:
+    """Return the slots of a size by zone, one of each node before the next of each."""
     depth = max((one.filling.slots[size] for _, one in filled), default=0)
+    slots: dict[int, deque[_Filled]] = {}
     for turn in range(depth):
-        for _, one in filled:
+        for kind, one in filled:
             if one.filling.slots[size] > turn:
-                yield one
+                slots.setdefault(form.kinds[kind].zone, deque()).append(one)
+    return slots
 
 
-def _take(demand: ReplicaDemand, slots: Iterator[_Filled], count: int) -> Iterable[PlacedReplica]:
+def _take(
+    demand: ReplicaDemand, slots: dict[int, deque[_Filled]], count: int
+) -> Iterator[PlacedReplica]:
+    """Yield replicas of a demand on the next slots, in the zone that has the fewest of them."""
+    taken: Counter[int] = Counter()
     for _ in range(count):
-        one = next(slots)
+        zone = min(
+            (zone for zone, left in slots.items() if left),
+            key=lambda zone: (taken[zone], -len(slots[zone]), zone),
+        )
+        taken[zone] += 1
+        one = slots[zone].popleft()
         yield PlacedReplica(
             demand.server, demand.accelerator, one.node.name, one.take(demand.cards)
         )

@@ -153,13 +153,13 @@ def _spread_goals(
             each, more = divmod(demand.replicas, len(able))
             bounds[PAIRS] += more * math.comb(each + 1, 2)
             bounds[PAIRS] += (len(able) - more) * math.comb(each, 2)
-    # What comes after a goal that may be better is not bounded by itself.
-    goals = [PlacementGoal(name, values[name], bounds[name], False) for name in names]
-    return [
-        goals[0],
-        *(replace(goal, bound=None) for goal in goals[1:] if not goals[0].proven),
-        *(goal for goal in goals[1:] if goals[0].proven),
-    ]
+    goals: list[PlacementGoal] = []
+    for name in names:
+        # What comes after a goal that may be better is bounded by nothing.
+        settled = all(goal.proven for goal in goals)
+        bound = bounds[name] if settled else None
+        goals.append(PlacementGoal(name, values[name], bound, False))
+    return goals
 
 
 def _answer(question: Question, most_level: Sequence[int] | None, run: Run) -> Answer | None:
