@@ -15,7 +15,8 @@ from optimizer.evaluate import evaluate
 from optimizer.planner import plan_fleet
 from optimizer.table import REJECTIONS
 from queueing.engine import EngineCases, TokenWorkTimes, analyze_engine
-from queueing.engine.one_of_many import INDEPENDENT, OneOfMany
+from queueing.engine.one_of_many import OneOfMany
+from queueing.engine.routing import INDEPENDENT
 from simulator import summarize
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Capacity, Fleet
