@@ -11,7 +11,7 @@ from benchmarks.fidelity.case import Replica
 from benchmarks.fidelity.comparison import JUDGED, LIMITED, LOADED, Comparison
 from benchmarks.fidelity.predicted import SATURATION, Figure
 from benchmarks.fidelity.regimes import Regime, regimes
-from benchmarks.fidelity.sizing import BEYOND, TOLERANCE, SizingVerdict
+from benchmarks.fidelity.sizing import BEYOND, BROKEN, KEPT, TOLERANCE, SizingVerdict
 from benchmarks.fidelity.tables import Table, pair, share
 from queueing.arrays import BoolArray
 
@@ -163,14 +163,25 @@ def _plain(replica: Replica) -> bool:
 def sizing_table(outcome: Outcome) -> Table:
     """Return what became of sized replicas."""
     verdict = SizingVerdict.of(outcome.sized)
+    words = {True: "holds", False: "**missed**"}
     return Table(
         f"{verdict.replicas} replicas sized to p95 targets of TTFT and ITL, simulated",
-        ("", "share"),
+        ("", "share", "limit", ""),
         [
-            ["a rate was found", share(verdict.found)],
-            [f"p95 at that rate within {TOLERANCE:g} × target", share(verdict.kept)],
-            [f"{BEYOND:g} × that rate breaks a target", share(verdict.broken)],
-            ["largest p95 over target", f"{verdict.worst:.3f}"],
+            ["a rate was found", share(verdict.found), "", ""],
+            [
+                f"p95 at that rate within {TOLERANCE:g} × target",
+                share(verdict.kept),
+                f"at least {100 * KEPT:g}%",
+                words[verdict.kept >= KEPT],
+            ],
+            [
+                f"{BEYOND:g} × that rate breaks a target",
+                share(verdict.broken),
+                f"more than {100 * BROKEN:g}%",
+                words[verdict.broken > BROKEN],
+            ],
+            ["largest p95 over target", f"{verdict.worst:.3f}", "", ""],
         ],
     )
 

@@ -23,6 +23,9 @@ TOLERANCE = 1.02
 """A target is kept up to this multiple of it."""
 BEYOND = 1.1
 """What is tried beside the rate found, as a multiple of it."""
+KEPT, BROKEN = 0.97, 0.5
+"""Shares of the replicas: at least so many are to keep their targets at the rate found, and more
+than so many to break one beyond it."""
 LIGHT = 0.1
 """Load at which the targets are taken, as a share of the saturation throughput."""
 
