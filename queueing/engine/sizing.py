@@ -25,6 +25,8 @@ LARGEST_LOAD = 0.999
 """Share of the saturated throughput up to which rates are considered."""
 SMALLEST_LOAD = 1e-4
 """Share of it from which on they are: who cannot keep a target there cannot keep it."""
+LIGHT_LOAD = 0.1
+"""Share of it that is tried before the smallest one."""
 FIRST_LOAD = 0.75
 """Share of it that is tried first."""
 TPS_MARGIN = 0.9
@@ -117,6 +119,10 @@ def _size(
     third = _third_load(first[further], load[further], second[further])
     search.evaluate(rows[further], third * carried[rows[further]])
     rows = rows[search.unsettled(rows)]
+    # Corrected latencies need not fall all the way down: look at a light load first.
+    light = LIGHT_LOAD * carried[rows]
+    lower = (search.low[rows] <= 0.0) & (search.high[rows] > light)
+    search.evaluate(rows[lower], light[lower])
     rising = np.isinf(search.high[rows]) & (search.low[rows] < most[rows])
     falling = (search.low[rows] <= 0.0) & (search.high[rows] > least[rows])
     ends, up = rows[rising | falling], rising[rising | falling]
