@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.correction.examples import missing, read, write
 from benchmarks.correction.judging import judged
 from benchmarks.correction.learning import Lesson, fitted
 from benchmarks.correction.table import tables
+from benchmarks.fidelity.progress import progress
 from benchmarks.fidelity.store import FOLDER, ROOT
 from benchmarks.fidelity.work import as_they_come
 from queueing.engine.network import Network
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     path: Path = options.examples
     if tasks := missing(options.count, read(path) if path.exists() else []):
-        with _progress("Simulating examples", len(tasks)) as on_done:
+        with progress("Simulating examples", len(tasks)) as on_done:
             for _ in write((example for _, example in as_they_come(tasks, options.jobs)), path):
                 on_done()
     examples = read(path)
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     networks: dict[str, Network] = {}
     for name, table in tables(examples).items():
         held = np.arange(len(examples)) % HELD_BACK == 0
-        with _progress(f"Fitting {name}", 2 * lesson.passes) as on_done:
+        with progress(f"Fitting {name}", 2 * lesson.passes) as on_done:
             known = table.take(~held)
             trial = fitted(known.traits, known.missed, known.weight, lesson, on_done)
             networks[name] = fitted(table.traits, table.missed, table.weight, lesson, on_done)
@@ -72,20 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="judge, and write nothing")
     return parser
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Callable[[], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("time left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.fidelity import engine, examples
 from benchmarks.fidelity.answer import answer
@@ -25,6 +24,7 @@ from benchmarks.fidelity.figures import (
 )
 from benchmarks.fidelity.measurements import sections
 from benchmarks.fidelity.predicted import reference
+from benchmarks.fidelity.progress import progress
 from benchmarks.fidelity.report import Section, write_page
 from benchmarks.fidelity.store import ROOT
 from benchmarks.fidelity.worst import worst_table
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs=options.jobs,
         most_runs=options.runs,
     )
-    outcome = run(settings, ANALYSES, _progress)
+    outcome = run(settings, ANALYSES, _simulating)
     further = sections()
     if options.format == "json":
         print(json.dumps(answer(outcome)))
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(outcome, further)
     docs = options.docs or (ROOT / "docs" if settings.is_published else None)
     if docs is not None:
-        pictures = examples.examples(settings, engine.full, _progress)
+        pictures = examples.examples(settings, engine.full, _simulating)
         for path in write_page(outcome, pictures, further, docs):
             print(f"wrote {path}", file=sys.stderr)
     simulated = all(verdict.holds for verdict in outcome.full.verdicts())
@@ -81,18 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Callable[[], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("time left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"Simulating {title}", total=total)
-        yield lambda: bar.advance(task)
+def _simulating(title: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+    return progress(f"Simulating {title}", total)
 
 
 def _print(outcome: Outcome, further: Sequence[Section]) -> None:
