@@ -96,7 +96,8 @@ def _page(outcome: Outcome, examples: Sequence[Example], sections: Sequence[Sect
         "median tells whether predictions lean high (+) or low (−). ITL is that of requests "
         "(the mean time between the tokens of one) unless it is said to be by token. The formulas "
         "alone are the analysis without its [correction](engine.md#the-correction), which is "
-        "fitted to simulations of other replicas, none of them among these points.",
+        "fitted to simulations of other replicas, none of them among these points; which inputs it "
+        "has, and how long it is fitted, was chosen with the errors at these points in view.",
         precision(full),
         f"![Predicted against simulated latencies]({IMAGES.as_posix()}/scatter.png)",
         f"![Errors over the load]({IMAGES.as_posix()}/load.png)",
@@ -144,7 +145,7 @@ def _grid(outcome: Outcome) -> str:
 def _verdict(full: Comparison) -> str:
     missed = [verdict.judged.name for verdict in full.verdicts() if not verdict.holds]
     if not missed:
-        return f"**All limits hold up to a load of {LOADED:g}.**"
+        return f"**All limits of errors hold up to a load of {LOADED:g}.**"
     return f"**Limits are missed up to a load of {LOADED:g}: {', '.join(missed)}.**"
 
 
