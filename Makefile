@@ -62,7 +62,7 @@ docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from th
 
 lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build --group dev -c requirements/run.lock -o requirements/dev.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra distributed --group build --group dev -c requirements/run.lock -o requirements/dev.lock
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) build dist plots demo-output .fidelity .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

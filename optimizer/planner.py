@@ -72,7 +72,7 @@ def plan_fleet(
         table = for_mixing(table, _current_replicas(fleet))
     predicted = clock()
     kept = kept_allocations(fleet)
-    outcome = _place(fleet, table, chosen, kept_cards(kept), clock)
+    outcome = place(fleet, table, chosen, kept_cards(kept), clock)
     placed = clock()
     plan = assemble_plan(
         fleet,
@@ -117,14 +117,22 @@ def effective_settings(
     )
 
 
-def _place(
+def place(
     fleet: Fleet,
     table: CandidateTable,
     settings: OptimizerSettings,
     taken: Mapping[str, int],
     clock: Clock,
 ) -> Outcome:
-    """Decide by the method that the settings name."""
+    """Return what each server gets, by the method that the settings name.
+
+    Args:
+        fleet: The fleet.
+        table: Its candidates.
+        settings: How to plan, nothing left open (`effective_settings`).
+        taken: Cards that are nobody's to give, by type.
+        clock: Seconds, for timings and time limits.
+    """
     if settings.unlimited:
         return completed(table, place_unlimited(table))
     capacity = _capacity(fleet, table, taken)

@@ -27,6 +27,7 @@ PACKAGES = frozenset(
         "api",
         "simulator",
         "profiler",
+        "studies",
         "demos",
     }
 )

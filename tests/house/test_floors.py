@@ -32,6 +32,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "terminal": frozenset(),
     "plots": frozenset(),
     "compiler": frozenset({"simulator"}),
+    "cluster-of-workers": frozenset({"studies"}),
 }
 
 # All that the two lowest floors may import besides the standard library and themselves.
