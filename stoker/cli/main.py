@@ -21,6 +21,7 @@ from stoker.cli import (
     serve,
     simulate,
     solve,
+    sweep,
     validate,
     version,
 )
@@ -68,6 +69,7 @@ def options(
 
 app.command(epilog=solve.EPILOG)(solve.solve)
 app.command(epilog=place.EPILOG)(place.place)
+app.command(epilog=sweep.EPILOG)(sweep.sweep)
 app.add_typer(replica.app, name="replica")
 app.command(epilog=simulate.EPILOG)(simulate.simulate)
 app.command(epilog=validate.EPILOG)(validate.validate)

@@ -1,0 +1,351 @@
+"""The parameters that may vary: their names, what they mean for a fleet, and which values fit.
+
+A parameter is written ``NAME``, ``NAME.SELECTOR`` or ``target.SELECTOR.FIELD``. Some are factors
+(`load`, `targets`, `speed`): their values multiply. The others are figures: a number replaces the
+fleet's own, and ``x0.5`` multiplies it. Settings take words.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from stoker.domain.errors import Problem
+from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency
+from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
+from studies.sweeping.changes import (
+    CardsChange,
+    Change,
+    Choice,
+    LoadChange,
+    LoadScale,
+    PriceChange,
+    SettingChange,
+    SpeedChange,
+    TargetChange,
+    TargetScale,
+)
+from studies.sweeping.names import (
+    UnknownNameError,
+    accelerators_named,
+    card_types_named,
+    profiles_named,
+    servers_named,
+    some_words,
+    targets_named,
+)
+from studies.sweeping.values import Value
+
+_LARGEST = 1e12
+_LARGEST_FACTOR = 1e6
+_LARGEST_COUNT = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Which values a parameter takes.
+
+    Attributes:
+        least: Smallest number.
+        most: Largest number; below `least` where numbers do not fit.
+        above: Whether the smallest number itself is left out.
+        whole: Whether numbers are whole.
+        factor: Whether every number is a multiple.
+        multiples: Whether numbers may be multiples of the fleet's own figure.
+        words: The words; None for any word, empty for none.
+    """
+
+    least: float = 0.0
+    most: float = _LARGEST
+    above: bool = False
+    whole: bool = False
+    factor: bool = False
+    multiples: bool = True
+    words: tuple[str, ...] | None = ()
+
+    def __str__(self) -> str:
+        """Return what is allowed, in words."""
+        parts = []
+        if self.most >= self.least:
+            kind = "a factor" if self.factor else "a whole number" if self.whole else "a number"
+            low = f"above {self.least:g}" if self.above else f"from {self.least:g}"
+            parts.append(f"{kind} {low} to {self.most:g}")
+            if self.multiples and not self.factor:
+                parts.append("a multiple such as x0.5")
+        if self.words is None:
+            parts.append("a name")
+        elif self.words:
+            parts.append(", ".join(self.words))
+        return " or ".join(parts)
+
+    def refusal(self, value: Value) -> str:
+        """Return what is wrong with a value, empty where nothing is."""
+        number = value.number
+        if number is None:
+            known = self.words is None or value.word in self.words
+            return "" if known else f"{value.word!r} is none of them"
+        if self.most < self.least:
+            return f"{value} is a number"
+        if value.multiple and not self.multiples:
+            return f"{value} is a multiple, and this has none"
+        most = _LARGEST_FACTOR if value.multiple else self.most
+        low = number < self.least or (self.above and number == self.least)
+        if low or number > most:
+            return f"{value} is out of range"
+        if self.whole and not value.multiple and not number.is_integer():
+            return f"{value} is not whole"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter bound to a fleet.
+
+    Attributes:
+        name: As it was written; names the column of results.
+        change: What it does to the fleet.
+        domain: Its values.
+    """
+
+    name: str
+    change: Change
+    domain: Domain
+
+    def accepted(self, value: Value) -> Value:
+        """Return a value as this parameter means it.
+
+        Raises:
+            ValueError: The value does not fit.
+        """
+        refusal = self.domain.refusal(value)
+        if refusal:
+            raise ValueError(refusal)
+        if self.domain.factor and value.number is not None:
+            return Value(value.number)
+        return value
+
+    def apply(self, fleet: Fleet, value: Value) -> Fleet:
+        """Return the fleet with that value of the parameter."""
+        return self.change.apply(fleet, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of parameter, for the lists that messages and documents show.
+
+    Attributes:
+        form: How it is written.
+        meaning: What it changes.
+        domain: Its values.
+    """
+
+    form: str
+    meaning: str
+    domain: Domain
+
+
+_FACTOR = Domain(most=_LARGEST_FACTOR, factor=True)
+_POSITIVE_FACTOR = Domain(most=_LARGEST_FACTOR, above=True, factor=True)
+_AMOUNT = Domain()
+_POSITIVE = Domain(above=True)
+_CV = Domain(most=100.0)
+_COUNT = Domain(most=_LARGEST_COUNT, whole=True)
+_LOAD_FIELDS: Mapping[str, tuple[str, Domain]] = {
+    "rate": ("arrival_rate_rps", _AMOUNT),
+    "input_tokens": ("input_tokens", _AMOUNT),
+    "output_tokens": ("output_tokens", _AMOUNT),
+    "arrival_cv": ("arrival_cv", _CV),
+    "input_tokens_cv": ("input_tokens_cv", _CV),
+    "output_tokens_cv": ("output_tokens_cv", _CV),
+    "prefix_hit_rate": ("prefix_hit_rate", Domain(most=1.0)),
+}
+
+
+def _words(*choices: str) -> Domain:
+    return Domain(most=-1.0, words=choices)
+
+
+def _number(least: float, most: float = _LARGEST, *, above: bool = False) -> Domain:
+    return Domain(least, most, above=above, multiples=False)
+
+
+_BOOLEANS: tuple[tuple[str, Choice | None], ...] = (("true", True), ("false", False))
+_BOOLEAN = _words("true", "false")
+_SETTINGS: Mapping[str, tuple[SettingChange, Domain]] = {
+    "solver": (
+        SettingChange("solver", words=tuple((item.value, item) for item in SolverKind)),
+        _words(*(item.value for item in SolverKind)),
+    ),
+    "saturation_policy": (
+        SettingChange(
+            "saturation_policy", words=tuple((item.value, item) for item in SaturationPolicy)
+        ),
+        _words(*(item.value for item in SaturationPolicy)),
+    ),
+    "analysis": (
+        SettingChange("analysis", words=tuple((item.value, item) for item in Analysis)),
+        _words(*(item.value for item in Analysis)),
+    ),
+    "unlimited": (SettingChange("unlimited", words=_BOOLEANS), _BOOLEAN),
+    "heterogeneous": (SettingChange("heterogeneous", words=_BOOLEANS), _BOOLEAN),
+    "delayed_best_effort": (SettingChange("delayed_best_effort", words=_BOOLEANS), _BOOLEAN),
+    "backend": (SettingChange("backend"), Domain(most=-1.0, words=None)),
+    "time_limit_s": (SettingChange("time_limit_s"), _number(0.0, above=True)),
+    "relative_gap": (SettingChange("relative_gap"), _number(0.0, 1.0)),
+    "exact_servers": (
+        SettingChange("exact_servers", whole=True),
+        Domain(most=_LARGEST_COUNT, whole=True, multiples=False),
+    ),
+    "class_weight_ratio": (SettingChange("class_weight_ratio"), _number(1.0)),
+    "max_blocking": (
+        SettingChange("max_blocking", of_rules=True, words=(("none", None),)),
+        Domain(most=1.0, multiples=False, words=("none",)),
+    ),
+    "transition_penalty": (SettingChange("transition_penalty", of_rules=True), _number(0.0)),
+}
+_TARGET_FIELDS = ("ttft_ms", "itl_ms", "e2e_ms", "tps")
+_TARGET_FORM = "target[.CLASS|.MODEL|.CLASS/MODEL].FIELD"
+
+KINDS: tuple[Kind, ...] = (
+    Kind("load[.SERVER|.CLASS|.MODEL|.CLASS/MODEL]", "arrival rates, multiplied", _FACTOR),
+    *(
+        Kind(f"{name}[.SERVER|.CLASS|.MODEL|.CLASS/MODEL]", f"`{field}` of loads", domain)
+        for name, (field, domain) in _LOAD_FIELDS.items()
+    ),
+    Kind(
+        "targets[.CLASS|.MODEL|.CLASS/MODEL]", "all latency targets, multiplied", _POSITIVE_FACTOR
+    ),
+    Kind(
+        _TARGET_FORM,
+        "one target: `ttft_ms`, `itl_ms`, `e2e_ms` (mean; `ttft_ms.p95` a percentile) or `tps`",
+        _POSITIVE,
+    ),
+    Kind("price[.TYPE|.ACCELERATOR]", "price of a card of the type, or of a unit", _AMOUNT),
+    Kind("cards[.TYPE]", "how many cards there are", _COUNT),
+    Kind(
+        "speed[.MODEL|.ACCELERATOR|.MODEL/ACCELERATOR]",
+        "engine times of profiles, divided",
+        _POSITIVE_FACTOR,
+    ),
+    *(Kind(name, "setting of the optimizer", domain) for name, (_, domain) in _SETTINGS.items()),
+)
+"""All kinds of parameters, in the order in which they are documented."""
+
+
+class UnknownParameterError(ValueError):
+    """A text that names no parameter of the fleet.
+
+    Attributes:
+        problem: What is wrong.
+    """
+
+    def __init__(self, name: str, message: str, allowed: str) -> None:
+        """Make the problem of a parameter's name."""
+        self.problem = Problem(name, message, allowed)
+        super().__init__(str(self.problem))
+
+
+def bind(fleet: Fleet, name: str) -> Parameter:
+    """Return the parameter that a name means for a fleet.
+
+    Raises:
+        UnknownParameterError: There is no such parameter, or it selects nothing.
+    """
+    head, _, rest = name.partition(".")
+    makers: Mapping[str, Callable[[Fleet, str], tuple[Change, Domain]]] = {
+        "load": _load,
+        "targets": _targets,
+        "target": _target,
+        "price": _price,
+        "cards": _cards,
+        "speed": _speed,
+    }
+    try:
+        if head in makers:
+            change, domain = makers[head](fleet, rest)
+        elif head in _LOAD_FIELDS:
+            field, domain = _LOAD_FIELDS[head]
+            change = LoadChange(field, _loaded(fleet, rest))
+        elif name.replace("-", "_") in _SETTINGS:
+            change, domain = _SETTINGS[name.replace("-", "_")]
+        else:
+            raise _unknown(name)
+    except UnknownNameError as error:
+        raise UnknownParameterError(name, str(error), error.allowed) from error
+    return Parameter(name, change, domain)
+
+
+def _unknown(name: str) -> UnknownParameterError:
+    forms = [kind.form for kind in KINDS]
+    heads = list(dict.fromkeys(form.partition("[")[0].partition(".")[0] for form in forms))
+    close = difflib.get_close_matches(name.partition(".")[0], heads, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return UnknownParameterError(name, f"is no parameter{hint}", ", ".join(heads))
+
+
+def _loaded(fleet: Fleet, selector: str) -> frozenset[str]:
+    named = servers_named(fleet, selector)
+    if not any(server.load for server in fleet.servers if server.name in named):
+        message = f"no server of {selector!r} has a known load" if selector else "no load is known"
+        raise UnknownNameError(message, "servers with a load")
+    return named
+
+
+def _load(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
+    return LoadScale(_loaded(fleet, selector)), _FACTOR
+
+
+def _targets(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
+    return TargetScale(targets_named(fleet, selector)), _POSITIVE_FACTOR
+
+
+def _target(fleet: Fleet, rest: str) -> tuple[Change, Domain]:
+    selector, field, statistic = _split_target(rest)
+    if field not in _TARGET_FIELDS:
+        message = "does not end in a target" + (f": {field!r}" if field else "")
+        raise UnknownNameError(
+            message, f"{_TARGET_FORM} with FIELD {some_words(_TARGET_FIELDS)}, or ttft_ms.p95"
+        )
+    pairs = targets_named(fleet, selector)
+    latency = None if field == "tps" else Latency(field)
+    change = TargetChange(pairs, latency, _percentile(field, statistic))
+    return change, _POSITIVE
+
+
+def _split_target(rest: str) -> tuple[str, str, str]:
+    """Return selector, field and statistic of ``SELECTOR.FIELD.pNN`` and its shorter forms."""
+    parts = rest.split(".")
+    for at in range(len(parts) - 1, -1, -1):
+        if parts[at] in _TARGET_FIELDS:
+            return ".".join(parts[:at]), parts[at], ".".join(parts[at + 1 :])
+    return "", parts[-1], ""
+
+
+def _percentile(field: str, statistic: str) -> float | None:
+    if statistic in ("", "mean") and not (field == "tps" and statistic):
+        return None
+    allowed = "nothing" if field == "tps" else "mean, or a percentile such as p95 or p99.9"
+    if field != "tps" and statistic.startswith("p"):
+        try:
+            percentile = float(statistic[1:])
+        except ValueError:
+            percentile = math.nan
+        if 0 < percentile < 100:
+            return percentile
+    raise UnknownNameError(f"{statistic!r} behind {field} is no statistic", allowed)
+
+
+def _price(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
+    accelerators, per_card = accelerators_named(fleet, selector)
+    return PriceChange(accelerators, per_card), _AMOUNT
+
+
+def _cards(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
+    return CardsChange(card_types_named(fleet, selector)), _COUNT
+
+
+def _speed(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
+    return SpeedChange(profiles_named(fleet, selector)), _POSITIVE_FACTOR

@@ -1,0 +1,71 @@
+"""Sweeps run by real processes: started, watched, cut off, and compared with undisturbed ones."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.cli import ROOT
+
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "PATH": "/usr/bin:/bin",
+    "OMP_NUM_THREADS": "1",
+    "HOME": "/tmp",
+}
+
+
+def start_sweep(*arguments: object) -> subprocess.Popen[str]:
+    """Start `stoker sweep` in a process group of its own."""
+    command = [sys.executable, "-m", "stoker.cli.main", "sweep", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_until(true: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.01)
+
+
+def lines_of(log: Path) -> int:
+    """Return the whole lines of a log, 0 where there is none yet."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def group_is_gone(group: int) -> bool:
+    """Whether no process of a group is left but zombies that nobody can have reaped yet."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process as the kernel does when memory runs out: no time to say goodbye."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, timings apart."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            {name: cell for name, cell in row.items() if not name.endswith("_ms")}
+            for row in csv.DictReader(stream)
+        ]
