@@ -7,8 +7,11 @@ several workers die of is recorded as failed.
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import pickle
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from stoker import __version__
@@ -22,6 +25,7 @@ from studies.sweeping.tasks import Task, plan_task
 if TYPE_CHECKING:
     from distributed import Client
 
+_LOGGERS = ("distributed", "distributed.client", "distributed.comm")
 _CONNECT_S = 10.0
 _WORKERS_S = 30.0
 
@@ -52,11 +56,33 @@ def run_cluster(
             another Stoker or none.
         ClusterLostError: The scheduler went away.
     """
+    if importlib.util.find_spec("distributed") is None:
+        raise MissingExtraError("--scheduler", "Dask (distributed)")
+    with _told_once():
+        yield from _run(study, layout, tasks, address)
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep Dask's client from logging what the errors raised here say already."""
+    importlib.import_module("distributed")  # which sets the levels of its loggers
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
-        from distributed import CancelledError, Client, as_completed
-        from distributed.scheduler import KilledWorker
-    except ImportError as error:
-        raise MissingExtraError("--scheduler", "Dask (distributed)") from error
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _run(
+    study: Study, layout: Layout, tasks: Sequence[Task], address: str
+) -> Iterator[list[PointResult]]:
+    from distributed import CancelledError, Client, as_completed
+    from distributed.scheduler import KilledWorker
+
     try:
         connect: Any = Client  # published without type information
         client = connect(address, timeout=_CONNECT_S, set_as_default=False)
@@ -69,7 +95,7 @@ def run_cluster(
             client.submit(plan_task, shared, task, pure=False): task for task in tasks
         }
         completed: Any = as_completed
-        for future in completed(list(futures)):
+        for future in completed(list(futures), loop=client.loop):
             task = futures.pop(future)
             try:
                 yield future.result()

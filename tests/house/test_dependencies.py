@@ -8,13 +8,19 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.imports import imported_names
+from tests.support.imports import imported_names, names_imported_at_the_top
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 DECLARED = frozenset(
     canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]
+)
+# What an extra brings is imported where it is used, inside functions, and may be missing.
+EXTRAS = frozenset(
+    canonicalize_name(Requirement(line).name)
+    for lines in PROJECT["project"]["optional-dependencies"].values()
+    for line in lines
 )
 # Parts of a declared package that are distributed on their own and come with it.
 COMPANIONS = {"annotated-types": "pydantic", "pydantic-core": "pydantic"}
@@ -35,7 +41,16 @@ def imported_distributions() -> set[str]:
 
 
 def test_every_import_is_declared() -> None:
-    assert imported_distributions() - DECLARED == set()
+    assert imported_distributions() - DECLARED - EXTRAS == set()
+
+
+def test_extras_are_imported_inside_functions() -> None:
+    providers = packages_distributions()
+    for package in PACKAGES:
+        for module in (ROOT / package).rglob("*.py"):
+            for name in names_imported_at_the_top(module):
+                found = {canonicalize_name(one) for one in providers.get(name.split(".")[0], [])}
+                assert not found & EXTRAS, f"{module}: {name}"
 
 
 def test_every_declared_dependency_is_used() -> None:

@@ -17,3 +17,12 @@ def imported_names(module: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
             yield node.module or ""
+
+
+def names_imported_at_the_top(module: Path) -> Iterator[str]:
+    """Dotted names that importing a module imports: not in a function, not for types alone."""
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -69,3 +70,51 @@ def rows_of(path: Path) -> list[dict[str, str]]:
             {name: cell for name, cell in row.items() if not name.endswith("_ms")}
             for row in csv.DictReader(stream)
         ]
+
+
+class Cluster:
+    """A Dask scheduler and workers, each a process of its own on the loopback interface.
+
+    Attributes:
+        address: Address of the scheduler.
+        workers: The worker processes.
+    """
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        """Start all of them, and wait until the scheduler listens.
+
+        Args:
+            folder: Where they may write.
+            workers: Number of workers.
+        """
+        found = folder / "scheduler.json"
+        self.scheduler = _start_dask(
+            folder, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+            "--no-show", "--scheduler-file", str(found),
+        )  # fmt: skip
+        wait_until(found.exists, "the scheduler")
+        self.address = str(json.loads(found.read_text())["address"])
+        self.workers = [
+            _start_dask(
+                folder, "worker", self.address, "--host", "127.0.0.1", "--nthreads", "1",
+                "--no-nanny", "--no-dashboard", "--local-directory", str(folder / f"worker-{k}"),
+            )
+            for k in range(workers)
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in (*self.workers, self.scheduler):
+            if process.poll() is None:
+                kill(process)
+
+
+def _start_dask(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments],
+        env=ENVIRONMENT,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )

@@ -142,11 +142,11 @@ def _lines(x: Axis, series: Axis | None, rows: Sequence[Row], beside: str = "") 
             _draw_line(bottom, x, mine, "served_rps", rank, name)
     top.set_ylim(bottom=0.0)
     dress(top, ylabel=f"cost [{_currency(rows)}/h]", grid="both")
-    _draw_x(bottom, x)
+    scale = _draw_x(bottom, x)
     bottom.set_ylim(-0.04, 1.06)
     bottom.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
     share = "share of the load\nwithin its targets" if series else "share within\nall targets"
-    dress(bottom, xlabel=x.title, ylabel=share, grid="both")
+    dress(bottom, xlabel=x.title + scale, ylabel=share, grid="both")
     (top if series else bottom).legend(
         loc="best", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE
     )
@@ -171,12 +171,15 @@ def _draw_line(axes: Axes, x: Axis, rows: Sequence[Row], column: str, rank: int,
     )
 
 
-def _draw_x(axes: Axes, x: Axis) -> None:
+def _draw_x(axes: Axes, x: Axis) -> str:
+    """Lay out the x axis, and return what its title says of the scale."""
     if not x.numbers:
         axes.set_xticks(range(len(x.cells)), [x.words(cell) for cell in x.cells])
         axes.set_xlim(-0.5, len(x.cells) - 0.5)
     elif min(x.numbers) > 0 and spread(x.numbers) > LOG_FROM:
         log_axis(axes, "x", x.numbers)
+        return ", log scale"
+    return ""
 
 
 def _maps(first: Axis, second: Axis, rows: Sequence[Row]) -> Figure:
