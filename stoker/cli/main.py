@@ -13,6 +13,7 @@ from stoker.cli import (
     convert,
     demo,
     estimate,
+    explain,
     fit,
     place,
     predict,
@@ -68,6 +69,8 @@ def options(
 
 
 app.command(epilog=solve.EPILOG)(solve.solve)
+app.command(epilog=explain.EPILOG)(explain.explain)
+app.command(epilog=explain.DIFF_EPILOG)(explain.diff)
 app.command(epilog=place.EPILOG)(place.place)
 app.command(epilog=sweep.EPILOG)(sweep.sweep)
 app.add_typer(replica.app, name="replica")

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from stoker.cli.exits import exit_code
+from stoker.cli.explain import (
+    ErrorOption,
+    TimeOption,
+    explained,
+    profile_error_of,
+)
 from stoker.cli.figures import count_of
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
@@ -29,8 +35,11 @@ from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
 if TYPE_CHECKING:
+    from stoker.domain.candidate import CandidateEstimate
+    from stoker.domain.explanation import Explanation
     from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
+    from stoker.domain.settings import OptimizerSettings
 
 _PLACEMENT = "How to plan (what is not given is as the fleet's own settings say)"
 _SATURATION = "When the cards do not suffice (likewise)"
@@ -53,6 +62,7 @@ EPILOG = (
         "stoker solve small --heterogeneous --format json --output plan.json",
         "stoker solve small --unlimited --format csv",
         "stoker solve fleet.yaml --solver greedy --plots plots/",
+        "stoker solve large --capacity-scale 0.9 --explain --profile-error 10%",
     )
     + """
 
@@ -203,6 +213,15 @@ def solve(
             show_default=False,
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Explain the plan, too: below the table, or in JSON under `explanation`.",
+        ),
+    ] = False,
+    profile_error: ErrorOption = None,
+    explain_time: TimeOption = 60.0,
 ) -> None:
     """Plan a fleet.
 
@@ -223,11 +242,31 @@ def solve(
         relative_gap=gap,
         analysis=analysis,
     )
-    planned, plan = _plan(fleet, flags, capacity_scale, candidates, output_format)
-    _write(planned, plan, output_format, output)
+    error = profile_error_of(profile_error)
+    if explain and output_format not in (PlanFormat.TABLE, PlanFormat.JSON):
+        message = f"{output_format.value} has no place for an explanation"
+        raise InvalidInputError([Problem("--format", message, "table or json with --explain")])
+    planned = _plan(fleet, flags, capacity_scale, candidates, output_format)
+    why = planned.explanation(error, explain_time) if explain else None
+    _write(planned.fleet, planned.plan, why, output_format, output)
     if plots is not None:
-        _draw(planned, plan, plots)
-    raise typer.Exit(exit_code(plan))
+        _draw(planned.fleet, planned.plan, plots)
+    raise typer.Exit(exit_code(planned.plan))
+
+
+class _Planned(NamedTuple):
+    """A plan and what it was made from."""
+
+    fleet: Fleet
+    plan: Plan
+    settings: OptimizerSettings
+    estimates: tuple[CandidateEstimate, ...] | None
+
+    def explanation(self, error: float | None, time_limit_s: float) -> Explanation:
+        """Return why it is as it is."""
+        return explained(
+            self.fleet, self.plan, self.settings, None, error, time_limit_s, self.estimates
+        )
 
 
 def _plan(
@@ -236,7 +275,7 @@ def _plan(
     capacity_scale: float | None,
     candidates: Path | None,
     output_format: PlanFormat,
-) -> tuple[Fleet, Plan]:
+) -> _Planned:
     from data.candidates_file import read_candidates
     from data.fleets import read_fleet
     from optimizer.planner import plan_fleet
@@ -258,18 +297,28 @@ def _plan(
     estimates = None if candidates is None else read_candidates(candidates)
     message = f"Planning {count_of(len(fleet.servers), 'server')}"
     with progress(message, solving_words(settings)):
-        return fleet, plan_fleet(fleet, settings, estimates=estimates)
+        plan = plan_fleet(fleet, settings, estimates=estimates)
+    return _Planned(fleet, plan, settings, None if estimates is None else tuple(estimates))
 
 
-def _write(fleet: Fleet, plan: Plan, output_format: PlanFormat, output: Path | None) -> None:
+def _write(
+    fleet: Fleet,
+    plan: Plan,
+    why: Explanation | None,
+    output_format: PlanFormat,
+    output: Path | None,
+) -> None:
     if output_format is PlanFormat.TABLE:
-        _write_report(fleet, plan, output)
+        _write_report(fleet, plan, why, output)
         return
     from data.plan_csv import plan_to_csv
     from data.plan_format import plan_to_document, plan_to_inferno
 
     if output_format is PlanFormat.JSON:
-        text = json_text(plan_to_document(plan))
+        from data.explanation_format import explanation_to_document
+
+        more = {} if why is None else {"explanation": explanation_to_document(why)}
+        text = json_text(plan_to_document(plan) | more)
     elif output_format is PlanFormat.INFERNO:
         text = json_text(plan_to_inferno(plan, fleet))
     else:
@@ -277,15 +326,21 @@ def _write(fleet: Fleet, plan: Plan, output_format: PlanFormat, output: Path | N
     write_text(text, output)
 
 
-def _write_report(fleet: Fleet, plan: Plan, output: Path | None) -> None:
+def _write_report(fleet: Fleet, plan: Plan, why: Explanation | None, output: Path | None) -> None:
+    from rich.console import Group
+
+    from stoker.cli.explanation_report import explanation_report
     from stoker.cli.render_plan import plan_report
 
     console = terminal() if output is None else None
+    width = console.width if console else asked_width() if output is None else None
+    report, columns = plan_report(fleet, plan, width)
+    if why is not None:
+        report = Group(report, "", explanation_report(why, columns))
     if console is None:
-        width = asked_width() if output is None else None
-        write_text(plain_text(*plan_report(fleet, plan, width)), output)
+        write_text(plain_text(report, columns), output)
     else:
-        console.print(plan_report(fleet, plan, console.width).renderable)
+        console.print(report)
 
 
 def _draw(fleet: Fleet, plan: Plan, directory: Path) -> None:

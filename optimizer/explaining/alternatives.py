@@ -1,0 +1,157 @@
+"""What a server would get instead: its own candidates, and the plan without its accelerator.
+
+To forbid what a plan does not use changes nothing: the plan is still allowed, and what was proven
+of it still holds. To forbid what it uses means to plan again, except where everybody else has
+already the candidate of least value (`settled_without`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optimizer.explaining.decision import (
+    accelerator_name,
+    change_between,
+    decision_of,
+    difference,
+    own_allocation,
+)
+from optimizer.explaining.problem import rows_of
+from optimizer.explaining.situation import Situation, fits
+from optimizer.table import EMPTY, CandidateTable, IntArray
+from stoker.domain.explanation import (
+    ChoiceLimit,
+    Evidence,
+    Forbidden,
+    Option,
+    OwnAllocation,
+    PlanChange,
+)
+
+_ROUNDING = 1e-9
+
+
+def options_of(table: CandidateTable, server: int, free: IntArray | None) -> tuple[Option, ...]:
+    """Return the candidates of a server by value.
+
+    Args:
+        table: Candidates.
+        server: The server.
+        free: Cards that it may take by type; None for cards without end.
+    """
+    cards = table.cards
+    return tuple(
+        Option(
+            accelerator=accelerator_name(table, row),
+            replicas=int(table.replicas[row]),
+            max_batch=int(table.max_batch[row]),
+            cost_per_hour=float(table.cost_per_hour[row]),
+            value=float(table.value[row]),
+            cards=int(cards[row]),
+            card_type=_card_type(table, row),
+            fits=fits(table, row, free),
+        )
+        for row in accepted_rows(table, server)
+    )
+
+
+def accepted_rows(table: CandidateTable, server: int, but: int | None = None) -> list[int]:
+    """Return the candidates of a server by value, then cards, then place in the table.
+
+    Args:
+        table: Candidates.
+        server: The server.
+        but: An accelerator whose candidates are left out.
+    """
+    rows = rows_of(table, server)
+    wanted = table.accepted[rows]
+    if but is not None:
+        wanted = wanted & (table.accelerator[rows] != but)
+    found = np.flatnonzero(wanted) + rows.start
+    order = np.lexsort((found, table.cards[found], table.value[found]))
+    ordered: list[int] = found[order].tolist()
+    return ordered
+
+
+def choice_limit(options: Sequence[Option], own: OwnAllocation) -> ChoiceLimit:
+    """Return why a server has the accelerator that it has."""
+    if len({item.accelerator for item in options}) == 1:
+        return ChoiceLimit.ONLY_ONE
+    least = options[0].value
+    if own.served and own.value <= least + _ROUNDING * abs(least):
+        return ChoiceLimit.LEAST_VALUE
+    return ChoiceLimit.OTHERS
+
+
+def without(situation: Situation, server: int, accelerator: str) -> Forbidden:
+    """Return the plan in which a server may not use an accelerator that it uses."""
+    index = situation.table.accelerators.index(accelerator)
+    return settled_without(situation, server, index) or planned_without(situation, server, index)
+
+
+def planned_without(situation: Situation, server: int, accelerator: int) -> Forbidden:
+    """Return the plan without an accelerator for a server, by planning again."""
+    problem, base = situation.problem, situation.base
+    after = decision_of(problem.table, problem.without(server, accelerator).placed())
+    old, new = base.own[server], after.own[server]
+    both = old.served and new.served
+    return Forbidden(
+        accelerator=problem.table.accelerators[accelerator],
+        own=new,
+        own_cost_change=difference(old.cost_per_hour, new.cost_per_hour) if both else None,
+        change=change_between(base, after, Evidence.RESOLVED, but=server),
+    )
+
+
+def settled_without(situation: Situation, server: int, accelerator: int) -> Forbidden | None:
+    """Return the plan without an accelerator for a server where it is known, else None.
+
+    It is known where (1) every server that has a candidate is served, (2) every other server has
+    its candidate of least value, and (3) the next candidate of this one fits into the cards left,
+    or it has none. For then no plan under the edit serves more, every plan that serves as many
+    serves the same servers, and none has less value than the sum of what is least for each, which
+    the next candidate attains.
+    """
+    old = situation.base.own[server]
+    if not (situation.settled_but(server) and old.served):
+        return None
+    table = situation.table
+    rows = accepted_rows(table, server, accelerator)
+    if rows and not fits(table, rows[0], situation.free_for(server)):
+        return None
+    name = table.accelerators[accelerator]
+    if not rows:
+        lost = PlanChange(
+            evidence=Evidence.PROVEN,
+            served_change={situation.base.priority[server]: -1},
+            value_change=-old.value,
+            cost_change=-old.cost_per_hour,
+            no_longer_served=(table.servers[server],),
+        )
+        return Forbidden(name, OwnAllocation((), 0.0, 0.0, False), None, lost)
+    new = own_allocation(table, server, [(rows[0], int(table.replicas[rows[0]]))], served=True)
+    cost_change = difference(old.cost_per_hour, new.cost_per_hour)
+    change = PlanChange(
+        evidence=Evidence.PROVEN,
+        value_change=difference(old.value, new.value),
+        cost_change=cost_change,
+    )
+    return Forbidden(name, new, cost_change, change)
+
+
+def least_changing(items: Sequence[Forbidden]) -> Forbidden | None:
+    """Return the plan that loses least: servers by priority first, then value."""
+    priorities = sorted({item for each in items for item in each.change.served_change})
+
+    def loss(item: Forbidden) -> tuple[list[int], float]:
+        served = item.change.served_change
+        return [-served.get(priority, 0) for priority in priorities], item.change.value_change
+
+    return min(items, key=loss, default=None)
+
+
+def _card_type(table: CandidateTable, row: int) -> str | None:
+    index = int(table.card_type[row])
+    return None if index == EMPTY else table.card_types[index]

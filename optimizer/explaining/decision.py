@@ -1,0 +1,165 @@
+"""A placement read server by server: what each gets, what it costs, and how two of them differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.placement import Outcome, Placement
+from optimizer.table import EMPTY, CandidateTable, IntArray
+from optimizer.transition import mix_value
+from stoker.domain.explanation import Evidence, OwnAllocation, OwnPart, PlanChange
+
+_NOTHING = OwnAllocation((), 0.0, 0.0, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a plan gives each server, and what is proven about it.
+
+    Attributes:
+        servers: Names of the servers.
+        priority: Priority of each.
+        own: What each gets.
+        entries: The same as rows of the table and replicas of each.
+        cards: Cards used by type of the table.
+        slack: How far the objective may be from the best for the same served counts; None where
+            nothing is proven.
+    """
+
+    servers: tuple[str, ...]
+    priority: tuple[int, ...]
+    own: tuple[OwnAllocation, ...]
+    entries: tuple[tuple[tuple[int, int], ...], ...]
+    cards: IntArray
+    slack: float | None
+
+    @property
+    def value(self) -> float:
+        """The objective: total value of the servers served in full."""
+        return math.fsum(item.value for item in self.own if item.served)
+
+    @property
+    def cost_per_hour(self) -> float:
+        """Cost of all that is given."""
+        return math.fsum(item.cost_per_hour for item in self.own)
+
+
+def decision_of(table: CandidateTable, outcome: Outcome) -> Decision:
+    """Return the decision of an outcome."""
+    slack = None if outcome.bound is None else max(0.0, outcome.objective - outcome.bound)
+    return placed_decision(table, outcome.placement, slack)
+
+
+def placed_decision(table: CandidateTable, placement: Placement, slack: float | None) -> Decision:
+    """Return the decision of a placement."""
+    parts: list[list[tuple[int, int]]] = [[] for _ in table.servers]
+    for row, count in zip(placement.row.tolist(), placement.replicas.tolist(), strict=True):
+        parts[int(table.server[row])].append((row, count))
+    served: list[bool] = placement.served.tolist()
+    return Decision(
+        servers=table.servers,
+        priority=tuple(table.priority.tolist()),
+        own=tuple(
+            own_allocation(table, server, entries, served=served[server])
+            for server, entries in enumerate(parts)
+        ),
+        entries=tuple(map(tuple, parts)),
+        cards=cards_of(table, [entry for entries in parts for entry in entries]),
+        slack=slack,
+    )
+
+
+def cards_of(table: CandidateTable, entries: Sequence[tuple[int, int]]) -> IntArray:
+    """Return the cards by type of rows and replicas of each."""
+    used = np.zeros(len(table.card_types), dtype=np.int64)
+    for row, count in entries:
+        if table.card_type[row] != EMPTY:
+            used[table.card_type[row]] += count * table.cards_per_replica[row]
+    return used
+
+
+def own_allocation(
+    table: CandidateTable, server: int, entries: Sequence[tuple[int, int]], *, served: bool
+) -> OwnAllocation:
+    """Return what rows and replicas of each are to a server."""
+    if not entries:
+        return OwnAllocation((), 0.0, 0.0, True) if served else _NOTHING
+    costs = [
+        float(table.cost_per_hour[row])
+        if count == table.replicas[row]
+        else float(table.unit_cost_per_hour[row]) * count
+        for row, count in entries
+    ]
+    if not served:
+        value = 0.0
+    elif len(entries) == 1 and entries[0][1] == table.replicas[entries[0][0]]:
+        value = float(table.value[entries[0][0]])
+    else:
+        accelerators = [int(table.accelerator[row]) for row, _ in entries]
+        value = mix_value(table.transitions, server, accelerators, costs)
+    return OwnAllocation(
+        parts=tuple(
+            OwnPart(accelerator_name(table, row), count, int(table.max_batch[row]))
+            for row, count in entries
+        ),
+        cost_per_hour=math.fsum(costs),
+        value=value,
+        served=served,
+    )
+
+
+def accelerator_name(table: CandidateTable, row: int) -> str | None:
+    """Return the accelerator of a row; None for an empty allocation."""
+    index = int(table.accelerator[row])
+    return None if index == EMPTY else table.accelerators[index]
+
+
+def change_between(
+    before: Decision, after: Decision, evidence: Evidence, *, but: int | None = None
+) -> PlanChange:
+    """Return what becomes of a plan.
+
+    Args:
+        before: The plan.
+        after: The plan under an edit, of the same servers.
+        evidence: How it is known.
+        but: The server that the edit is about, which is not among those moved.
+    """
+    pairs = list(zip(before.own, after.own, strict=True))
+    served: dict[int, int] = {}
+    for priority, (old, new) in zip(before.priority, pairs, strict=True):
+        served[priority] = served.get(priority, 0) + int(new.served) - int(old.served)
+    names = before.servers
+    return PlanChange(
+        evidence=evidence,
+        served_change={item: by for item, by in sorted(served.items()) if by},
+        value_change=difference(before.value, after.value),
+        cost_change=difference(before.cost_per_hour, after.cost_per_hour),
+        no_longer_served=tuple(
+            name
+            for name, (old, new) in zip(names, pairs, strict=True)
+            if old.served and not new.served
+        ),
+        newly_served=tuple(
+            name
+            for name, (old, new) in zip(names, pairs, strict=True)
+            if new.served and not old.served
+        ),
+        moved=tuple(
+            name
+            for index, (name, (old, new)) in enumerate(zip(names, pairs, strict=True))
+            if index != but and old.served == new.served and old.parts != new.parts
+        ),
+        below=after.slack,
+        above=before.slack,
+    )
+
+
+def difference(before: float, after: float) -> float:
+    """Return after less before, 0 where they differ by rounding alone."""
+    change = after - before
+    return 0.0 if abs(change) <= 1e-9 * max(abs(before), abs(after)) else change

@@ -1,0 +1,135 @@
+"""A written plan found again among the candidates of a fleet; or why it is not of that fleet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from optimizer.explaining.decision import Decision, placed_decision
+from optimizer.explaining.problem import rows_of
+from optimizer.placement import Placement
+from optimizer.table import EMPTY, CandidateTable
+from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+
+_TOLERANCE = 1e-9
+
+
+def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decision:
+    """Return the decision of a plan, in rows of the table.
+
+    Args:
+        fleet: The fleet that the plan is said to be of.
+        table: Its candidates.
+        plan: The plan.
+
+    Raises:
+        InvalidInputError: The plan is not of this fleet: every allocation that does not fit it.
+    """
+    problems = list(_strangers(fleet, plan))
+    index = {name: server for server, name in enumerate(table.servers)}
+    entries: list[tuple[int, int]] = []
+    served = np.zeros(len(table.servers), dtype=np.bool_)
+    for item in plan.allocations:
+        server = index.get(item.server)
+        if server is None or fleet.servers[server].load is None:
+            continue
+        rate = float(table.total_rate_rps[server])
+        if not math.isclose(rate, item.arrival_rate_rps, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+            problems.append(
+                Problem(
+                    f"allocations.{item.server}.arrival_rate_rps",
+                    f"{item.arrival_rate_rps:g} in the plan, {rate:g} in the fleet",
+                    "a plan of this fleet",
+                )
+            )
+            continue
+        for part in item.mix or (item,):
+            found = _row(table, server, item, part)
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                entries.append((found, part.replicas))
+        served[server] = item.fully_served
+    if problems:
+        raise InvalidInputError(problems)
+    entries.sort()
+    placement = Placement(
+        row=np.array([row for row, _ in entries], dtype=np.int64),
+        replicas=np.array([count for _, count in entries], dtype=np.int64),
+        served=served,
+    )
+    slack = None if plan.bound is None else max(0.0, plan.objective - plan.bound)
+    return placed_decision(table, placement, slack)
+
+
+def _strangers(fleet: Fleet, plan: Plan) -> Iterator[Problem]:
+    """Yield the servers that only one of plan and fleet has."""
+    known = {server.name for server in fleet.servers}
+    planned = [item.server for item in plan.allocations] + [item.server for item in plan.unplaced]
+    allowed = "a plan of this fleet"
+    for name in dict.fromkeys(planned):
+        if name not in known:
+            yield Problem(f"allocations.{name}", "the fleet has no such server", allowed)
+    for name in sorted(known.difference(planned)):
+        yield Problem("allocations", f"the plan has no word on server {name}", allowed)
+
+
+def _row(
+    table: CandidateTable, server: int, item: PlannedAllocation, part: PlannedAllocation | MixPart
+) -> int | Problem:
+    """Return the row that an allocation is of; of several the one that is most like it."""
+    where = f"allocations.{item.server}"
+    rows = rows_of(table, server)
+    candidates = [
+        row
+        for row in range(rows.start, rows.stop)
+        if table.accepted[row] and _name(table, row) == part.accelerator
+    ]
+    on = "no accelerator" if part.accelerator is None else part.accelerator
+    if not candidates:
+        message = f"it is on {on}, which is no candidate of the server in this fleet"
+        return Problem(f"{where}.accelerator", message, "a plan of this fleet")
+
+    def unlike(row: int) -> tuple[bool, bool, bool]:
+        return (
+            int(table.max_batch[row]) != part.max_batch,
+            whole and int(table.replicas[row]) != part.replicas,
+            not _same(float(table.unit_cost_per_hour[row]) * part.replicas, part.cost_per_hour),
+        )
+
+    whole = item.fully_served and not item.mix
+    row = min(candidates, key=unlike)
+    batch, count, cost = unlike(row)
+    if batch:
+        return Problem(
+            f"{where}.max_batch",
+            f"{part.max_batch} in the plan, {int(table.max_batch[row])} with this fleet on {on}",
+            "a plan of this fleet",
+        )
+    if count:
+        return Problem(
+            f"{where}.replicas",
+            f"{part.replicas} in the plan, and this fleet needs {int(table.replicas[row])} on {on}",
+            "a plan of this fleet",
+        )
+    if cost:
+        return Problem(
+            f"{where}.cost_per_hour",
+            f"{part.cost_per_hour:g} in the plan, "
+            f"{float(table.unit_cost_per_hour[row]) * part.replicas:g} at this fleet's prices",
+            "a plan of this fleet",
+        )
+    return row
+
+
+def _name(table: CandidateTable, row: int) -> str | None:
+    index = int(table.accelerator[row])
+    return None if index == EMPTY else table.accelerators[index]
+
+
+def _same(ours: float, theirs: float) -> bool:
+    return math.isclose(ours, theirs, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)

@@ -1,0 +1,222 @@
+"""A planning problem that can be edited and placed again, without predicting everything again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from optimizer.candidates import build_candidates, table_from_estimates
+from optimizer.kept import kept_allocations, kept_cards
+from optimizer.placement import Outcome
+from optimizer.planner import Clock, effective_settings, place
+from optimizer.predictors import refuse_mixing
+from optimizer.table import ACCEPTED, BoolArray, CandidateTable, IntArray, rejection_code
+from optimizer.transition import for_mixing
+from stoker.domain.candidate import CandidateEstimate
+from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.plan import Rejection
+from stoker.domain.settings import (
+    DEFAULT_ANALYSIS,
+    OptimizerSettings,
+    SaturationPolicy,
+    SolverKind,
+)
+
+_OF_SERVERS = frozenset({"priority", "total_rate_rps", "row_start", "best_ms"})
+"""Arrays of a table that are not by row alone; all others are."""
+
+_COUNTS = frozenset({"largest_batch", "prefill_replicas", "decode_replicas"})
+"""Columns that a table may do without, of counts; the others are of indices."""
+
+
+_ANY = 0.5
+"""Gap of a plan of which only whom it serves is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningProblem:
+    """What a plan is made from, its candidates predicted.
+
+    Attributes:
+        fleet: The fleet.
+        table: Its candidates.
+        settings: How to plan, nothing left open.
+        taken: Cards that are nobody's to give, by type.
+        clock: Seconds.
+    """
+
+    fleet: Fleet
+    table: CandidateTable
+    settings: OptimizerSettings
+    taken: Mapping[str, int]
+    clock: Clock
+
+    def placed(self) -> Outcome:
+        """Return what each server gets."""
+        return place(self.fleet, self.table, self.settings, self.taken, self.clock)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a server may mix accelerators."""
+        return may_mix(self.settings)
+
+    @property
+    def proves(self) -> bool:
+        """Whether the method finds the best plan, within its gap, and not just a good one."""
+        return self.settings.unlimited or self.settings.solver is SolverKind.MILP
+
+    def without(self, server: int, accelerator: int) -> PlanningProblem:
+        """Return the problem in which a server has no profile on an accelerator."""
+        table = self.table
+        return self._rejecting((table.server == server) & (table.accelerator == accelerator))
+
+    def among(self, servers: BoolArray) -> PlanningProblem:
+        """Return the problem in which only these servers have candidates, without best effort."""
+        problem = self._rejecting(~servers[self.table.server])
+        settings = replace(self.settings, saturation_policy=SaturationPolicy.NONE)
+        return replace(problem, settings=settings)
+
+    def roughly(self) -> PlanningProblem:
+        """Return the problem for which any plan will do that serves all servers."""
+        table = replace(self.table, priority=np.ones_like(self.table.priority))
+        return replace(self, table=table, settings=replace(self.settings, relative_gap=_ANY))
+
+    def with_cards(self, card_type: str, more: int) -> PlanningProblem:
+        """Return the problem with more cards of a type, or fewer."""
+        return replace(self, fleet=with_cards(self.fleet, card_type, more))
+
+    def with_capacity(self, counts: Mapping[str, int]) -> PlanningProblem:
+        """Return the problem with these cards by type and nothing taken of them."""
+        capacity = tuple(Capacity(name, count) for name, count in counts.items())
+        return replace(self, fleet=replace(self.fleet, capacity=capacity), taken={})
+
+    def with_rows(
+        self, fleet: Fleet, server: int, other: CandidateTable, row: int
+    ) -> PlanningProblem:
+        """Return the problem in which a server has the candidates of another table's server.
+
+        Args:
+            fleet: The fleet in which the server is so.
+            server: The server.
+            other: A table of the same accelerators.
+            row: Index of the server in that table.
+        """
+        return replace(self, fleet=fleet, table=_spliced(self.table, server, other, row))
+
+    def _rejecting(self, rows: BoolArray) -> PlanningProblem:
+        table = self.table
+        code = rejection_code(Rejection.NO_PROFILE)
+        rejection = np.where(rows & (table.rejection == ACCEPTED), code, table.rejection)
+        return replace(self, table=replace(table, rejection=rejection))
+
+
+def planning_problem(
+    fleet: Fleet,
+    settings: OptimizerSettings,
+    *,
+    estimates: Sequence[CandidateEstimate] | None = None,
+    clock: Clock,
+) -> PlanningProblem:
+    """Return the problem that `optimizer.planner.plan_fleet` places.
+
+    Args:
+        fleet: What to plan for.
+        settings: How to plan.
+        estimates: Somebody else's predictions to plan from in place of Stoker's own.
+        clock: Seconds.
+
+    Raises:
+        InvalidInputError: As `plan_fleet`.
+    """
+    chosen = effective_settings(settings, fleet.settings.analysis)
+    if estimates is None:
+        refuse_mixing(fleet, chosen)
+    table = predicted(fleet, chosen, estimates)
+    return PlanningProblem(fleet, table, chosen, kept_cards(kept_allocations(fleet)), clock)
+
+
+def predicted(
+    fleet: Fleet,
+    settings: OptimizerSettings,
+    estimates: Sequence[CandidateEstimate] | None = None,
+) -> CandidateTable:
+    """Return the candidates of a fleet as they are planned with."""
+    analysis = settings.analysis or DEFAULT_ANALYSIS
+    table = (
+        build_candidates(fleet, analysis)
+        if estimates is None
+        else table_from_estimates(fleet, estimates)
+    )
+    if not may_mix(settings):
+        return table
+    running: IntArray = np.array(
+        [server.current.replicas if server.current else 0 for server in fleet.servers],
+        dtype=np.int64,
+    )
+    return for_mixing(table, running)
+
+
+def may_mix(settings: OptimizerSettings) -> bool:
+    """Whether settings let a server mix accelerators."""
+    milp = settings.solver is not SolverKind.GREEDY
+    return settings.heterogeneous and not settings.unlimited and milp
+
+
+def with_cards(fleet: Fleet, card_type: str, more: int) -> Fleet:
+    """Return a fleet with more cards of a type, or fewer (never less than none)."""
+    capacity = list(fleet.capacity)
+    for index, item in enumerate(capacity):
+        if item.card_type == card_type:
+            capacity[index] = replace(item, count=max(0, item.count + more))
+            break
+    else:
+        capacity.append(Capacity(card_type, max(0, more)))
+    return replace(fleet, capacity=tuple(capacity))
+
+
+def rows_of(table: CandidateTable, server: int) -> slice:
+    """Return the rows of a server."""
+    return slice(int(table.row_start[server]), int(table.row_start[server + 1]))
+
+
+def _by_row(column: object) -> bool:
+    return isinstance(column, np.ndarray)
+
+
+def _spliced(
+    table: CandidateTable, server: int, other: CandidateTable, other_server: int
+) -> CandidateTable:
+    """Return a table in which one server's rows are those of a server of another table."""
+    old, new = rows_of(table, server), rows_of(other, other_server)
+    changed: dict[str, object] = {}
+    for item in fields(table):
+        ours, theirs = getattr(table, item.name), getattr(other, item.name)
+        if item.name in _OF_SERVERS or not (_by_row(ours) or _by_row(theirs)):
+            continue
+        # A column that one of the tables can do without says there that nothing is so.
+        blank = 0 if item.name in _COUNTS else -1
+        ours = ours if _by_row(ours) else np.full(len(table.server), blank, dtype=np.int64)
+        theirs = theirs if _by_row(theirs) else np.full(len(other.server), blank, dtype=np.int64)
+        changed[item.name] = np.concatenate([ours[: old.start], theirs[new], ours[old.stop :]])
+    added = (new.stop - new.start) - (old.stop - old.start)
+    size = len(table.server) + added
+    changed["server"] = np.concatenate(
+        [
+            table.server[: old.start],
+            np.full(new.stop - new.start, server, dtype=np.int64),
+            table.server[old.stop :],
+        ]
+    )
+    row_start = table.row_start.copy()
+    row_start[server + 1 :] += added
+    rate = table.total_rate_rps.copy()
+    rate[server] = other.total_rate_rps[other_server]
+    return replace(
+        table,
+        **changed,  # type: ignore[arg-type]
+        row_start=row_start,
+        total_rate_rps=rate,
+        best_ms=np.full((len(table.statistics), size), np.nan),
+    )

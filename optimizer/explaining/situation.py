@@ -1,0 +1,90 @@
+"""A plan with its problem, and what follows from both without planning again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.explaining.decision import Decision, cards_of
+from optimizer.explaining.problem import PlanningProblem
+from optimizer.table import EMPTY, CandidateTable, IntArray
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A plan, in rows of the table that it was made from.
+
+    Attributes:
+        problem: What was planned.
+        base: The plan.
+        free: Cards by type that nobody uses; None for cards without end.
+        unsettled: Servers with a candidate that are not served, or cost more than their candidate
+            of least value; None where the sum of what is least for each bounds no plan: for a
+            method that proves nothing, where servers mix accelerators, and where more than cards by
+            type bounds a plan, or more than value is to be least.
+    """
+
+    problem: PlanningProblem
+    base: Decision
+    free: IntArray | None
+    unsettled: frozenset[int] | None
+
+    @property
+    def table(self) -> CandidateTable:
+        """The candidates."""
+        return self.problem.table
+
+    def settled_but(self, server: int | None = None) -> bool:
+        """Whether everybody else is known to have the best that there is, whatever the cards."""
+        return self.unsettled is not None and self.unsettled <= {server}
+
+    def free_for(self, server: int) -> IntArray | None:
+        """Return the cards by type that nobody else uses."""
+        if self.free is None:
+            return None
+        return self.free + cards_of(self.table, self.base.entries[server])
+
+
+def situation_of(problem: PlanningProblem, base: Decision) -> Situation:
+    """Return the situation of a plan."""
+    bounded = problem.proves and not problem.mixes and problem.fleet.is_plain
+    return Situation(
+        problem=problem,
+        base=base,
+        free=None if problem.settings.unlimited else _left(problem) - base.cards,
+        unsettled=_unsettled(problem.table, base) if bounded else None,
+    )
+
+
+def fits(table: CandidateTable, row: int, free: IntArray | None) -> bool:
+    """Return whether all replicas of a row fit into free cards."""
+    card_type = int(table.card_type[row])
+    return free is None or card_type == EMPTY or int(table.cards[row]) <= int(free[card_type])
+
+
+def _left(problem: PlanningProblem) -> IntArray:
+    """Return the cards that may be given, by type."""
+    counts: dict[str, int] = {}
+    for item in problem.fleet.capacity:
+        counts[item.card_type] = counts.get(item.card_type, 0) + item.count
+    return np.array(
+        [
+            max(0, counts.get(name, 0) - problem.taken.get(name, 0))
+            for name in problem.table.card_types
+        ],
+        dtype=np.int64,
+    )
+
+
+def _unsettled(table: CandidateTable, base: Decision) -> frozenset[int]:
+    least = np.full(len(table.servers), np.inf)
+    accepted = np.flatnonzero(table.accepted)
+    np.minimum.at(least, table.server[accepted], table.value[accepted])
+    return frozenset(
+        server
+        for server, (own, low) in enumerate(zip(base.own, least.tolist(), strict=True))
+        if low < np.inf and not (own.served and own.value <= low + _ROUNDING * abs(low))
+    )

@@ -1,0 +1,396 @@
+"""Why a plan is as it is, what it hangs on, and how it differs from another.
+
+Every difference is between two plans of the whole fleet: the plan explained, and the one made under
+an edit (an accelerator forbidden, a card more). Positive money is more expensive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stoker.domain.plan import UnplacedReason
+
+
+class Evidence(StrEnum):
+    """How a difference is known."""
+
+    RESOLVED = "resolved"
+    """The whole fleet was planned again under the edit."""
+    PROVEN = "proven"
+    """It follows from the plan at hand; planning again gives the same."""
+    RELAXED = "relaxed"
+    """From the linear relaxation, in which servers may be split: an estimate, not a plan."""
+
+
+class CountLimit(StrEnum):
+    """Why an allocation has as many replicas as it has."""
+
+    LOAD = "load"
+    """One replica less would not carry the load within the targets."""
+    MINIMUM = "min_replicas"
+    """The server's minimum of replicas; its load needs fewer."""
+    CARDS = "cards"
+    """Best effort: the cards that were left, fewer than the load needs."""
+    UNKNOWN_LOAD = "unknown_load"
+    """Its load is unknown, so what runs was kept."""
+    NOTHING = "nothing"
+    """It needs nothing."""
+
+
+class ChoiceLimit(StrEnum):
+    """Why a server has the accelerator that it has."""
+
+    LEAST_VALUE = "least_value"
+    """No other candidate of the server costs less, counted with the penalty for a change."""
+    OTHERS = "others"
+    """Another candidate would cost less by itself; the plan as a whole is better so."""
+    ONLY_ONE = "only_one"
+    """It is the only accelerator that can serve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMargin:
+    """A latency beside its target.
+
+    Attributes:
+        statistic: Which, by its place in documents: ``ttft_ms.p95``.
+        predicted_ms: What the plan predicts; None where unknown.
+        target_ms: What is promised.
+    """
+
+    statistic: str
+    predicted_ms: float | None
+    target_ms: float
+
+    @property
+    def margin_ms(self) -> float | None:
+        """The target less what is predicted; negative where it is missed."""
+        return None if self.predicted_ms is None else self.target_ms - self.predicted_ms
+
+    @property
+    def margin_share(self) -> float | None:
+        """The margin as a share of the target; None where unknown, and of a target of 0."""
+        if self.predicted_ms is None or self.target_ms == 0:
+            return None
+        return 1.0 - self.predicted_ms / self.target_ms
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPart:
+    """What a server gets of one accelerator configuration in a plan."""
+
+    accelerator: str | None
+    replicas: int
+    max_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAllocation:
+    """What a server gets in a plan, all parts of a mix.
+
+    Attributes:
+        parts: Its parts; none where it gets nothing.
+        cost_per_hour: Cost of them.
+        value: Their value in the objective (cost of the change); 0 where it is not served in full.
+        served: Whether it is served in full.
+    """
+
+    parts: tuple[OwnPart, ...]
+    cost_per_hour: float
+    value: float
+    served: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What becomes of the whole plan under an edit.
+
+    Where `served_change` is empty, both plans serve as many servers of each priority, and
+    `value_change` is what the edit costs. Otherwise the plans serve different servers, which counts
+    before all money, and the money is that of other servers.
+
+    Attributes:
+        evidence: How it is known.
+        served_change: Change of the number of servers served in full by priority, where it changes.
+        value_change: Change of the objective, in currency units per hour.
+        cost_change: Change of the cost of the plan, best effort included, per hour.
+        no_longer_served: Servers served in full in the plan and not under the edit.
+        newly_served: Servers served in full under the edit alone.
+        moved: Other servers whose allocation changes, of those served in both.
+        below: By how much the true `value_change` may be lower, for want of a proof of the
+            plan under the edit (its gap); None where nothing is proven.
+        above: By how much it may be higher, for want of a proof of the plan explained.
+    """
+
+    evidence: Evidence
+    served_change: Mapping[int, int] = field(default_factory=dict)
+    value_change: float = 0.0
+    cost_change: float = 0.0
+    no_longer_served: tuple[str, ...] = ()
+    newly_served: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    below: float | None = 0.0
+    above: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """The plan in which a server may not use one accelerator.
+
+    Attributes:
+        accelerator: The accelerator that it may not use.
+        own: What the server gets then.
+        own_cost_change: What it costs more per hour than in the plan; None where it is served in
+            one of both plans alone.
+        change: What becomes of the whole plan.
+    """
+
+    accelerator: str
+    own: OwnAllocation
+    own_cost_change: float | None
+    change: PlanChange
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A candidate of a server by itself, whatever the others take.
+
+    Attributes:
+        accelerator: Accelerator configuration.
+        replicas: Replicas that carry the load within the targets.
+        max_batch: Batch limit of a replica.
+        cost_per_hour: Cost of all replicas.
+        value: Cost of the change as the objective counts it.
+        cards: Cards of all replicas.
+        card_type: Their type; None for an empty allocation.
+        fits: Whether the cards that the plan leaves, and the server's own, are enough.
+    """
+
+    accelerator: str | None
+    replicas: int
+    max_batch: int
+    cost_per_hour: float
+    value: float
+    cards: int
+    card_type: str | None
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRange:
+    """Replicas of an allocation if its profile is off by its error, all times alike.
+
+    Attributes:
+        error: Relative error of the profile's times, in both directions.
+        source: Where the error comes from, in words.
+        fewest: Replicas that carry the load if everything is faster by the error; None where even
+            then no number does, or it is unknown.
+        most: Replicas that carry it if everything is slower; None where no number allowed does.
+        missed: Targets that the replicas planned miss if everything is slower.
+        blocking: Fraction of requests that they turn away then; None where unknown.
+        short_cost_per_hour: What the replicas lacking would cost; None where no number does.
+        spare_cost_per_hour: What the replicas too many cost if everything is faster; None where
+            unknown.
+    """
+
+    error: float
+    source: str
+    fewest: int | None
+    most: int | None
+    missed: tuple[LatencyMargin, ...]
+    blocking: float | None
+    short_cost_per_hour: float | None
+    spare_cost_per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationExplanation:
+    """Why a server has what it has.
+
+    Attributes:
+        server: Name of the server.
+        accelerator: Accelerator of its largest part; None where it needs nothing.
+        replicas: Replicas, over all parts.
+        cost_per_hour: Cost of all of them.
+        fully_served: Whether its targets hold for its whole load.
+        binding: What keeps one replica from carrying more (`PlannedAllocation.binding`); None where
+            unknown, and for a mix.
+        count_limit: Why it has as many replicas.
+        choice_limit: Why it has this accelerator; None without the fleet, and for a mix.
+        preferred: The server's own candidate of least value where that is another one.
+        margins: Every latency that is promised beside its target.
+        load_headroom: Share of the load that the same replicas would carry beyond it; 0.25 is a
+            quarter more. None where unknown, and without load.
+        options: All candidates of the server, by value.
+        forbidden: The plans without each accelerator that it uses. To forbid any other changes
+            nothing.
+        runner_up: The one of them that changes the plan least; None where unknown.
+        replica_range: Replicas if the profile is off by its error; None where that is unknown.
+    """
+
+    server: str
+    accelerator: str | None
+    replicas: int
+    cost_per_hour: float
+    fully_served: bool
+    binding: str | None
+    count_limit: CountLimit
+    choice_limit: ChoiceLimit | None = None
+    preferred: Option | None = None
+    margins: tuple[LatencyMargin, ...] = ()
+    load_headroom: float | None = None
+    options: tuple[Option, ...] = ()
+    forbidden: tuple[Forbidden, ...] = ()
+    runner_up: Forbidden | None = None
+    replica_range: ReplicaRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowPrice:
+    """What one more unit of something changes.
+
+    Attributes:
+        of: What there is more of: the type of a card, or ``budget``.
+        amount: How much more.
+        used: How much of it the plan uses.
+        available: How much of it there is.
+        change: What becomes of the whole plan.
+    """
+
+    of: str
+    amount: float
+    used: float
+    available: float
+    change: PlanChange
+
+
+class Scope(StrEnum):
+    """Which cards a server that is not served may count on."""
+
+    CARDS_LEFT = "cards_left"
+    """Those that nobody uses; all others stay as they are."""
+    REPLANNED = "replanned"
+    """All: the others may move, as long as everybody who is served stays so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReachableTargets:
+    """The nearest latency targets that a server could be given.
+
+    Attributes:
+        scope: Which cards it may count on.
+        factor: Smallest factor for all its latency targets with which it can be served; a hundredth
+            tighter, it cannot.
+        targets_ms: The targets times the factor, by statistic.
+        own: What it would get.
+    """
+
+    scope: Scope
+    factor: float
+    targets_ms: Mapping[str, float]
+    own: OwnAllocation
+
+
+@dataclass(frozen=True, slots=True)
+class FittingLoad:
+    """The load that a server could be served with, within its targets.
+
+    Attributes:
+        scope: Which cards it may count on.
+        share: Largest share of its arrival rate; with a hundredth more it cannot be served.
+        arrival_rate_rps: That rate.
+        own: What it would get.
+    """
+
+    scope: Scope
+    share: float
+    arrival_rate_rps: float
+    own: OwnAllocation
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """The fewest cards of one type with which a server can be served beside all that are now.
+
+    Attributes:
+        card_type: Type of the cards.
+        cards: How many more; with one less it cannot.
+        own: What the server would get.
+        cost_change: What the plan would cost more per hour, other unserved servers left out.
+    """
+
+    card_type: str
+    cards: int
+    own: OwnAllocation
+    cost_change: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnplacedExplanation:
+    """What would serve a server that is not served in full.
+
+    Attributes:
+        server: Name of the server.
+        reason: Why it is not, in one word.
+        detail: Why, in a sentence with figures.
+        remedy: What would mend it.
+        reachable: Nearest targets in each scope; none where no loosening of latencies helps.
+        loads: Loads that would fit in each scope; none where no load above a ten-thousandth does.
+        purchases: Cards to buy, by type, the fewest first; none where cards are not what lacks.
+    """
+
+    server: str
+    reason: UnplacedReason
+    detail: str
+    remedy: str
+    reachable: tuple[ReachableTargets, ...] = ()
+    loads: tuple[FittingLoad, ...] = ()
+    purchases: tuple[Purchase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Regret:
+    """What the plan costs too much, or whom it fails, if every profile is off by its error.
+
+    Attributes:
+        profiles: Number of profiles in use whose error is known.
+        unknown: Number of profiles in use whose error is not known; they count as right.
+        missed: Servers that miss a target with what the plan gives them if all is slower.
+        slower: What becomes of the plan if it is made anew, knowing that all is slower.
+        faster: The same if all is faster: what is saved is what the plan pays too much.
+    """
+
+    profiles: int
+    unknown: int
+    missed: tuple[str, ...]
+    slower: PlanChange
+    faster: PlanChange
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is known about why a plan is as it is.
+
+    Attributes:
+        currency: Currency of all money.
+        cost_per_hour: Cost of the plan.
+        objective: Value of the plan.
+        method: How the plan was made, and so every plan under an edit.
+        allocations: By server, in the plan's order.
+        unplaced: By server, in the plan's order.
+        shadow_prices: Of one more card of each type, and of the budget where there is one.
+        regret: If the profiles are off; None where no error is known.
+        notes: What a reader should know, in sentences.
+    """
+
+    currency: str
+    cost_per_hour: float
+    objective: float
+    method: str
+    allocations: tuple[AllocationExplanation, ...]
+    unplaced: tuple[UnplacedExplanation, ...] = ()
+    shadow_prices: tuple[ShadowPrice, ...] = ()
+    regret: Regret | None = None
+    notes: tuple[str, ...] = ()
