@@ -1,0 +1,326 @@
+"""How many replicas it takes at least, whatever the router: a bound by prices of time.
+
+Put a price on every moment of a replica. Engine time that a request needs must be spent between
+its arrival and the latest moment at which it still keeps its targets, so it costs at least its
+engine time at the least price in between. Of all requests, some may miss their targets and then
+cost nothing: those that would cost the most. What the others cost must be paid out of all moments
+of all replicas, so that
+
+    replicas >= (cost of the requests, without the dearest that may miss) / (price of one replica).
+
+That holds for any prices, any router, any order of service, even one that knows the future;
+`lower_bound` looks for prices under which it says the most, which is the dual of the linear
+program of serving the trace by fluid.
+
+A router that knows the future may send what is dear to a few replicas and let it wait there for
+hours. No engine behaves so, and nobody wants it: with a largest lateness, the requests that miss
+their targets cost something as well, their engine time at the least price up to that much later.
+The bound is then one on the fleets that let nobody wait longer.
+
+What engine time a request needs is priced by floors under the time of an iteration
+(`studies.traces.floors`). To the prices of its tokens comes a share of the overhead of iterations,
+for iterations cannot be shared by arbitrarily many: a batch has at most so many sequences, so much
+context fits in memory, so many prompt tokens are computed. And a small ITL bounds the batch as
+well: with c the least decode price of a token of a request, S its tokens after the first, I the
+target and a the overhead, the iterations that the request is decoded in take at most I * S
+together, each of them a and the c of all that decode in it; by the inequality of Cauchy and Schwarz
+the iterations of all requests are at least sum(c * S) / (I - a). `docs/traces.md` has the steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from studies.traces.floors import IterationFloor, iteration_floors
+from studies.traces.goal import TraceGoal
+from studies.traces.replica import ReplicaOption
+from studies.traces.requests import BoolArray, FloatArray, IntArray, RequestTrace
+from studies.traces.windows import cheapest
+
+MOMENTS = 300
+"""Moments that prices are put on."""
+STEPS = 60
+"""Steps of the search for prices that say the most."""
+_FIRST_STEP = 0.5
+_LOWEST = -12.0
+"""Logarithm of the smallest price, beside the largest one."""
+
+
+class BoundBasis(StrEnum):
+    """What limits how many tokens an iteration can serve, in the floor that says the most."""
+
+    BATCH = "batch limit"
+    MEMORY = "KV memory"
+    PROMPTS = "prompt tokens"
+    ITL = "ITL target"
+    ONE = "one request"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetBound:
+    """What no fleet can go below.
+
+    Attributes:
+        replicas: Replicas at least; None where no number of them is enough.
+        fluid: The bound before it is rounded up; infinite where no number is enough.
+        basis: What it rests on.
+        impossible: Requests that miss a target on a replica of their own.
+        lateness_ms: How much later than its targets allow a request may be; None for any time.
+    """
+
+    replicas: int | None
+    fluid: float
+    basis: BoundBasis
+    impossible: int
+    lateness_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Needs:
+    """What each request needs; arrays (requests,), times in ms.
+
+    Attributes:
+        prompt_ms: Engine time of its prompt.
+        decode_ms: Engine time of its further tokens.
+        itl_ms: Least mean time between its tokens; 0 for one token.
+        ttft_ms: Least time to its first token.
+        shares: For each basis the iterations that prompt and decode take at least, times the
+            overhead.
+    """
+
+    prompt_ms: FloatArray
+    decode_ms: FloatArray
+    itl_ms: FloatArray
+    ttft_ms: FloatArray
+    shares: dict[BoundBasis, tuple[FloatArray, FloatArray]]
+
+
+def lower_bound(
+    option: ReplicaOption,
+    trace: RequestTrace,
+    goal: TraceGoal,
+    lateness_ms: float | None = None,
+) -> FleetBound:
+    """Return a number of replicas that no fleet of them goes below, whatever its router.
+
+    Args:
+        option: The replica.
+        trace: The requests.
+        goal: What they are to keep.
+        lateness_ms: How much later than its targets allow the last token of a
+            request may be that misses them; None for any time at all.
+    """
+    best = FleetBound(1, 0.0, BoundBasis.ONE, 0, lateness_ms)
+    may_miss = goal.may_miss(len(trace))
+    for floor in _floors(option, trace):
+        needs = _needs(option, trace, goal, floor)
+        lost = impossible(option, trace, goal, needs)
+        count = int(lost.sum())
+        if count > may_miss:
+            return FleetBound(None, math.inf, BoundBasis.ONE, count, lateness_ms)
+        for basis, fluid in _fluid_bounds(trace, goal, needs, lost, lateness_ms):
+            if fluid > best.fluid:
+                # What rounding may have added to the sums must not add a replica.
+                replicas = max(1, math.ceil(fluid * (1.0 - 1e-9)))
+                best = FleetBound(replicas, fluid, basis, count, lateness_ms)
+    return best
+
+
+def impossible(
+    option: ReplicaOption, trace: RequestTrace, goal: TraceGoal, needs: _Needs
+) -> BoolArray:
+    """Tell which requests cannot keep their targets even with a replica of their own."""
+    lost: BoolArray = np.zeros(len(trace), dtype=np.bool_)
+    if goal.ttft_ms is not None:
+        lost |= needs.ttft_ms > goal.ttft_ms
+    if goal.itl_ms is not None:
+        lost |= needs.itl_ms > goal.itl_ms
+    if goal.e2e_ms is not None:
+        lost |= needs.ttft_ms + needs.itl_ms * (trace.output_tokens - 1) > goal.e2e_ms
+    if option.profile.kv_tokens is not None:
+        block = option.engine.block_tokens
+        held = -(-(trace.input_tokens + trace.output_tokens - 1) // block)
+        lost |= held > option.profile.kv_tokens // block
+    return lost
+
+
+def _floors(option: ReplicaOption, trace: RequestTrace) -> Iterator[IterationFloor]:
+    longest = int((trace.input_tokens + trace.output_tokens).max())
+    return iteration_floors(
+        option.profile.parameters, option.max_batch, option.profile.token_budget, longest
+    )
+
+
+def _needs(
+    option: ReplicaOption, trace: RequestTrace, goal: TraceGoal, floor: IterationFloor
+) -> _Needs:
+    prompt = trace.input_tokens.astype(np.float64)
+    further = trace.output_tokens - 1.0
+    budget = float(option.profile.token_budget)
+    chunks = np.ceil(prompt / budget)
+    # The last chunk reads up to the end of the prompt, the one before at most a budget less.
+    read = prompt * chunks - budget * chunks * (chunks - 1.0) / 2.0
+    # A prompt that is split fills an iteration, whose tokens pay for what is saved there.
+    filled = max(budget - option.max_batch, 1.0)
+    token = max(floor.token_ms - floor.credit_ms / filled, 0.0)
+    prompt_ms = np.maximum(
+        token * prompt + floor.read_ms * read + floor.prompt_ms - floor.credit_ms, 0.0
+    )
+    context = further * prompt + further * (further + 1.0) / 2.0
+    decode_ms = floor.sequence_ms * further + floor.context_ms * context
+    with np.errstate(invalid="ignore"):
+        each = np.where(further > 0, decode_ms / further, 0.0)
+    overhead = floor.overhead_ms
+    none = np.zeros_like(prompt)
+    shares = {BoundBasis.BATCH: (none, overhead * further / option.max_batch)}
+    if option.profile.kv_tokens is not None:
+        shares[BoundBasis.MEMORY] = (none, overhead * context / option.profile.kv_tokens)
+    if floor.every:
+        shares[BoundBasis.PROMPTS] = (overhead * prompt / budget, overhead * further / budget)
+    if goal.itl_ms is not None and goal.itl_ms > overhead:
+        least = floor.sequence_ms + floor.context_ms * (prompt + 1.0)
+        batches = least * further / (goal.itl_ms - overhead)
+        shares[BoundBasis.ITL] = (none, overhead * batches)
+    alone = overhead * chunks if floor.every else none
+    return _Needs(
+        prompt_ms=prompt_ms,
+        decode_ms=decode_ms,
+        itl_ms=np.where(further > 0, overhead + each, 0.0),
+        ttft_ms=alone + prompt_ms + floor.first_token_ms,
+        shares=shares,
+    )
+
+
+def _fluid_bounds(
+    trace: RequestTrace,
+    goal: TraceGoal,
+    needs: _Needs,
+    lost: BoolArray,
+    lateness_ms: float | None,
+) -> Iterator[tuple[BoundBasis, float]]:
+    arrival = trace.arrival_ms
+    by_first, by_last = _latest(trace, goal)
+    if not np.isfinite(by_first).any():
+        return
+    at_all = by_last + (math.inf if lateness_ms is None else lateness_ms)
+    end = 1.5 * trace.span_ms + float(np.min(by_first - arrival)) + 1.0
+    end = min(end, max(float(np.max(by_last)), trace.span_ms + 1.0))
+    moment = end / MOMENTS
+
+    def moments(times: FloatArray) -> IntArray:
+        # What may happen after the last moment may happen for nothing: one more moment, free.
+        inside: IntArray = np.where(times < end, np.minimum(times, end) / moment, MOMENTS).astype(
+            np.int64
+        )
+        return inside
+
+    windows = _Windows(
+        np.minimum((arrival / moment).astype(np.int64), MOMENTS - 1),
+        moments(by_first),
+        moments(by_last),
+        moments(at_all),
+    )
+    for basis, (of_prompt, of_decode) in needs.shares.items():
+        whole = needs.prompt_ms + needs.decode_ms
+        market = _Market(
+            needs.prompt_ms + of_prompt,
+            needs.decode_ms + of_decode,
+            # Who misses the targets is not held to the ITL.
+            whole if basis is BoundBasis.ITL else whole + of_prompt + of_decode,
+            windows,
+            lost,
+            goal.may_miss(len(trace)),
+            moment,
+        )
+        yield basis, market.best()
+
+
+def _latest(trace: RequestTrace, goal: TraceGoal) -> tuple[FloatArray, FloatArray]:
+    """Return when the first and the last token of each request have to be there at the latest."""
+    arrival = trace.arrival_ms
+    first = np.full(len(trace), np.inf)
+    if goal.ttft_ms is not None:
+        first = arrival + goal.ttft_ms
+    last = arrival + goal.allowed_ms(trace.output_tokens)
+    return np.minimum(first, last), last
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Windows:
+    """Moments in which requests may be served; arrays (requests,).
+
+    Attributes:
+        first: First moment of each request.
+        until_first: Last moment for its prompt, where it keeps its targets.
+        until_last: Last moment for its further tokens, likewise.
+        at_all: Last moment for all of it, where it misses them.
+    """
+
+    first: IntArray
+    until_first: IntArray
+    until_last: IntArray
+    at_all: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Market:
+    """Requests that buy engine time at the least price of their windows.
+
+    Attributes:
+        prompt_ms: Engine time of prompts, (requests,), as all arrays.
+        decode_ms: Engine time of further tokens.
+        late_ms: Engine time of requests that miss their targets.
+        windows: When.
+        lost: Requests that miss anyway.
+        may_miss: Requests that may miss, those among them.
+        moment_ms: Length of a moment.
+    """
+
+    prompt_ms: FloatArray
+    decode_ms: FloatArray
+    late_ms: FloatArray
+    windows: _Windows
+    lost: BoolArray
+    may_miss: int
+    moment_ms: float
+
+    def best(self) -> float:
+        """Return the largest bound found: ascent along a supergradient of a concave function."""
+        logs = np.zeros(MOMENTS)
+        best = 0.0
+        for step in range(STEPS):
+            prices = np.exp(logs)
+            value, gradient = self._at(prices)
+            best = max(best, value)
+            slope = gradient * prices
+            steepest = float(np.abs(slope).max())
+            if steepest <= 0.0:
+                break
+            logs += _FIRST_STEP / math.sqrt(1.0 + step / 10.0) * slope / steepest
+            logs = np.maximum(logs - logs.max(), _LOWEST)
+        return best
+
+    def _at(self, prices: FloatArray) -> tuple[float, FloatArray]:
+        """Return the bound at some prices, and how it changes with each of them."""
+        with_end = np.append(prices, 0.0)
+        windows = self.windows
+        at_first = cheapest(with_end, windows.first, windows.until_first)
+        at_last = cheapest(with_end, windows.first, windows.until_last)
+        at_all = cheapest(with_end, windows.first, windows.at_all)
+        cost = self.prompt_ms * with_end[at_first] + self.decode_ms * with_end[at_last]
+        late = self.late_ms * with_end[at_all]
+        kept = ~self.lost
+        if self.may_miss:
+            saved = np.where(self.lost, np.inf, cost - late)
+            kept[np.argpartition(-saved, self.may_miss - 1)[: self.may_miss]] = False
+        paid = float(prices.sum()) * self.moment_ms
+        bound = float(cost[kept].sum() + late[~kept].sum()) / paid
+        spent = np.bincount(at_first[kept], self.prompt_ms[kept], MOMENTS + 1)
+        spent += np.bincount(at_last[kept], self.decode_ms[kept], MOMENTS + 1)
+        spent += np.bincount(at_all[~kept], self.late_ms[~kept], MOMENTS + 1)
+        return bound, (spent[:MOMENTS] - bound * self.moment_ms) / paid
