@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.limits import COST_ALONE, NO_LIMITS, Limits, Objectives
+from stoker.domain.pools import Pool, PoolWishes, QuotaGroup
 from stoker.domain.profile import ModelProfile
 from stoker.domain.server import Server
 from stoker.domain.settings import STOKER_RULES, OptimizerSettings, PlanningRules
@@ -34,7 +37,7 @@ class Fleet:
     Attributes:
         currency: Code of the currency of all costs, e.g. ``USD``.
         accelerators: Accelerator configurations.
-        capacity: Cards available, by type.
+        capacity: Cards available, by type; of a type in pools, the sum of its pools.
         profiles: Performance of models on accelerators.
         service_classes: Service classes.
         servers: What to plan for.
@@ -42,6 +45,12 @@ class Fleet:
         rules: Sizing rules of the document's format.
         name: Name of the fleet, for titles; may be empty.
         source: Where its figures come from, in words; may be empty.
+        pools: Where the cards stand and what they cost there; types without a pool are one pool of
+            their own.
+        quotas: Quotas that several pools share.
+        wishes: What servers ask of pools, by name of the server; a server may be left out.
+        limits: Bounds on the plan as a whole, and its headroom.
+        objectives: What the plan is to be best at.
     """
 
     currency: str
@@ -54,3 +63,19 @@ class Fleet:
     rules: PlanningRules = STOKER_RULES
     name: str = ""
     source: str = ""
+    pools: tuple[Pool, ...] = ()
+    quotas: tuple[QuotaGroup, ...] = ()
+    wishes: Mapping[str, PoolWishes] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
+    objectives: Objectives = COST_ALONE
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether card types with a count are all that bounds a plan, and cost its one aim."""
+        return (
+            not self.pools
+            and not self.quotas
+            and not self.wishes
+            and self.limits == NO_LIMITS
+            and self.objectives == COST_ALONE
+        )

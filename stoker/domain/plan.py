@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stoker.domain.latency import Latency, LatencyStatistics
+from stoker.domain.pools import PriceKind
 from stoker.domain.profile import EstimateKind
 from stoker.domain.routing import Router
+from stoker.domain.serving import Parallelism, Serving
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
 
@@ -43,6 +45,9 @@ class Rejection(StrEnum):
     REPLICA_BOUND = "replica_bound"
     NO_CARDS = "no_cards"
     NUMERIC = "numeric"
+    POWER_UNKNOWN = "power_unknown"
+    NO_POOL = "no_pool"
+    SPREAD = "spread"
 
 
 class UnplacedReason(StrEnum):
@@ -56,6 +61,20 @@ class UnplacedReason(StrEnum):
     """Its load is unknown, so nothing was decided for it."""
     TIME_LIMIT = "time_limit"
     """The solver ran out of time before placing it."""
+    BUDGET = "budget"
+    """What it would cost is more than the budget leaves."""
+    POWER = "power"
+    """It would draw more power than the limits leave."""
+    QUOTA = "quota"
+    """The quotas of its pools leave too few cards."""
+    SPREAD = "spread"
+    """Its replicas cannot be spread over zones or nodes as asked, with the cards left."""
+    SPOT = "spot"
+    """It would take more spot cards than their share allows."""
+    REPLICAS = "replicas"
+    """The plan may have no more replicas."""
+    CHANGES = "changes"
+    """Serving it would change more servers than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,31 @@ class BatchChoice:
     largest: int
     max_rate_rps: float | None
     binding: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPart:
+    """Replicas of one of the two pools of a disaggregated allocation.
+
+    Attributes:
+        role: ``prefill`` or ``decode``.
+        configuration: Configuration of the model on the accelerator; empty where it has no name.
+        parallel: How the cards of a replica share its work; None where that is not told.
+        replicas: Replicas of the pool.
+        max_batch: Batch limit of a replica.
+        cards: Cards of the pool.
+        cost_per_hour: Cost of the pool per hour.
+        router: How a request finds its replica of the pool.
+    """
+
+    role: str
+    configuration: str
+    parallel: Parallelism | None
+    replicas: int
+    max_batch: int
+    cards: int
+    cost_per_hour: float
+    router: Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +144,27 @@ class MixPart:
     kv_use: float | None = None
     preemptions_per_request: float | None = None
     batch_choice: BatchChoice | None = None
+    configuration: str = ""
+    parallel: Parallelism | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlacement:
+    """Replicas of an allocation that stand in one pool.
+
+    Attributes:
+        pool: Name of the pool.
+        replicas: Number of replicas.
+        cards: Cards that they take.
+        price_kind: How those are paid for.
+        cost_per_hour: What they cost there.
+    """
+
+    pool: str
+    replicas: int
+    cards: int
+    price_kind: PriceKind
+    cost_per_hour: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +208,18 @@ class PlannedAllocation:
         router: How a request finds one of the replicas.
         batch_choice: What the batch limit was preferred to, where it was chosen; None where it was
             not, and for a mix, whose parts have it.
+        configuration: Configuration of the model on the accelerator; empty where it has no name.
+            For a mix, that of the part with most replicas; for two pools, that of the decode
+            replicas.
+        parallel: How the cards of a replica share its work; None where that is not told.
+        pools: The prefill and the decode pool of a disaggregated allocation, `replicas` being
+            those of both; empty where replicas serve requests from the first token to the last.
+        placements: Where the replicas stand; empty in a plan without pools and limits, and for
+            what is kept as it runs.
+        spare_replicas: Replicas beyond those that carry the load.
+        power_w: Power of all replicas at the utilization they are planned for, in W; None where
+            unknown.
+        idle_power_w: Power of the same replicas without load; None where unknown.
     """
 
     server: str
@@ -175,6 +252,18 @@ class PlannedAllocation:
     preemptions_per_request: float | None = None
     router: Router = Router.RANDOM
     batch_choice: BatchChoice | None = None
+    configuration: str = ""
+    parallel: Parallelism | None = None
+    pools: tuple[PoolPart, ...] = ()
+    placements: tuple[PoolPlacement, ...] = ()
+    spare_replicas: int = 0
+    power_w: float | None = None
+    idle_power_w: float | None = None
+
+    @property
+    def serving(self) -> Serving:
+        """Whether prefill and decode are on the same replicas."""
+        return Serving.DISAGGREGATED if self.pools else Serving.AGGREGATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +293,71 @@ class CardUsage:
     used: int
     available: int | None
     cost_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """Cards of a pool that a plan uses.
+
+    Attributes:
+        pool: Name of the pool.
+        card_type: Type of its cards.
+        region: Its region; None where it has none.
+        zone: Its zone; None where it has none.
+        cluster: Its cluster; None where it has none.
+        price_kind: How its cards are paid for.
+        used: Cards used.
+        available: Cards that may be used.
+        replicas: Replicas that stand in it.
+        cost_per_hour: What they cost.
+        interruptions_per_hour: Replicas expected to be interrupted each hour.
+    """
+
+    pool: str
+    card_type: str
+    region: str | None
+    zone: str | None
+    cluster: str | None
+    price_kind: PriceKind
+    used: int
+    available: int
+    replicas: int
+    cost_per_hour: float
+    interruptions_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How much of a limit over the whole plan is used, what is kept as it runs included.
+
+    Attributes:
+        name: Name of the limit, as in a fleet; ``quota: NAME`` for a quota that pools share.
+        used: What the plan uses.
+        limit: What it may use.
+        unit: Unit of both.
+    """
+
+    name: str
+    used: float
+    limit: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveValue:
+    """What a plan reaches in one of its objectives.
+
+    Attributes:
+        name: Name of the objective.
+        value: What was reached.
+        bound: Proven lower bound, given what came before it; None where there is none.
+        unit: Unit of both.
+    """
+
+    name: str
+    value: float
+    bound: float | None
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +399,11 @@ class Plan:
         backend: Name of the solver library used; empty where none was.
         notes: What a reader should know (fallbacks, limits hit), in sentences.
         timings_ms: Milliseconds by phase.
+        pools: Use of pools, in the fleet's order; empty in a plan without pools and limits.
+        limits: Use of limits over the whole plan; empty where there are none.
+        objectives: What was minimized below the priorities, in order; empty for cost alone
+            without pools and limits.
+        surge: Factor on every load that the plan was made for.
     """
 
     status: PlanStatus
@@ -262,3 +421,7 @@ class Plan:
     backend: str = ""
     notes: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    pools: tuple[PoolUsage, ...] = ()
+    limits: tuple[LimitUse, ...] = ()
+    objectives: tuple[ObjectiveValue, ...] = ()
+    surge: float = 1.0

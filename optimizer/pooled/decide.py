@@ -1,0 +1,221 @@
+"""The best plan over pools: served vector by priority, then preferences, objectives, cards.
+
+* Where what runs cannot stay within the changes allowed, the fewest changes are found first.
+* The served vector is settled in exact stages, or by weights in large fleets.
+* Then come the stages of `optimizer.pooled.goals`, each among the plans that are best before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.linear_model import SolveResult, SolveStatus
+from optimizer.pooled.goals import Stage, stages_of
+from optimizer.pooled.model import changes_row
+from optimizer.pooled.rows import ModelRow
+from optimizer.pooled.run import COUNT_TOLERANCE, Group, Run, at_most
+from optimizer.pooled.weights import served_by_weights
+from optimizer.table import FloatArray
+from stoker.domain.limits import ObjectiveName
+
+TIE_NODES = 1000
+TIE_SERVERS = 200
+"""Largest fleet whose ties are broken by cards."""
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a stage reached.
+
+    Attributes:
+        name: Its name.
+        reached: Its best value, when it was its turn.
+        value: What the final solution has of it, which tolerances may have given away.
+        bound: Proven lower bound; None where there is none.
+        proven: Whether what was reached is proven the best within the gap.
+    """
+
+    name: str
+    reached: float
+    value: float
+    bound: float | None
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A solution, with what is proven.
+
+    Attributes:
+        x: Values of the columns; None where none was found in time.
+        counts: Served servers of each priority group.
+        bounds: Proven upper bounds on them.
+        stages: What each stage reached.
+        least_changes: Fewest changes that are possible, where more than allowed; else None.
+        weighted: Whether priorities were weighted.
+        notes: Sentences for the reader.
+    """
+
+    x: FloatArray | None
+    counts: tuple[int, ...]
+    bounds: tuple[int | None, ...]
+    stages: tuple[StageResult, ...] = ()
+    least_changes: int | None = None
+    weighted: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def decide(run: Run, *, exact: bool, ratio: float) -> Decision:
+    """Return the best solution of a run's model.
+
+    Args:
+        run: The model, its solver and its deadline.
+        exact: Whether the served vector is compared lexicographically in exact stages.
+        ratio: Weight of a priority class relative to the next lower one, otherwise.
+    """
+    groups = run.groups()
+    stages = stages_of(run.model)
+    rows, least_changes = _changes(run)
+    served = _served(run, groups, stages[0], rows, exact=exact, ratio=ratio)
+    if served.x is None:
+        nothing = tuple(0 for _ in groups)
+        return Decision(None, nothing, tuple(None for _ in groups))
+    rows = (*rows, *(g.row(float(n)) for g, n in zip(groups, served.counts, strict=True)))
+    results: list[StageResult] = []
+    x = served.x
+    for index, stage in enumerate(stages):
+        if index == 0 and served.first is not None:
+            result = served.first
+        else:
+            result = run.solve(stage.values, rows, gap=run.gap)
+        x, reached = _reached(run, stage, result, x)
+        results.append(reached)
+        slack = stage.tolerance * abs(reached.value) + _SLACK * max(abs(reached.value), 1.0)
+        rows = (*rows, at_most(stage.values, reached.value - stage.constant + slack))
+    x, notes = _fewest_cards(run, rows, x, results)
+    return Decision(
+        x=x,
+        counts=tuple(group.served(x) for group in groups),
+        bounds=served.bounds,
+        stages=tuple(
+            replace(item, value=stage.of(x)) for stage, item in zip(stages, results, strict=True)
+        ),
+        least_changes=least_changes,
+        weighted=served.weighted,
+        notes=served.notes + notes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The served vector, a solution that has it, and the first stage where it came with it."""
+
+    x: FloatArray | None
+    counts: tuple[int, ...]
+    bounds: tuple[int | None, ...]
+    first: SolveResult | None = None
+    weighted: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _changes(run: Run) -> tuple[tuple[ModelRow, ...], int | None]:
+    """Return the row of the changes allowed, and their least number where that is more."""
+    most = run.model.question.limits.max_changes
+    if most is None:
+        return (), None
+    cost, constant = run.model.goals[ObjectiveName.CHANGES]
+    result = run.solve(cost, ())
+    if result.x is None:
+        return (changes_row(run.model, most),), None
+    least = round(float(cost @ result.x) + constant)
+    return (changes_row(run.model, max(most, least)),), least if least > most else None
+
+
+def _served(
+    run: Run,
+    groups: tuple[Group, ...],
+    first: Stage,
+    rows: tuple[ModelRow, ...],
+    *,
+    exact: bool,
+    ratio: float,
+) -> _Served:
+    everyone = np.flatnonzero(run.model.marks >= 0)
+    goal = np.unique(run.model.marks[everyone]).size
+    cost = np.zeros(run.model.count)
+    cost[everyone] = -1.0
+    relaxation = run.solve(cost, rows, relaxed=True)
+    if relaxation.objective is not None and -relaxation.objective >= goal - COUNT_TOLERANCE:
+        result = run.within(0.5).solve(first.values, rows, gap=run.gap, all_served=True)
+        if result.x is not None:
+            counts = tuple(group.served(result.x) for group in groups)
+            return _Served(result.x, counts, counts, result)
+    if not exact:
+        found = served_by_weights(run, groups, first, rows, ratio)
+        return _Served(
+            found.result.x,
+            found.counts,
+            found.bounds,
+            found.result if found.result.x is not None else None,
+            True,
+            found.notes,
+        )
+    return _staged(run, groups, rows)
+
+
+def _staged(run: Run, groups: tuple[Group, ...], rows: tuple[ModelRow, ...]) -> _Served:
+    """Maximize the served count of each group in turn."""
+    counts: list[int] = []
+    bounds: list[int | None] = []
+    best: FloatArray | None = None
+    notes: tuple[str, ...] = ()
+    for group in groups:
+        cost = np.zeros(run.model.count)
+        cost[group.columns] = -1.0
+        # Counts are whole numbers, so a gap below one of them proves the maximum.
+        result = run.solve(cost, rows, gap=0.5 / max(group.columns.size, 1))
+        if result.x is not None:
+            best = result.x
+        if best is None:
+            return _Served(None, (), ())
+        counts.append(group.served(best))
+        known = result.x is not None and result.bound is not None
+        bound = int(np.floor(-(result.bound or 0.0) + COUNT_TOLERANCE)) if known else None
+        bounds.append(bound)
+        if bound != counts[-1]:
+            notes = ("the time limit passed before the served counts were proven",)
+        rows = (*rows, group.row(float(counts[-1])))
+    return _Served(best, tuple(counts), tuple(bounds), notes=notes)
+
+
+def _reached(
+    run: Run, stage: Stage, result: SolveResult, x: FloatArray | None
+) -> tuple[FloatArray, StageResult]:
+    """Return the better of a stage's solution and the one before, with what is proven."""
+    if result.x is not None and (x is None or stage.of(result.x) <= stage.of(x) + _SLACK):
+        x = result.x
+    assert x is not None
+    value = stage.of(x)
+    bound = None if result.bound is None else min(result.bound + stage.constant, value)
+    room = run.gap * abs(value) + _SLACK * max(1.0, float(np.abs(stage.values) @ x))
+    proven = bound is not None and value - bound <= room
+    return x, StageResult(stage.name, value, value, bound, proven)
+
+
+def _fewest_cards(
+    run: Run, rows: tuple[ModelRow, ...], x: FloatArray, results: list[StageResult]
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return a solution as good with the fewest cards, and a note if that is unproven."""
+    small = len(run.model.question.table.servers) <= TIE_SERVERS
+    if not small or not all(item.proven for item in results):
+        return x, ()
+    result = run.solve(run.model.cards, rows, max_nodes=TIE_NODES)
+    notes: tuple[str, ...] = ()
+    if result.status is not SolveStatus.OPTIMAL:
+        notes = ("another plan as good may use fewer cards: the search was cut short",)
+    if result.x is not None and run.model.cards @ result.x < run.model.cards @ x:
+        return result.x, notes
+    return x, notes

@@ -1,0 +1,72 @@
+"""What is asked: options, pools, wishes, and limits that are left after what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.pooled.options import Options, Pairs
+from optimizer.pooled.pools import PoolArrays
+from optimizer.pooled.wishes import WishArrays
+from optimizer.table import CandidateTable, FloatArray, IntArray
+from stoker.domain.limits import Limits, Objectives
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that a model is made of.
+
+    Attributes:
+        table: The candidate table.
+        pools: Pools.
+        wishes: What servers ask of them.
+        limits: Limits, with what is kept taken off.
+        objectives: What the plan is to be best at.
+        options: What each server may be given.
+        pairs: The pools that each option may use.
+        running: Whether something runs for each server now, (servers,).
+        rates: Arrival rate of each server, 0 where unknown, (servers,).
+        class_index: Index of each server's class, (servers,).
+        classes: Number of classes.
+        rejected: Reasons why rows of the table are no options, by row (codes as in the table).
+    """
+
+    table: CandidateTable
+    pools: PoolArrays
+    wishes: WishArrays
+    limits: Limits
+    objectives: Objectives
+    options: Options
+    pairs: Pairs
+    running: IntArray
+    rates: FloatArray
+    class_index: IntArray
+    classes: int
+    rejected: dict[int, int]
+
+    def with_options(self, chosen: IntArray) -> Question:
+        """Return the question with some of its options only."""
+        options = self.options.take(chosen)
+        return replace(
+            self, options=options, pairs=pair_up(options, self.pools, self.wishes, self.limits)
+        )
+
+
+def pair_up(options: Options, pools: PoolArrays, wishes: WishArrays, limits: Limits) -> Pairs:
+    """Return every option with every pool that it may use and that holds one of its replicas."""
+    typed = options.card_type[:, None] == pools.card_type[None, :]
+    fits = options.cards_per_replica[:, None] <= pools.cards[None, :]
+    counted = (options.cards_per_replica > 0)[:, None]
+    option, pool = np.nonzero(typed & fits & counted & wishes.allowed[options.server])
+    by_card = pools.card_price[pool] * options.cards_per_replica[option]
+    by_factor = pools.factor[pool] * options.unit_cost[option]
+    price = np.where(np.isnan(by_card), by_factor, by_card)
+    restarts = pools.interruptions[pool] * limits.replica_start_s / 3600.0
+    return Pairs(
+        option=option.astype(np.int64),
+        pool=pool.astype(np.int64),
+        room=pools.cards[pool] // options.cards_per_replica[option],
+        price=price,
+        value=price * (options.weight[option] + restarts),
+    )

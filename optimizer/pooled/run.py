@@ -1,0 +1,123 @@
+"""One planning run over pools: a model, a solver and its deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
+from optimizer.pooled.model import ROW_SCALE, PooledModel
+from optimizer.pooled.rows import ModelRow
+from optimizer.solver import solve
+from optimizer.table import BoolArray, FloatArray, IntArray
+
+COUNT_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Servers of one priority: which they are, and the columns that serve one in full."""
+
+    priority: int
+    members: BoolArray
+    columns: IntArray
+
+    @property
+    def size(self) -> int:
+        """Number of servers in the group."""
+        return int(self.members.sum())
+
+    def row(self, low: float) -> ModelRow:
+        """Return the row that at least so many of them are served."""
+        return ModelRow(self.columns, np.ones(self.columns.size), low, np.inf)
+
+    def served(self, x: FloatArray) -> int:
+        """Return how many of them a solution serves."""
+        return round(float(x[self.columns].sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A model with the solver that it is given to.
+
+    Attributes:
+        model: The model without objective.
+        backend: PuLP's name of the solver.
+        gap: Relative gap at which an objective counts as proven.
+        deadline: Reading of the clock at which to stop.
+        clock: Seconds.
+    """
+
+    model: PooledModel
+    backend: str
+    gap: float
+    deadline: float
+    clock: Callable[[], float]
+
+    def within(self, share: float) -> Run:
+        """Return the run with only a share of the time that is left."""
+        now = self.clock()
+        return replace(self, deadline=now + share * (self.deadline - now))
+
+    def solve(
+        self,
+        cost: FloatArray,
+        rows: tuple[ModelRow, ...],
+        *,
+        gap: float = 0.0,
+        relaxed: bool = False,
+        max_nodes: int | None = None,
+        all_served: bool = False,
+    ) -> SolveResult:
+        """Solve with the time that is left, in a scale that the solver's tolerances suit."""
+        left = self.deadline - self.clock()
+        if left <= 0:
+            return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
+        largest = float(np.max(np.abs(cost), initial=0.0))
+        scale = ROW_SCALE / largest if largest > 0 else 1.0
+        model = self.model.linear(cost * scale, rows)
+        if all_served:
+            model = self._all_served(model)
+        limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
+        # Without whole numbers a solver has no tree, and tells no bound of one.
+        plain = relaxed or not bool(np.any(model.integer))
+        result = solve(model, self.backend, limits, relaxed=plain, clock=self.clock)
+        if result.x is None:
+            return result
+        bound = None if result.bound is None else result.bound / scale
+        return replace(result, objective=float(cost @ result.x), bound=bound)
+
+    def _all_served(self, model: LinearModel) -> LinearModel:
+        """Return a model in which every server that some option serves in full takes such a one.
+
+        Said row by row: one row over all servers would say the same, and slows the solvers a lot.
+        """
+        own = self.model
+        options = own.question.options
+        takes = np.flatnonzero(own.columns.takes)
+        server = options.server[own.columns.option[takes]]
+        servable = np.zeros(len(own.question.table.servers), dtype=np.bool_)
+        servable[own.marks[own.marks >= 0]] = True
+        lower, upper = model.row_lower.copy(), model.upper.copy()
+        lower[own.serve_row[servable[np.unique(server)]]] = 1.0
+        upper[takes[servable[server] & (own.marks[takes] < 0)]] = 0.0
+        return replace(model, row_lower=lower, upper=upper)
+
+    def groups(self) -> tuple[Group, ...]:
+        """Return the priority groups, highest (smallest number) first."""
+        priority = self.model.question.table.priority
+        return tuple(
+            Group(int(level), members, self.model.served_columns(members))
+            for level in np.unique(priority)
+            for members in [np.equal(priority, level)]
+        )
+
+
+def at_most(values: FloatArray, bound: float) -> ModelRow:
+    """Return the row ``values @ x <= bound``, scaled for the solver's tolerance."""
+    used = np.flatnonzero(values)
+    largest = float(np.max(np.abs(values[used]), initial=0.0))
+    scale = ROW_SCALE / largest if largest > 0 else 1.0
+    return ModelRow(used, values[used] * scale, -np.inf, bound * scale)

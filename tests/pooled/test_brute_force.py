@@ -1,0 +1,77 @@
+"""The model over pools against trying everything, over every kind of rule."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from optimizer.pooled.columns import split_columns
+from optimizer.pooled.decide import Decision, decide
+from optimizer.pooled.model import build_model
+from optimizer.pooled.prune import needed_options
+from optimizer.pooled.question import Question
+from optimizer.pooled.run import Run
+from stoker.domain.limits import Limits
+from stoker.domain.pools import Pool
+from tests.support.naive_pools import Client, Instance, Offer, best_plan
+from tests.support.pool_instances import instances, question_of
+
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+def decision_of(question: Question) -> Decision:
+    model = build_model(question, split_columns(question))
+    run = Run(model, "HiGHS", 1e-9, time.perf_counter() + 60.0, time.perf_counter)
+    return decide(run, exact=True, ratio=10.0)
+
+
+def pruned(question: Question) -> Question:
+    return question.with_options(needed_options(question))
+
+
+@given(instance=instances())
+@settings(max_examples=500, deadline=None, suppress_health_check=RELAXED)
+def test_the_model_agrees_with_trying_everything(instance: Instance) -> None:
+    best = best_plan(instance)
+    question = question_of(instance)
+    decision = decision_of(pruned(question))
+    assert decision.x is not None
+    assert decision.counts == best.served
+    assert decision.bounds == best.served
+    reached = [stage.reached for stage in decision.stages]
+    expected = list(best.stages)
+    if len(reached) < len(expected):
+        # Nothing could be spilled: the stage was left out.
+        assert expected.pop(0) == 0.0
+    assert reached == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    for stage in decision.stages:
+        assert stage.proven
+        assert stage.bound is not None
+        assert stage.bound <= stage.reached + 1e-9
+    model = build_model(pruned(question), split_columns(pruned(question)))
+    assert round(float(model.cards @ decision.x)) == best.cards
+
+
+@given(instance=instances())
+@settings(max_examples=150, deadline=None, suppress_health_check=RELAXED)
+def test_pruning_never_changes_the_optimum(instance: Instance) -> None:
+    question = question_of(instance)
+    kept = pruned(question)
+    full, less = decision_of(question), decision_of(kept)
+    assert less.counts == full.counts
+    assert [stage.name for stage in less.stages] == [stage.name for stage in full.stages]
+    for one, other in zip(less.stages, full.stages, strict=True):
+        assert one.reached == pytest.approx(other.reached, rel=1e-9, abs=1e-9)
+
+
+def test_pruning_drops_something() -> None:
+    """Few large replicas and many small ones in one pool: the dearer goes."""
+    offers = (Offer(0, "A", 2, 1.0, 1), Offer(1, "A", 1, 0.5, 3))
+    client = Client(1, 1.0, offers)
+    question = question_of(Instance((client,), (Pool("p", "A", 4),)))
+    assert needed_options(question).tolist() == [0]
+    limits = Limits(max_spot_share=0.5)
+    spotted = question_of(Instance((client,), (Pool("p", "A", 4),), limits=limits))
+    assert needed_options(spotted).tolist() == [0, 1]

@@ -1,0 +1,316 @@
+"""Random small instances with pools, and the fleets and candidate tables that they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from optimizer.pooled.ask import ask
+from optimizer.pooled.question import Question
+from optimizer.table import CandidateTable, Transitions
+from stoker.domain.accelerator import Accelerator, PowerCurve
+from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
+from stoker.domain.limits import (
+    Combination,
+    Headroom,
+    Limits,
+    Objective,
+    ObjectiveName,
+    Objectives,
+    Survival,
+)
+from stoker.domain.pools import NO_WISHES, Pool, PoolWishes, PriceKind, QuotaGroup
+from stoker.domain.server import Allocation, Server
+from stoker.domain.slo import ServiceClass
+from stoker.domain.workload import Load
+from tests.support.naive_pools import Client, Instance, Offer, combinations, current_cost
+
+MOST_COMBINATIONS = 6000
+TYPES = ("A", "B")
+
+
+def fleet_of(instance: Instance) -> Fleet:
+    """Return a fleet with the pools and rules of an instance; its profiles are nobody's."""
+    offers = [offer for client in instance.clients for offer in client.offers]
+    names = 1 + max((offer.accelerator for offer in offers), default=0)
+    counts: dict[str, int] = {}
+    for pool in instance.pools:
+        counts[pool.card_type] = counts.get(pool.card_type, 0) + pool.cards
+    priorities = sorted({client.priority for client in instance.clients})
+    return Fleet(
+        currency="USD",
+        accelerators=tuple(Accelerator(f"a{k}", "A", 1, 1.0) for k in range(names)),
+        capacity=tuple(Capacity(name, count) for name, count in counts.items()),
+        profiles=(),
+        service_classes=tuple(ServiceClass(f"c{p}", p) for p in priorities),
+        servers=tuple(
+            Server(
+                name=f"s{k}",
+                service_class=f"c{client.priority}",
+                model="m",
+                load=Load(client.rate, 100, 100),
+                current=(
+                    Allocation(
+                        f"a{client.now[0]}", client.now[1], cost_per_hour=current_cost(client)
+                    )
+                    if client.now
+                    else None
+                ),
+            )
+            for k, client in enumerate(instance.clients)
+        ),
+        pools=instance.pools,
+        quotas=instance.quotas,
+        wishes={
+            f"s{k}": client.wishes
+            for k, client in enumerate(instance.clients)
+            if client.wishes != NO_WISHES
+        },
+        limits=instance.limits,
+        objectives=instance.objectives,
+    )
+
+
+def table_of(instance: Instance) -> CandidateTable:
+    """Return the candidate table of an instance."""
+    rows = [
+        (server, offer)
+        for server, client in enumerate(instance.clients)
+        for offer in sorted(client.offers, key=lambda offer: offer.accelerator)
+    ]
+    count = len(rows)
+    servers = len(instance.clients)
+    types = sorted({offer.card_type for _, offer in rows} | {p.card_type for p in instance.pools})
+    server = np.array([k for k, _ in rows], dtype=np.int64)
+
+    def integers(values: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.array(values, dtype=np.int64)
+
+    replicas = integers([offer.replicas for _, offer in rows])
+    unit = np.array([offer.unit_cost for _, offer in rows], dtype=np.float64)
+    now = [client.now[0] if client.now else -1 for client in instance.clients]
+    paid = [current_cost(client) for client in instance.clients]
+    value = []
+    for k, offer in rows:
+        cost = offer.unit_cost * offer.replicas
+        moved = now[k] != offer.accelerator
+        value.append(cost - paid[k] + (instance.penalty * (cost + paid[k]) if moved else 0.0))
+    unknown = np.full(count, np.nan)
+    return CandidateTable(
+        servers=tuple(f"s{k}" for k in range(servers)),
+        accelerators=tuple(
+            f"a{k}" for k in range(1 + max((o.accelerator for _, o in rows), default=0))
+        ),
+        card_types=tuple(types),
+        priority=integers([client.priority for client in instance.clients]),
+        total_rate_rps=np.array([client.rate for client in instance.clients], dtype=np.float64),
+        row_start=np.searchsorted(server, np.arange(servers + 1)).astype(np.int64),
+        server=server,
+        accelerator=integers([offer.accelerator for _, offer in rows]),
+        card_type=integers([types.index(offer.card_type) for _, offer in rows]),
+        rejection=np.zeros(count, dtype=np.int64),
+        replicas=replicas,
+        min_replicas=np.zeros(count, dtype=np.int64),
+        max_replicas=integers([instance.clients[k].most for k, _ in rows]),
+        max_batch=np.ones(count, dtype=np.int64),
+        max_queue=np.full(count, -1, dtype=np.int64),
+        cards_per_replica=integers([offer.cards for _, offer in rows]),
+        unit_cost_per_hour=unit,
+        cost_per_hour=unit * replicas,
+        value=np.array(value, dtype=np.float64),
+        ttft_ms=unknown,
+        itl_ms=unknown,
+        utilization=unknown,
+        blocking=unknown,
+        max_rate_rps=np.array([instance.clients[k].rate / o.replicas for k, o in rows]),
+        estimate=np.full(count, -1, dtype=np.int64),
+        statistics=(MEAN_TTFT, MEAN_ITL),
+        best_ms=np.full((2, count), np.nan),
+        transitions=Transitions(
+            accelerator=integers(now),
+            cost_per_hour=np.array(paid, dtype=np.float64),
+            penalty=instance.penalty,
+        ),
+    )
+
+
+def question_of(instance: Instance) -> Question:
+    """Return the question of an instance: power and use of targets are those of its offers."""
+    table = table_of(instance)
+    fleet = fleet_of(instance)
+    offers = {
+        (k, offer.accelerator): offer
+        for k, client in enumerate(instance.clients)
+        for offer in client.offers
+    }
+    flat = PowerCurve(1.0, 1.0, 1.0, 0.5)
+    # Curves are by accelerator, and an offer's power is its own: ask with any, then say which.
+    fleet = replace(
+        fleet, accelerators=tuple(replace(item, power=flat) for item in fleet.accelerators)
+    )
+    unknown = {(k, a) for (k, a), offer in offers.items() if offer.watts is None}
+    powered = (
+        instance.limits.power_w is not None
+        or instance.limits.idle_power_w is not None
+        or instance.objectives.includes(ObjectiveName.ENERGY)
+    )
+    question = ask(fleet, table, {})
+    options = question.options
+    keys = list(zip(options.server.tolist(), table.accelerator[options.row].tolist(), strict=True))
+    if powered and unknown:
+        keep = np.array([k for k, key in enumerate(keys) if key not in unknown], dtype=np.int64)
+        question = question.with_options(keep)
+        options = question.options
+        keys = [keys[k] for k in keep]
+    return replace(
+        question,
+        options=replace(
+            options,
+            power_w=np.array([offers[key].watts or 0.0 for key in keys], dtype=np.float64),
+            idle_power_w=np.array(
+                [offers[key].idle_watts or 0.0 for key in keys], dtype=np.float64
+            ),
+            target_use=np.array([offers[key].target_use for key in keys], dtype=np.float64),
+        ),
+    )
+
+
+@st.composite
+def instances(draw: st.DrawFn) -> Instance:
+    """Draw an instance over any of the rules, small enough to try everything."""
+    pools = draw(pool_lists())
+    names = [pool.name for pool in pools]
+    limits, objectives = draw(limit_sets()), draw(objective_sets())
+    servers = draw(st.sampled_from([1, 2, 2, 3, 3]))
+    clients = tuple(draw(clients_of(names)) for _ in range(servers))
+    quotas = (QuotaGroup("q", draw(st.integers(0, 5))),)
+    instance = Instance(clients, pools, quotas, limits, objectives)
+    while combinations(instance, MOST_COMBINATIONS) >= MOST_COMBINATIONS:
+        instance = replace(instance, clients=instance.clients[:-1])
+        if len(instance.clients) == 1:
+            break
+    return instance
+
+
+@st.composite
+def pool_lists(draw: st.DrawFn) -> tuple[Pool, ...]:
+    found = []
+    for index in range(draw(st.sampled_from([1, 2, 3, 3, 3]))):
+        kind = draw(st.sampled_from([PriceKind.ON_DEMAND, PriceKind.SPOT, PriceKind.RESERVED]))
+        cards = draw(st.integers(1, 5))
+        found.append(
+            Pool(
+                name=f"p{index}",
+                card_type=draw(st.sampled_from(["A", "A", "A", "B"])),
+                cards=cards,
+                region=draw(st.sampled_from(["r", "r", None])),
+                zone=draw(st.sampled_from(["x", "y", "z", None])),
+                price_kind=kind,
+                price_per_card_hour=draw(st.sampled_from([None, None, 0.5, 2.0])),
+                price_factor=draw(st.sampled_from([1.0, 0.5, 1.25])),
+                quota=draw(st.sampled_from([*[None] * 6, 2])),
+                quota_group=draw(st.sampled_from([None, None, "q"])),
+                interruptions_per_hour=(
+                    draw(st.sampled_from([0.0, 0.5])) if kind is PriceKind.SPOT else 0.0
+                ),
+                node_cards=draw(st.sampled_from([(), (1,) * cards, (2, 2)])),
+            )
+        )
+    return tuple(found)
+
+
+@st.composite
+def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
+    offers = draw(
+        st.lists(
+            st.builds(
+                Offer,
+                accelerator=st.integers(0, 3),
+                card_type=st.sampled_from(["A", "A", "A", "B"]),
+                cards=st.integers(1, 2),
+                unit_cost=st.sampled_from([0.5, 1.0, 1.25, 2.0]),
+                replicas=st.integers(1, 3),
+                watts=st.sampled_from([100.0, 150.0, 50.0, None]),
+                idle_watts=st.sampled_from([10.0, 20.0]),
+                target_use=st.sampled_from([0.25, 0.5, 0.75]),
+            ),
+            min_size=1,
+            max_size=3,
+            unique_by=lambda offer: offer.accelerator,
+        )
+    )
+    wishes = draw(
+        st.one_of(
+            st.just(NO_WISHES),
+            st.builds(
+                PoolWishes,
+                pools=st.sampled_from([(), (), tuple(names[:1]), tuple(names[-2:])]),
+                prefer_pools=st.sampled_from([(), (names[-1],), tuple(reversed(names))]),
+                spread_zones=st.sampled_from([1, 1, 2]),
+                max_zone_share=st.sampled_from([None, None, 0.5, 0.75]),
+                max_spot_share=st.sampled_from([None, None, 0.0, 0.5]),
+            ),
+        )
+    )
+    now = None
+    runs: bool = draw(st.booleans())
+    if offers and runs:
+        now = (draw(st.sampled_from(offers)).accelerator, draw(st.integers(1, 3)))
+    return Client(
+        priority=draw(st.integers(1, 2)),
+        rate=draw(st.sampled_from([1.0, 2.0, 4.0])),
+        offers=tuple(offers),
+        most=draw(st.sampled_from([10_000, 10_000, 3])),
+        wishes=wishes,
+        now=now,
+    )
+
+
+@st.composite
+def limit_sets(draw: st.DrawFn) -> Limits:
+    def maybe(*values: float) -> float | None:
+        return draw(st.sampled_from([*[None] * 6, *values]))
+
+    def maybe_count(*values: int) -> int | None:
+        return draw(st.sampled_from([*[None] * 6, *values]))
+
+    return Limits(
+        budget_per_hour=maybe(1.0, 2.5, 4.0),
+        power_w=maybe(150.0, 300.0),
+        idle_power_w=maybe(30.0, 60.0),
+        max_replicas=maybe_count(2, 4),
+        max_replicas_per_server=maybe_count(2, 3),
+        max_changes=maybe_count(0, 1, 2),
+        max_spot_share=maybe(0.0, 0.5),
+        max_server_spot_share=maybe(0.5),
+        replica_start_s=draw(st.sampled_from([0.0, 0.0, 450.0])),
+        plan_hours=draw(st.sampled_from([1.0, 4.0])),
+        headroom=Headroom(
+            survive=draw(
+                st.sampled_from([*[None] * 4, Survival.REPLICA, Survival.NODE, Survival.ZONE])
+            )
+        ),
+    )
+
+
+@st.composite
+def objective_sets(draw: st.DrawFn) -> Objectives:
+    alone = [Objective(ObjectiveName.COST)]
+    terms = draw(
+        st.just(alone)
+        | st.lists(
+            st.builds(
+                Objective,
+                name=st.sampled_from(ObjectiveName),
+                weight=st.sampled_from([1.0, 0.5, 2.0]),
+                tolerance=st.sampled_from([0.0, 0.0, 0.1]),
+            ),
+            min_size=1,
+            max_size=3,
+            unique_by=lambda term: term.name,
+        )
+    )
+    return Objectives(tuple(terms), draw(st.sampled_from(Combination)))
