@@ -16,6 +16,10 @@ _CSV_COLUMNS = (
     "service_class",
     "model",
     "accelerator",
+    "configuration",
+    "parallel",
+    "serving",
+    "prefill_replicas",
     "replicas",
     "router",
     "max_batch",
@@ -87,6 +91,10 @@ def _rows(plan: Plan) -> Iterator[Json]:
         for figures in item.mix or (item,):
             yield common | {
                 "accelerator": figures.accelerator,
+                "configuration": figures.configuration or None,
+                "parallel": figures.parallel.label if figures.parallel else None,
+                "serving": item.serving.value,
+                "prefill_replicas": item.pools[0].replicas if item.pools else None,
                 "replicas": figures.replicas,
                 "max_batch": figures.max_batch,
                 "cards": figures.cards,

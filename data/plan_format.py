@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from data.inferno import InfernoAllocation, load_to_inferno, to_json
 from data.latency_fields import target_value
@@ -18,7 +18,15 @@ from stoker.domain.latency import (
     LatencyStatistics,
     percentile_name,
 )
-from stoker.domain.plan import BatchChoice, MixPart, Plan, PlannedAllocation, Unplaced
+from stoker.domain.plan import (
+    BatchChoice,
+    MixPart,
+    Plan,
+    PlannedAllocation,
+    PoolPart,
+    Unplaced,
+)
+from stoker.domain.serving import Parallelism
 from stoker.domain.slo import SloTarget
 from stoker.domain.units import cents_from_units
 from stoker.domain.workload import Load
@@ -79,6 +87,9 @@ def money(amount: float | None) -> float | None:
 def _allocation(item: PlannedAllocation) -> Json:
     document: Json = {
         "accelerator": item.accelerator,
+        "configuration": item.configuration or None,
+        "parallel": _parallel(item.parallel),
+        "serving": item.serving.value,
         "replicas": item.replicas,
         "router": item.router.label,
         "max_batch": item.max_batch,
@@ -104,9 +115,29 @@ def _allocation(item: PlannedAllocation) -> Json:
         "preemptions_per_request": known(item.preemptions_per_request),
         "latencies": _latencies(item.latencies),
     }
+    if item.pools:
+        document["pools"] = [_pool(pool) for pool in item.pools]
     if item.mix:
         document["mix"] = [_part(part) for part in item.mix]
     return document
+
+
+def _parallel(parallel: Parallelism | None) -> Json | None:
+    """Return all degrees; null where they are not told."""
+    return None if parallel is None else asdict(parallel)
+
+
+def _pool(pool: PoolPart) -> Json:
+    return {
+        "role": pool.role,
+        "configuration": pool.configuration or None,
+        "parallel": _parallel(pool.parallel),
+        "replicas": pool.replicas,
+        "router": pool.router.label,
+        "max_batch": pool.max_batch,
+        "cards": pool.cards,
+        "cost_per_hour": money(pool.cost_per_hour),
+    }
 
 
 def _targets(item: PlannedAllocation) -> Json:
@@ -145,6 +176,8 @@ def _batch_choice(choice: BatchChoice | None) -> Json | None:
 def _part(part: MixPart) -> Json:
     return {
         "accelerator": part.accelerator,
+        "configuration": part.configuration or None,
+        "parallel": _parallel(part.parallel),
         "replicas": part.replicas,
         "max_batch": part.max_batch,
         "batch_choice": _batch_choice(part.batch_choice),

@@ -1,7 +1,7 @@
 """The replicas of a written plan, to place them on nodes; all else in a plan is passed over.
 
-A plan is what ``stoker solve --format json`` writes. All replicas of an allocation, or of a part of
-a mix, take equally many cards.
+A plan is what ``stoker solve --format json`` writes. All replicas of an allocation, of a part of a
+mix, or of a prefill or decode pool, take equally many cards.
 """
 
 from __future__ import annotations
@@ -34,10 +34,18 @@ class PlannedPart(_PlanModel):
     card_type: Name | None
 
 
+class PlannedPool(_PlanModel):
+    """Replicas of a prefill or a decode pool, of the accelerator of their allocation."""
+
+    replicas: Count
+    cards: Count
+
+
 class PlannedAllocationEntry(PlannedPart):
     """What a server gets."""
 
     mix: list[PlannedPart] = Field(default_factory=list)
+    pools: list[PlannedPool] = Field(default_factory=list)
 
 
 class PlannedDocument(_PlanModel):
@@ -106,6 +114,15 @@ def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart]]:
         if allocation.mix:
             for index, part in enumerate(allocation.mix):
                 yield server, (*loc, "mix", index), part
+        elif allocation.pools:
+            for index, pool in enumerate(allocation.pools):
+                part = PlannedPart(
+                    accelerator=allocation.accelerator,
+                    replicas=pool.replicas,
+                    cards=pool.cards,
+                    card_type=allocation.card_type,
+                )
+                yield server, (*loc, "pools", index), part
         else:
             yield server, loc, allocation
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from data.configuration_checks import check_configurations, profile_key
 from data.document import Document, entries, mapping_at, number_at, text_at
 from data.name_checks import repeated, unresolved
 from data.overlap_fields import ENGINE_FIELDS
@@ -30,6 +31,7 @@ def check_fleet(document: Document) -> Iterator[Finding]:
     yield from _check_names(document)
     yield from _check_references(value)
     yield from _check_capacity(value)
+    yield from check_configurations(value)
     for loc, profile in entries(value, "profiles"):
         yield from _check_parameters(loc, profile)
     per_replica = _units_per_replica(value)
@@ -57,9 +59,7 @@ def _check_names(document: Document) -> Iterator[Finding]:
         ]
         yield from repeated(document, named)
     pairs = [
-        (loc, f"{model}\n{accelerator}", f"the profile of {shown(model)} on {shown(accelerator)}")
-        for loc, entry in entries(value, "profiles")
-        if (model := text_at(entry, "model")) and (accelerator := text_at(entry, "accelerator"))
+        (loc, *key) for loc, entry in entries(value, "profiles") if (key := profile_key(entry))
     ]
     yield from repeated(document, pairs)
     for loc, service_class in entries(value, "service_classes"):

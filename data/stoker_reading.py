@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from data.curve_fields import CurveEntry
 from data.latency_fields import mean_limit, percentile_limits
 from data.overlap_fields import OverlapEntry
+from data.replica_costs import ReplicaCosts, units_of
 from data.stoker_schema import (
     AUTO,
     AcceleratorEntry,
@@ -33,6 +34,7 @@ from stoker.domain.profile import (
 )
 from stoker.domain.routing import Router
 from stoker.domain.server import Allocation, Server
+from stoker.domain.serving import Serving
 from stoker.domain.settings import (
     STOKER_RULES,
     Analysis,
@@ -47,18 +49,18 @@ from stoker.domain.units import rps_from_rpm
 from stoker.domain.workload import Load
 
 _ROUTERS = {router.label: router for router in Router}
-_PairCosts = Mapping[tuple[str, str], float]
 
 
 def fleet_from_entry(entry: FleetEntry) -> Fleet:
     """Return the fleet of a document that passed all checks."""
-    costs = _replica_costs(entry)
+    costs = ReplicaCosts(entry.accelerators, entry.profiles)
+    hardware = {item.name: item for item in entry.accelerators}
     settings = _settings(entry.optimizer or OptimizerEntry(), entry.analysis)
     return Fleet(
         currency=entry.currency,
         accelerators=tuple(_accelerator(item) for item in entry.accelerators),
         capacity=tuple(Capacity(name, count) for name, count in (entry.capacity or {}).items()),
-        profiles=tuple(_profile(item) for item in entry.profiles),
+        profiles=tuple(_profile(item, hardware) for item in entry.profiles),
         service_classes=tuple(
             ServiceClass(
                 item.name,
@@ -90,15 +92,6 @@ def _target(entry: TargetEntry) -> SloTarget:
     )
 
 
-def _replica_costs(entry: FleetEntry) -> dict[tuple[str, str], float]:
-    """Return the cost per hour of one replica, by model and accelerator."""
-    unit = {item.name: item.cost_per_hour for item in entry.accelerators}
-    return {
-        (item.model, item.accelerator): unit[item.accelerator] * item.accelerators_per_replica
-        for item in entry.profiles
-    }
-
-
 def _accelerator(entry: AcceleratorEntry) -> Accelerator:
     return Accelerator(
         name=entry.name,
@@ -111,12 +104,12 @@ def _accelerator(entry: AcceleratorEntry) -> Accelerator:
     )
 
 
-def _profile(entry: ProfileEntry) -> ModelProfile:
+def _profile(entry: ProfileEntry, hardware: Mapping[str, AcceleratorEntry]) -> ModelProfile:
     origin = entry.provenance
     return ModelProfile(
         model=entry.model,
         accelerator=entry.accelerator,
-        accelerators_per_replica=entry.accelerators_per_replica,
+        accelerators_per_replica=units_of(entry, hardware),
         max_batch=entry.max_batch,
         at_tokens=entry.at_tokens,
         parameters=_parameters(entry.parameters),
@@ -124,6 +117,9 @@ def _profile(entry: ProfileEntry) -> ModelProfile:
         required_memory_gb=entry.required_memory_gb,
         kv_tokens=entry.kv_tokens,
         token_budget=entry.token_budget,
+        configuration=entry.configuration or "",
+        parallel=entry.parallel.to_domain() if entry.parallel else None,
+        disaggregated=entry.disaggregated.to_domain() if entry.disaggregated else None,
     )
 
 
@@ -155,16 +151,14 @@ def _load(entry: LoadEntry) -> Load:
     )
 
 
-def _allocation(entry: AllocationEntry | None, model: str, costs: _PairCosts) -> Allocation | None:
+def _allocation(
+    entry: AllocationEntry | None, model: str, costs: ReplicaCosts
+) -> Allocation | None:
     if entry is None:
         return None
     cost = entry.cost_per_hour
     if cost is None:
-        cost = (
-            costs[model, entry.accelerator] * entry.replicas
-            if entry.accelerator is not None
-            else 0.0
-        )
+        cost = costs.of(model, entry)
     return Allocation(
         accelerator=entry.accelerator,
         replicas=entry.replicas,
@@ -173,10 +167,12 @@ def _allocation(entry: AllocationEntry | None, model: str, costs: _PairCosts) ->
         itl_ms=entry.itl_ms,
         ttft_ms=entry.ttft_ms,
         load=_load(entry.load) if entry.load else None,
+        configuration=entry.configuration,
+        prefill_replicas=entry.prefill_replicas,
     )
 
 
-def _server(entry: ServerEntry, costs: _PairCosts) -> Server:
+def _server(entry: ServerEntry, costs: ReplicaCosts) -> Server:
     return Server(
         name=entry.name,
         service_class=entry.service_class,
@@ -191,6 +187,8 @@ def _server(entry: ServerEntry, costs: _PairCosts) -> Server:
         desired=_allocation(entry.desired, entry.model, costs),
         router=_ROUTERS[entry.router],
         choose_batch=entry.max_batch == AUTO,
+        batch_limits=tuple(entry.max_batch) if isinstance(entry.max_batch, list) else (),
+        serving=tuple(Serving(name) for name in entry.serving),
     )
 
 

@@ -6,6 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from data.configuration_fields import (
+    DisaggregatedEntry,
+    ParallelEntry,
+    RouterName,
+    ServingName,
+)
 from data.curve_fields import CurveEntry
 from data.fields import (
     Amount,
@@ -28,9 +34,6 @@ FORMAT_VERSION = 1
 
 AUTO = "auto"
 """What stands for a batch limit that is chosen."""
-
-RouterName = Literal["random", "round-robin", "shortest-queue", "least-kv"]
-"""Labels of `Router`."""
 
 
 class Power(StrictModel):
@@ -89,11 +92,22 @@ class ProvenanceEntry(StrictModel):
 
 
 class ProfileEntry(StrictModel):
-    """How fast one replica of a model runs on an accelerator."""
+    """How fast one replica of a model runs on an accelerator, in one configuration of it."""
 
     model: Name = Field(description="Name of the model.", examples=["llama_13b"])
     accelerator: Name = Field(description="Name of an entry of `accelerators`.")
-    accelerators_per_replica: PositiveCount = Field(1, description="Units that a replica takes.")
+    configuration: Name | None = Field(
+        None,
+        description="Name that tells it from other profiles of the model on the accelerator.",
+        examples=["tp2", "fp8"],
+    )
+    parallel: ParallelEntry | None = Field(
+        None, description="Degrees of parallelism; left out where they are not told."
+    )
+    accelerators_per_replica: PositiveCount | None = Field(
+        None,
+        description="Units that a replica takes; what `parallel` takes, or 1, where left out.",
+    )
     max_batch: PositiveCount = Field(
         description="Largest number of requests in service, with `at_tokens` output tokens each."
     )
@@ -110,6 +124,10 @@ class ProfileEntry(StrictModel):
     )
     token_budget: PositiveCount = Field(
         DEFAULT_TOKEN_BUDGET, description="Tokens that one iteration computes at most."
+    )
+    disaggregated: DisaggregatedEntry | None = Field(
+        None,
+        description="How its replicas may decode for a prefill pool; left out where they may not.",
     )
 
 
@@ -187,7 +205,13 @@ class AllocationEntry(StrictModel):
     accelerator: Name | None = Field(
         description="Name of an entry of `accelerators`; null for nothing at all."
     )
+    configuration: Name | None = Field(
+        None, description="Configuration of the model there; may be left out of a single one."
+    )
     replicas: Count = Field(description="Number of replicas.")
+    prefill_replicas: Count = Field(
+        0, description="How many of them compute prompts for the others."
+    )
     max_batch: PositiveCount | None = Field(None, description="Batch limit of a replica.")
     cost_per_hour: Amount | None = Field(
         None, description="Cost of all replicas per hour; worked out, where left out."
@@ -198,6 +222,8 @@ class AllocationEntry(StrictModel):
 
 
 def _batch_tag(value: object) -> str:
+    if isinstance(value, list):
+        return "limits"
     return AUTO if value == AUTO else "limit"
 
 
@@ -229,15 +255,24 @@ class ServerEntry(StrictModel):
         "are known to the analysis `full` alone.",
     )
     max_batch: Annotated[
-        Annotated[PositiveCount | None, Tag("limit")] | Annotated[Literal["auto"], Tag(AUTO)],
+        Annotated[PositiveCount | None, Tag("limit")]
+        | Annotated[list[PositiveCount], Field(min_length=1), Tag("limits")]
+        | Annotated[Literal["auto"], Tag(AUTO)],
         Discriminator(_batch_tag),
-        Allowed("a whole number, at least 1; or the word auto"),
+        Allowed("a whole number, at least 1; a list of them; or the word auto"),
     ] = Field(
         None,
         description="Batch limit; derived from the profile, where left out. `auto`: with each "
         "accelerator the one, up to that, with which a replica carries the most within the "
-        "targets; known to the analysis `full` alone.",
-        examples=[64, AUTO],
+        "targets; known to the analysis `full` alone. A list: one of them, chosen together with "
+        "everything else.",
+        examples=[64, [16, 32, 64], AUTO],
+    )
+    serving: Annotated[list[ServingName], Field(min_length=1)] = Field(
+        ["aggregated"],
+        description="Ways of serving to choose from: prefill and decode on the same replicas, or "
+        "on two pools. `disaggregated` is known to the analysis `full` alone.",
+        examples=[["aggregated", "disaggregated"]],
     )
     max_queue: Count | None = Field(
         None, description="Requests that may wait at a replica; by `rules`, where left out."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 
+from data.configuration_fields import disaggregated_document, parallel_document
 from data.latency_fields import target_value
 from data.overlap_fields import overlap_document
 from data.stoker_schema import AUTO, FORMAT_VERSION
@@ -21,6 +22,7 @@ from stoker.domain.profile import (
 )
 from stoker.domain.routing import Router
 from stoker.domain.server import Allocation, Server
+from stoker.domain.serving import Serving
 from stoker.domain.settings import STOKER_RULES, OptimizerSettings, PlanningRules
 from stoker.domain.slo import ServiceClass, SloTarget
 from stoker.domain.units import rpm_from_rps, rps_from_rpm
@@ -99,6 +101,8 @@ def _profile(item: ModelProfile) -> dict[str, object]:
     return _present(
         model=item.model,
         accelerator=item.accelerator,
+        configuration=item.configuration or None,
+        parallel=parallel_document(item.parallel),
         accelerators_per_replica=units if units != 1 else None,
         max_batch=item.max_batch,
         at_tokens=item.at_tokens,
@@ -107,6 +111,7 @@ def _profile(item: ModelProfile) -> dict[str, object]:
         required_memory_gb=number(item.required_memory_gb),
         kv_tokens=item.kv_tokens,
         token_budget=item.token_budget if item.token_budget != DEFAULT_TOKEN_BUDGET else None,
+        disaggregated=disaggregated_document(item.disaggregated),
     )
 
 
@@ -188,7 +193,9 @@ def _allocation(item: Allocation | None) -> dict[str, object] | None:
     if item is None:
         return None
     return {"accelerator": item.accelerator} | _present(
+        configuration=item.configuration,
         replicas=item.replicas,
+        prefill_replicas=item.prefill_replicas or None,
         max_batch=item.max_batch,
         cost_per_hour=number(item.cost_per_hour),
         itl_ms=number(item.itl_ms),
@@ -207,8 +214,9 @@ def _server(item: Server) -> dict[str, object]:
         min_replicas=item.min_replicas or None,
         max_replicas=item.max_replicas,
         router=item.router.label if item.router is not Router.RANDOM else None,
-        max_batch=AUTO if item.choose_batch else item.max_batch,
+        max_batch=AUTO if item.choose_batch else list(item.batch_limits) or item.max_batch,
         max_queue=item.max_queue,
+        serving=list(map(str, item.serving)) if item.serving != (Serving.AGGREGATED,) else None,
         current=_allocation(item.current),
         desired=_allocation(item.desired),
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from optimizer.batch_choice import batch_choices
+from optimizer.configurations.described import Described
 from optimizer.entries import Entries, predict_entries
 from optimizer.explain import Explainer
 from optimizer.gap import bound_and_gap
@@ -100,6 +101,7 @@ class _Allocations:
         self._start: list[int] = entries.start.tolist()
         self._bindings = binding_names(table.statistics)
         self._choices = batch_choices(fleet, table, entries.row, entries.replicas)
+        self._described = Described(fleet, table)
         self._targets = {
             (item.name, target.model): target
             for item in fleet.service_classes
@@ -125,6 +127,12 @@ class _Allocations:
         costs = [self._cost(row, count) for row, count in zip(rows, counts, strict=True)]
         main = max(range(len(rows)), key=lambda part: (counts[part], -part))
         row = rows[main]
+        profile = self._described.profile(row)
+        pools = self._described.pools(row, counts[main])
+        if pools:
+            # A row of two pools is one deployment of both.
+            replicas = sum(pool.replicas for pool in pools)
+            rate = float(table.max_rate_rps[row]) * counts[main] / replicas
         mixed = len(rows) > 1
         parts = tuple(self._part(entry) for entry in span) if mixed else ()
         target = self._targets.get((server.service_class, server.model), _NO_TARGET)
@@ -139,13 +147,15 @@ class _Allocations:
             float(table.max_batch[part]) * count for part, count in zip(rows, counts, strict=True)
         ]
         figures = entries.figures
-        rate = _mean([float(table.max_rate_rps[part]) for part in rows], counts)
+        if not pools:
+            replicas = sum(counts)
+            rate = _mean([float(table.max_rate_rps[part]) for part in rows], counts)
         return PlannedAllocation(
             server=server.name,
             service_class=server.service_class,
             model=server.model,
             accelerator=self._accelerator(row),
-            replicas=sum(counts),
+            replicas=replicas,
             max_batch=int(table.max_batch[row]),
             max_queue=queue if queue >= 0 else None,
             cost_per_hour=math.fsum(costs),
@@ -176,6 +186,9 @@ class _Allocations:
             ),
             router=server.router,
             batch_choice=None if mixed else self._choices[span[0]],
+            configuration=profile.configuration if profile else "",
+            parallel=profile.parallel if profile else None,
+            pools=pools,
         )
 
     def _latencies(self, entry: int) -> dict[Latency, LatencyStatistics]:
@@ -201,6 +214,7 @@ class _Allocations:
     def _part(self, entry: int) -> MixPart:
         table, figures = self._table, self._entries.figures
         row, count = int(self._entries.row[entry]), int(self._entries.replicas[entry])
+        profile = self._described.profile(row)
         return MixPart(
             accelerator=table.accelerators[int(table.accelerator[row])],
             replicas=count,
@@ -219,6 +233,8 @@ class _Allocations:
             kv_use=_known(self._entries.details.kv_use[entry]),
             preemptions_per_request=_known(self._entries.details.preemptions[entry]),
             batch_choice=self._choices[entry],
+            configuration=profile.configuration if profile else "",
+            parallel=profile.parallel if profile else None,
         )
 
     def _accelerator(self, row: int) -> str | None:
@@ -235,7 +251,13 @@ class _Allocations:
         table = self._table
         if len(rows) > 1 or (self._served[server] and counts[0] != table.replicas[rows[0]]):
             accelerators = [int(table.accelerator[row]) for row in rows]
-            return mix_value(table.transitions, server, accelerators, costs)
+            return mix_value(
+                table.transitions,
+                server,
+                accelerators,
+                costs,
+                configurations=[int(table.configured[row]) for row in rows],
+            )
         full = int(table.replicas[rows[0]])
         value = float(table.value[rows[0]])
         return value if counts[0] == full else value * (counts[0] / full)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.fleet_arrays import fleet_arrays
-from optimizer.fleet_columns import FleetArrays, profile_of
+from optimizer.fleet_columns import FleetArrays, profile_of_rows
 from optimizer.pairs import Pairs, queue_limits
 from optimizer.predictions import Predictor, Replicas, binding_names
 from optimizer.predictors import predictor_of
@@ -27,10 +27,12 @@ def with_chosen_batches(
 ) -> Pairs:
     """Return the pairs with batch limits chosen where the server asks for it.
 
-    The largest limit considered is the one that the pair has otherwise. Behind a router the limit
+    The largest limit considered is the one that the pair has otherwise. Replicas that decode for a
+    prefill pool keep that one. Behind a router the limit
     is the best for as many replicas as that one would take.
     """
     chosen = arrays.servers.choose_batch[pairs.server] & (pairs.accelerator != EMPTY)
+    chosen &= ~pairs.disaggregated
     rows = np.flatnonzero(chosen & ~pairs.idle & (pairs.rejection == ACCEPTED))
     if not len(rows):
         return pairs
@@ -79,7 +81,7 @@ def batch_choices(
     rows = row[asked]
     arrays = fleet_arrays(fleet)
     server, largest = table.server[rows], table.largest_batch[rows]
-    profile = profile_of(arrays, server, table.accelerator[rows])
+    profile = profile_of_rows(arrays, table, rows)
     queue = queue_limits(arrays, fleet.rules, server, profile, largest)
     with_largest = Replicas(server, profile, largest, queue, replicas[asked].astype(np.float64))
     predictor = predictor_of(table.analysis, arrays, fleet.rules)

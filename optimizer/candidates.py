@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.batch_choice import with_chosen_batches
+from optimizer.configurations.pruning import pruned
+from optimizer.configurations.split_candidates import predict_split
+from optimizer.configurations.visible import visible_in
 from optimizer.counted import (
     TARGET_TOLERANCE,
     Predictions,
@@ -19,7 +22,14 @@ from optimizer.fleet_columns import MOST_CARDS, UNKNOWN, FleetArrays, pick, tota
 from optimizer.pairs import Pairs, fleet_pairs
 from optimizer.predictions import Predictor
 from optimizer.predictors import predictor_of, refuse_beyond
-from optimizer.table import ACCEPTED, EMPTY, CandidateTable, FloatArray, rejection_code
+from optimizer.table import (
+    ACCEPTED,
+    EMPTY,
+    CandidateTable,
+    FloatArray,
+    IntArray,
+    rejection_code,
+)
 from optimizer.transition import candidate_values
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Rejection
@@ -31,8 +41,11 @@ __all__ = ["TARGET_TOLERANCE", "build_candidates", "table_from_estimates"]
 def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> CandidateTable:
     """Return the candidate table of a fleet: every server on every accelerator.
 
-    A server without load and without minimum has one row, the empty allocation. Capacity plays no
-    part here: a candidate may need more cards than there are.
+    There is a row for every configuration, way of serving and batch limit to choose from; of those
+    on one accelerator the ones that another is at least as good as in every respect are left out
+    (see `optimizer.configurations.pruning`). A server without load and without minimum has one
+    row, the empty allocation. Capacity plays no part here: a candidate may need more cards than
+    there are.
 
     Args:
         fleet: What to plan for; its rules decide queue limits, TPS, blocking and bounds.
@@ -51,7 +64,11 @@ def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> C
     _predict_empty(pairs, predictions)
     _predict_idle(predictor, pairs, predictions)
     predict_loaded(predictor, pairs, total_rate, predictions)
-    return replace(_table(arrays, pairs, total_rate, predictions), analysis=analysis)
+    prefill, decode = predict_split(
+        arrays, fleet.rules.max_blocking, predictor, pairs, total_rate, predictions
+    )
+    table = _table(arrays, pairs, total_rate, predictions, prefill, decode)
+    return pruned(replace(table, analysis=analysis), visible_in(fleet))
 
 
 def _predict_empty(pairs: Pairs, predictions: Predictions) -> None:
@@ -64,7 +81,7 @@ def _predict_empty(pairs: Pairs, predictions: Predictions) -> None:
 
 def _predict_idle(predictor: Predictor, pairs: Pairs, predictions: Predictions) -> None:
     """A server without load keeps its minimum of replicas."""
-    rows = np.flatnonzero(pairs.idle & (predictions.rejection == ACCEPTED))
+    rows = np.flatnonzero(pairs.idle & ~pairs.disaggregated & (predictions.rejection == ACCEPTED))
     figures, rate = predictor.idle(replicas_of_pairs(pairs, rows, pairs.min_replicas[rows]))
     finite = np.isfinite(figures.ttft_ms) & np.isfinite(figures.itl_ms) & np.isfinite(rate)
     predictions.figures.put(rows, figures)
@@ -76,10 +93,21 @@ def _predict_idle(predictor: Predictor, pairs: Pairs, predictions: Predictions) 
 
 
 def _table(
-    arrays: FleetArrays, pairs: Pairs, total_rate: FloatArray, predictions: Predictions
+    arrays: FleetArrays,
+    pairs: Pairs,
+    total_rate: FloatArray,
+    predictions: Predictions,
+    prefill: IntArray,
+    decode: IntArray,
 ) -> CandidateTable:
     accelerators, profiles, servers = arrays.accelerators, arrays.profiles, arrays.servers
     units = pick(profiles.units, pairs.profile, 0)
+    split = bool(np.any(pairs.disaggregated))
+    if split:
+        # One deployment of both pools counts as one replica.
+        first = pick(profiles.units, pick(profiles.prefill, pairs.profile, UNKNOWN), 0)
+        both = np.maximum(prefill, 1) * first + np.maximum(decode, 1) * units
+        units = np.where(pairs.disaggregated, both, units)
     per_replica = pick(accelerators.cards, pairs.accelerator, 0) * units
     countless = per_replica.astype(np.float64) * predictions.replicas > MOST_CARDS
     rejection = np.where(countless, rejection_code(Rejection.NUMERIC), predictions.rejection)
@@ -87,13 +115,16 @@ def _table(
     replicas = np.where(accepted, predictions.replicas, 0)
     unit_cost = pick(accelerators.cost_per_hour, pairs.accelerator, 0.0) * units
     cost = unit_cost * replicas
+    configuration = pick(profiles.configuration, pairs.profile, UNKNOWN)
     value = candidate_values(
         servers.transitions,
         servers.current_replicas,
         pairs.server,
         pairs.accelerator,
-        replicas,
+        np.where(pairs.disaggregated, prefill + decode, replicas),
         cost,
+        configuration=configuration,
+        prefill_replicas=prefill,
     )
     figures = predictions.figures
     return CandidateTable(
@@ -108,7 +139,9 @@ def _table(
         card_type=pick(accelerators.card_type, pairs.accelerator, EMPTY),
         rejection=rejection,
         replicas=replicas,
-        min_replicas=pairs.min_replicas,
+        min_replicas=np.where(
+            pairs.disaggregated, np.minimum(pairs.min_replicas, 1), pairs.min_replicas
+        ),
         max_replicas=pairs.max_replicas,
         max_batch=pairs.max_batch,
         max_queue=pairs.max_queue,
@@ -126,4 +159,9 @@ def _table(
         best_ms=predictions.best_ms,
         transitions=servers.transitions,
         largest_batch=pairs.largest_batch,
+        configurations=profiles.configurations,
+        configuration=configuration if profiles.configurations else None,
+        profile=pairs.profile,
+        prefill_replicas=np.where(accepted, prefill, 0) if split else None,
+        decode_replicas=np.where(accepted, decode, 0) if split else None,
     )

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+from optimizer.configurations.counting import UnitCounts
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
@@ -52,7 +53,7 @@ def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bo
     ]
     servers = {server.name: server for server in fleet.servers}
     unit_costs = {item.name: item.cost_per_hour for item in fleet.accelerators}
-    units = _units(fleet)
+    units = UnitCounts(fleet)
     for allocation in plan.allocations:
         server = servers.get(allocation.server)
         if server is None:
@@ -88,7 +89,7 @@ def _accounting(fleet: Fleet, plan: Plan) -> Iterator[str]:
 def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     """Cards are counted from the accelerators, and lie within capacity."""
     cards = {item.name: (item.card_type, item.cards) for item in fleet.accelerators}
-    units = _units(fleet)
+    units = UnitCounts(fleet)
     capacity: Counter[str] = Counter()
     for item in fleet.capacity:
         capacity[item.card_type] += item.count
@@ -97,9 +98,9 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     kept: Counter[str] = Counter()
     for allocation in plan.allocations:
         total = 0
-        for accelerator, replicas in parts_of(allocation):
+        for accelerator, count in units.parts(allocation):
             card_type, each = cards[accelerator]
-            taken = replicas * each * units.get((allocation.model, accelerator), 1)
+            taken = count * each
             used[card_type] += taken
             kept[card_type] += taken if allocation.server in unknown else 0
             total += taken
@@ -236,12 +237,11 @@ def _promises(server: Server, allocation: PlannedAllocation) -> Iterator[str]:
 def _prices(
     allocation: PlannedAllocation,
     unit_costs: dict[str, float],
-    units: dict[tuple[str, str], int],
+    units: UnitCounts,
 ) -> Iterator[str]:
     """The cost is that of the accelerators."""
     cost = math.fsum(
-        unit_costs[accelerator] * units.get((allocation.model, accelerator), 1) * replicas
-        for accelerator, replicas in parts_of(allocation)
+        unit_costs[accelerator] * count for accelerator, count in units.parts(allocation)
     )
     if not _same_money(cost, allocation.cost_per_hour):
         yield f"{allocation.server} costs {cost}, the plan says {allocation.cost_per_hour}"
@@ -254,13 +254,6 @@ def parts_of(allocation: PlannedAllocation) -> list[tuple[str, int]]:
     if allocation.accelerator is None:
         return []
     return [(allocation.accelerator, allocation.replicas)]
-
-
-def _units(fleet: Fleet) -> dict[tuple[str, str], int]:
-    return {
-        (item.model, item.accelerator): max(1, item.accelerators_per_replica)
-        for item in fleet.profiles
-    }
 
 
 def _same_money(one: float, other: float) -> bool:

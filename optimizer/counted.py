@@ -24,7 +24,7 @@ TARGET_TOLERANCE = 1e-6
 _FURTHER_REPLICAS = 32
 _ROUNDING = 1e-9
 
-_UNREACHABLE = {
+UNREACHABLE = {
     Latency.TTFT: Rejection.TTFT_UNREACHABLE,
     Latency.ITL: Rejection.ITL_UNREACHABLE,
     Latency.E2E: Rejection.E2E_UNREACHABLE,
@@ -61,9 +61,12 @@ class Predictions:
 def predict_loaded(
     predictor: Predictor, pairs: Pairs, total_rate: FloatArray, predictions: Predictions
 ) -> None:
-    """Count the replicas of each pair, and predict each of them at its equal share of the load."""
+    """Count the replicas of each pair, and predict each of them at its equal share of the load.
+
+    Rows of two pools are left to `optimizer.configurations.splits`.
+    """
     loaded = ~pairs.idle & (pairs.accelerator != EMPTY) & (predictions.rejection == ACCEPTED)
-    rows = np.flatnonzero(loaded)
+    rows = np.flatnonzero(loaded & ~pairs.disaggregated)
     pooled = predictor.pooled(pairs.server[rows])
     _count_alone(predictor, pairs, total_rate, rows[~pooled], predictions)
     _count_pooled(predictor, pairs, total_rate, rows[pooled], predictions)
@@ -158,7 +161,7 @@ def _put_sizes(
 ) -> None:
     predictions.max_rate_rps[rows] = sizes.max_rate_rps
     predictions.best_ms[:, rows] = sizes.best_ms
-    predictions.rejection[rows] = _sizing_rejections(sizes, predictor.statistics)
+    predictions.rejection[rows] = sizing_rejections(sizes, predictor.statistics)
 
 
 def _mend_shares(
@@ -193,7 +196,7 @@ def _mend_shares(
         touched, replicas[touched] > pairs.max_replicas[touched], Rejection.REPLICA_BOUND
     )
     statistics = predictor.statistics
-    reasons = np.array([rejection_code(_UNREACHABLE[item.latency]) for item in statistics])
+    reasons = np.array([rejection_code(UNREACHABLE[item.latency]) for item in statistics])
     predictions.best_ms[0, pending] = figures.ttft_ms[pending]
     predictions.best_ms[1, pending] = figures.itl_ms[pending]
     predictions.rejection[pending] = reasons[figures.tightest[pending]]
@@ -213,13 +216,13 @@ def _replicas_needed(
     return np.maximum(np.maximum(needed, min_replicas), 1.0)
 
 
-def _sizing_rejections(sizes: ReplicaSizes, statistics: tuple[Statistic, ...]) -> IntArray:
+def sizing_rejections(sizes: ReplicaSizes, statistics: tuple[Statistic, ...]) -> IntArray:
     """Return what the sizing found, the most telling reason first."""
     found = np.isfinite(sizes.max_rate_rps) & (sizes.max_rate_rps > 0)
     code = np.full(len(found), rejection_code(Rejection.TARGETS_CONFLICT))
     code[sizes.blocking_unreachable] = rejection_code(Rejection.BLOCKING_UNREACHABLE)
     for latency in reversed(Latency):
         unreachable = sizes.unreachable[of_latency(statistics, latency)].any(axis=0)
-        code[unreachable] = rejection_code(_UNREACHABLE[latency])
+        code[unreachable] = rejection_code(UNREACHABLE[latency])
     code[~sizes.valid] = rejection_code(Rejection.NUMERIC)
     return np.where(found, ACCEPTED, code)

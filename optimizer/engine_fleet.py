@@ -63,7 +63,7 @@ class EngineFleet:
             alike = order[router[order] == own]
             for start in range(0, len(alike), _BLOCK):
                 rows = alike[start : start + _BLOCK]
-                yield rows, own, self._cases(replicas.take(rows))
+                yield rows, own, self.cases(replicas.take(rows))
 
     def parts(self, replicas: Replicas) -> Iterator[tuple[IntArray, OneOfMany]]:
         """Yield rows computed together, as replicas behind their routers."""
@@ -73,7 +73,8 @@ class EngineFleet:
                 count = np.maximum(np.rint(count), 1.0)
             yield rows, OneOfMany.of(cases, count, router)
 
-    def _cases(self, part: Replicas) -> EngineCases:
+    def cases(self, part: Replicas) -> EngineCases:
+        """Return replicas as cases with the arrivals to all of them."""
         servers, profiles = self._arrays.servers, self._arrays.profiles
         return EngineCases.of(
             self._times.take(part.profile),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.configurations.pools import PoolFleet, PoolRows
+from optimizer.configurations.split_figures import split_details, split_figures
 from optimizer.fleet_arrays import fleet_arrays
-from optimizer.fleet_columns import FleetArrays, profile_of
+from optimizer.fleet_columns import FleetArrays, profile_of_rows
+from optimizer.pairs import prefill_limits
 from optimizer.predictions import NO_STATISTIC, ReplicaDetails, ReplicaFigures, Replicas
 from optimizer.predictors import predictor_of
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
@@ -15,7 +18,7 @@ from stoker.domain.fleet import Fleet
 def evaluate(
     fleet: Fleet, table: CandidateTable, row: IntArray, arrival_rate_rps: FloatArray
 ) -> ReplicaFigures:
-    """Return the figures of one replica of each row at its arrival rate.
+    """Return the figures of one replica of each row at its arrival rate, or of its two pools.
 
     Rates beyond what a replica carries are answered too: the queue is finite, so latencies stay
     finite and blocking says what is lost. Rows of somebody else's predictions (queue limit
@@ -39,8 +42,15 @@ def evaluate(
         return figures
     arrays = fleet_arrays(fleet)
     predictor = predictor_of(table.analysis, arrays, fleet.rules)
-    replicas = replicas_of(arrays, table, row[asked], arrival_rate_rps[asked])
-    figures.put(asked, predictor.figures(replicas, arrival_rate_rps[asked]))
+    split = table.disaggregated[row[asked]]
+    alike, apart = asked[~split], asked[split]
+    replicas = replicas_of(arrays, table, row[alike], arrival_rate_rps[alike])
+    figures.put(alike, predictor.figures(replicas, arrival_rate_rps[alike]))
+    if len(apart):
+        pools = PoolFleet(arrays, fleet.rules.max_blocking)
+        rows = pools_of(arrays, table, row[apart])
+        found = split_figures(pools, predictor.statistics, rows, arrival_rate_rps[apart])
+        figures.put(apart, found)
     return figures
 
 
@@ -63,11 +73,36 @@ def evaluate_details(
         return ReplicaDetails.unknown(len(row))
     arrays = fleet_arrays(fleet)
     predictor = predictor_of(table.analysis, arrays, fleet.rules)
-    replicas = replicas_of(arrays, table, row[asked], arrival_rate_rps[asked])
-    found = predictor.details(replicas, arrival_rate_rps[asked])
+    split = table.disaggregated[row[asked]]
+    alike, apart = asked[~split], asked[split]
+    replicas = replicas_of(arrays, table, row[alike], arrival_rate_rps[alike])
+    found = predictor.details(replicas, arrival_rate_rps[alike])
     details = ReplicaDetails.unknown(len(row), found.percentiles)
-    details.put(asked, found)
+    details.put(alike, found)
+    if len(apart):
+        pools = PoolFleet(arrays, fleet.rules.max_blocking)
+        rows = pools_of(arrays, table, row[apart])
+        details.put(
+            apart, split_details(pools, predictor.statistics, rows, arrival_rate_rps[apart])
+        )
     return details
+
+
+def pools_of(arrays: FleetArrays, table: CandidateTable, rows: IntArray) -> PoolRows:
+    """Return the prefill and decode pools of rows that have them."""
+    assert table.prefill_replicas is not None
+    assert table.decode_replicas is not None
+    server, profile = table.server[rows], profile_of_rows(arrays, table, rows)
+    prefill_batch, _ = prefill_limits(arrays, server, arrays.profiles.prefill[profile])
+    return PoolRows(
+        server,
+        profile,
+        table.max_batch[rows],
+        prefill_batch,
+        table.max_queue[rows],
+        table.prefill_replicas[rows],
+        table.decode_replicas[rows],
+    )
 
 
 def replicas_of(
@@ -78,7 +113,7 @@ def replicas_of(
         count = table.total_rate_rps[table.server[rows]] / arrival_rate_rps
     return Replicas(
         server=table.server[rows],
-        profile=profile_of(arrays, table.server[rows], table.accelerator[rows]),
+        profile=profile_of_rows(arrays, table, rows),
         max_batch=table.max_batch[rows],
         max_queue=table.max_queue[rows],
         count=np.where(count >= 1.0, count, 1.0),

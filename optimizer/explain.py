@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimizer.configurations.reasons import furthest, named_row
 from optimizer.entries import Entries
 from optimizer.fleet_columns import MOST_CARDS
 from optimizer.placement import Outcome
@@ -97,19 +98,30 @@ class Explainer:
         return slice(int(self._table.row_start[server]), int(self._table.row_start[server + 1]))
 
     def _rejections(self, server: int) -> dict[str, Rejection]:
-        """Return why each accelerator is none for the server; no cards of its type included."""
+        """Return why each accelerator is none for the server; no cards of its type included.
+
+        An accelerator with several rows is none where all are rejected, and the reason is that of
+        the row which came furthest.
+        """
         table = self._table
-        found: dict[str, Rejection] = {}
+        reasons: dict[int, list[Rejection | None]] = {}
         rows = self._rows(server)
         for row in range(rows.start, rows.stop):
             code, accelerator = int(table.rejection[row]), int(table.accelerator[row])
             if accelerator == EMPTY:
                 continue
+            found = reasons.setdefault(accelerator, [])
             if code != ACCEPTED:
-                found[table.accelerators[accelerator]] = REJECTIONS[code - 1]
+                found.append(REJECTIONS[code - 1])
             elif self._available[int(table.card_type[row])] == 0:
-                found[table.accelerators[accelerator]] = Rejection.NO_CARDS
-        return found
+                found.append(Rejection.NO_CARDS)
+            else:
+                found.append(None)
+        return {
+            table.accelerators[accelerator]: reason
+            for accelerator, found in reasons.items()
+            if (reason := furthest(found)) is not None
+        }
 
     def _undecided(self, server: int) -> str:
         kept = self._kept.get(self._fleet.servers[server].name)
@@ -146,8 +158,8 @@ class Explainer:
         nearest = int(np.lexsort((table.value[accepted], missing))[0])
         row, short = int(accepted[nearest]), int(missing[nearest])
         card_type = table.card_types[int(table.card_type[row])]
-        accelerator = table.accelerators[int(table.accelerator[row])]
-        replicas = int(table.replicas[row])
+        accelerator = named_row(table, row)
+        replicas = int(table.all_replicas[row])
         need = f"{count_of(replicas, 'replica')} on {accelerator}"
         if short <= 0:
             return (
@@ -180,7 +192,7 @@ class Explainer:
         parts = []
         for entry in self._span(server):
             row, count = int(self._entries.row[entry]), int(self._entries.replicas[entry])
-            name = self._table.accelerators[int(self._table.accelerator[row])]
+            name = named_row(self._table, row)
             full = int(self._table.replicas[row])
             parts.append(f"{count:,} of the {count_of(full, 'replica')} on {name}")
         return f"; best effort gave it {' and '.join(parts)}" if parts else ""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from optimizer.configurations.current import current_configuration
+from optimizer.configurations.options import pair_options, prefill_profiles
 from optimizer.fleet_columns import (
     UNKNOWN,
     AcceleratorArrays,
@@ -27,6 +29,7 @@ from stoker.domain.profile import (
     all_zero,
 )
 from stoker.domain.server import Server
+from stoker.domain.serving import Serving
 from stoker.domain.slo import LOWEST_PRIORITY, ServiceClass, SloTarget
 from stoker.domain.workload import Load
 
@@ -64,13 +67,25 @@ def _profiles(
     model_index: dict[str, int],
     accelerator_index: dict[str, int],
 ) -> ProfileArrays:
-    of_pair = np.full((len(model_index), len(accelerator_index)), UNKNOWN, dtype=np.int64)
-    for index, item in enumerate(items):
-        accelerator = accelerator_index.get(item.accelerator)
-        if accelerator is not None:
-            of_pair[model_index[item.model], accelerator] = index
+    models, width = len(model_index), len(accelerator_index)
+    model = _ints([model_index[item.model] for item in items])
+    accelerator = _ints([accelerator_index.get(item.accelerator, UNKNOWN) for item in items])
+    options = pair_options(items, model, accelerator, models, width)
+    known = np.flatnonzero(accelerator != UNKNOWN)
+    pair = model[known] * width + accelerator[known]
+    of_pair = np.full(models * width, UNKNOWN, dtype=np.int64)
+    of_pair[pair] = known
+    of_pair[np.bincount(pair, minlength=models * width) > 1] = UNKNOWN
+    configurations = tuple(sorted({item.configuration for item in items} - {""}))
+    named = {name: index for index, name in enumerate(configurations)}
     return ProfileArrays(
-        of_pair=of_pair,
+        of_pair=of_pair.reshape(models, width),
+        options=options,
+        configurations=configurations,
+        configuration=_ints([named.get(item.configuration, UNKNOWN) for item in items]),
+        engines=_ints([item.engines for item in items]),
+        prefill=prefill_profiles(items),
+        disaggregated=tuple(item.disaggregated for item in items),
         units=_ints([max(1, item.accelerators_per_replica) for item in items]),
         batch_tokens=_floats([float(item.max_batch) * float(item.at_tokens) for item in items]),
         max_batch=_ints([item.max_batch for item in items]),
@@ -96,6 +111,8 @@ def _servers(
     target = [targets.get((item.service_class, item.model)) for item in items]
     statistics = _statistics(targets.values())
     load = [item.load or _UNKNOWN_LOAD for item in items]
+    limits = [item.batch_limits or (_or_unknown(item.max_batch),) for item in items]
+    configuration = current_configuration(fleet)
     return ServerArrays(
         names=tuple(item.name for item in items),
         model=_ints([model_index[item.model] for item in items]),
@@ -125,7 +142,8 @@ def _servers(
         pinned=_ints([_pinned(item, accelerator_index) for item in items]),
         min_replicas=_ints([item.min_replicas for item in items]),
         max_replicas=_ints([_or_unknown(item.max_replicas) for item in items]),
-        max_batch=_ints([_or_unknown(item.max_batch) for item in items]),
+        limit_start=np.concatenate([[0], np.cumsum([len(own) for own in limits])]).astype(np.int64),
+        batch_limits=_ints([limit for own in limits for limit in own]),
         choose_batch=np.array([item.choose_batch for item in items], dtype=np.bool_),
         max_queue=_ints([_or_unknown(item.max_queue) for item in items]),
         router=_ints([int(item.router) for item in items]),
@@ -136,6 +154,14 @@ def _servers(
                 [item.current.cost_per_hour if item.current else 0.0 for item in items]
             ),
             penalty=fleet.rules.transition_penalty,
+            configuration=configuration,
+            prefill_replicas=_ints(
+                [item.current.prefill_replicas if item.current else 0 for item in items]
+            ),
+        ),
+        aggregated=np.array([Serving.AGGREGATED in item.serving for item in items], dtype=np.bool_),
+        disaggregated=np.array(
+            [Serving.DISAGGREGATED in item.serving for item in items], dtype=np.bool_
         ),
     )
 

@@ -8,9 +8,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.table import EMPTY, BoolArray, FloatArray, IntArray, Transitions
+from optimizer.configurations.options import PairOptions
+from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray, Transitions
 from stoker.domain.latency import Statistic
 from stoker.domain.profile import ServiceParameters
+from stoker.domain.serving import Disaggregation
 
 _Scalar = TypeVar("_Scalar", np.int64, np.float64, np.bool_)
 
@@ -47,8 +49,15 @@ class ProfileArrays:
     """Model profiles; arrays of shape (profiles,) unless said otherwise.
 
     Attributes:
-        of_pair: Index of the profile of a model on an accelerator, or `UNKNOWN`, shape
-            (models, accelerators).
+        of_pair: Index of the only profile of a model on an accelerator, or `UNKNOWN` where there
+            is none or there are several, shape (models, accelerators).
+        options: Every profile of every pair, with every way of serving.
+        configurations: Names of configurations, sorted.
+        configuration: Index of the configuration, or `UNKNOWN` where it has no name.
+        engines: Engines of one replica.
+        prefill: Index of the profile of the prefill replicas that its own decode for; `UNKNOWN`
+            where they cannot.
+        disaggregated: How they do.
         units: Units of the accelerator that one replica takes.
         batch_tokens: Largest batch times the output tokens it was measured at.
         max_batch: Largest batch.
@@ -64,6 +73,12 @@ class ProfileArrays:
     """
 
     of_pair: IntArray
+    options: PairOptions
+    configurations: tuple[str, ...]
+    configuration: IntArray
+    engines: IntArray
+    prefill: IntArray
+    disaggregated: tuple[Disaggregation | None, ...]
     units: IntArray
     batch_tokens: FloatArray
     max_batch: IntArray
@@ -103,11 +118,15 @@ class ServerArrays:
             accelerators where it must stay on one that the fleet does not have.
         min_replicas: Smallest number of replicas.
         max_replicas: Its own largest number of replicas; `UNKNOWN` where it has none.
-        max_batch: Its own batch limit; `UNKNOWN` where it has none.
+        limit_start: Batch limits of server s are
+            ``batch_limits[limit_start[s]:limit_start[s + 1]]``, shape (servers + 1,).
+        batch_limits: The batch limits of its own of each server; `UNKNOWN` where it has none.
         choose_batch: Whether its batch limit is chosen with each accelerator.
         max_queue: Its own queue limit; `UNKNOWN` where it has none.
         router: How a request finds its replica: values of `Router`.
         current_replicas: Replicas that run now.
+        aggregated: Whether it may be served by replicas that do everything.
+        disaggregated: Whether it may be served by a prefill and a decode pool.
         transitions: What runs now, and what changing it costs.
     """
 
@@ -130,11 +149,14 @@ class ServerArrays:
     pinned: IntArray
     min_replicas: IntArray
     max_replicas: IntArray
-    max_batch: IntArray
+    limit_start: IntArray
+    batch_limits: IntArray
     choose_batch: BoolArray
     max_queue: IntArray
     router: IntArray
     current_replicas: IntArray
+    aggregated: BoolArray
+    disaggregated: BoolArray
     transitions: Transitions
 
 
@@ -157,12 +179,22 @@ def pick(
 
 
 def profile_of(arrays: FleetArrays, server: IntArray, accelerator: IntArray) -> IntArray:
-    """Return the index of the profile of each pair; `UNKNOWN` without one or for `EMPTY`."""
+    """Return the index of the only profile of each pair.
+
+    `UNKNOWN` where it has none or several, and for `EMPTY`.
+    """
     of_pair = arrays.profiles.of_pair
     if not of_pair.size:
         return np.full(len(server), UNKNOWN, dtype=np.int64)
     profile = of_pair[arrays.servers.model[server], accelerator]
     return np.where(accelerator == EMPTY, UNKNOWN, profile)
+
+
+def profile_of_rows(arrays: FleetArrays, table: CandidateTable, rows: IntArray) -> IntArray:
+    """Return the index of the profile of rows of a candidate table; `UNKNOWN` without one."""
+    if table.profile is None:
+        return profile_of(arrays, table.server[rows], table.accelerator[rows])
+    return table.profile[rows]
 
 
 def total_rate_rps(servers: ServerArrays, tps_replaces_rate: bool) -> FloatArray:

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from optimizer.configurations.running import RunningAllocations
 from optimizer.remedies import count_of, some_names
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import PlannedAllocation
@@ -28,7 +29,7 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
     its cards and its cost are unknown.
     """
     accelerators = {item.name: item for item in fleet.accelerators}
-    profiles = {(item.model, item.accelerator): item for item in fleet.profiles}
+    running = RunningAllocations(fleet)
     targets = {
         (item.name, target.model): target
         for item in fleet.service_classes
@@ -42,8 +43,8 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
         accelerator = accelerators.get(now.accelerator or "")
         if accelerator is None:
             continue
-        profile = profiles.get((server.model, accelerator.name))
-        units = now.replicas * (max(1, profile.accelerators_per_replica) if profile else 1)
+        runs = running.of(server, now)
+        profile, units = runs.profile, runs.units
         target = targets.get((server.service_class, server.model), _NO_TARGET)
         kept.append(
             PlannedAllocation(
@@ -73,6 +74,9 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
                 estimate=None,
                 targets=target if target is not _NO_TARGET else None,
                 router=server.router,
+                configuration=runs.configuration,
+                parallel=profile.parallel if profile else None,
+                pools=runs.pools,
             )
         )
     return tuple(kept)

@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.formulation import NO_ROW, NO_SERVER, Formulation, cards_available
 from optimizer.linear_model import FEASIBILITY_TOLERANCE
 from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray
+from optimizer.transition import stays_put
 
 _ROUNDING = 1e-12
 """So that a price of exactly k times another counts as k times."""
@@ -154,9 +155,14 @@ class _MixedBuilder:
         if transitions is None:
             nothing = np.zeros(len(table.servers))
             return np.zeros(self.parts.size, dtype=np.bool_), nothing, 0.0
-        server = table.server[self.parts]
-        now = transitions.accelerator[server]
-        stays = (now != EMPTY) & (now == table.accelerator[self.parts])
+        parts = self.parts
+        stays = stays_put(
+            transitions,
+            table.server[parts],
+            table.accelerator[parts],
+            None if table.configuration is None else table.configuration[parts],
+            np.zeros(parts.size, dtype=np.int64),
+        )
         return stays, transitions.cost_per_hour, transitions.penalty
 
     def _coverage(

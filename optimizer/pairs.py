@@ -1,4 +1,4 @@
-"""Every pair of a server and an accelerator, with what is known before any prediction."""
+"""Every way to serve each server, with what is known of it before any prediction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.fleet_columns import UNKNOWN, FleetArrays, pick, profile_of
+from optimizer.configurations.layout import lay_out
+from optimizer.fleet_columns import UNKNOWN, FleetArrays, pick
 from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
 from queueing.chain import MAX_BATCH_LIMIT
 from queueing.engine.cases import LARGEST_BATCH
@@ -21,8 +22,7 @@ _MOST_REPLICAS = 2**31 - 1
 class Pairs:
     """Rows of the candidate table to be; arrays of shape (rows,) unless said otherwise.
 
-    A server that needs nothing has one row, with the accelerator `EMPTY`; any other has a row for
-    each accelerator.
+    Which rows there are is told by `optimizer.configurations.layout`.
 
     Attributes:
         row_start: Rows of server s are ``row_start[s]:row_start[s + 1]``, shape (servers + 1,).
@@ -30,13 +30,15 @@ class Pairs:
         accelerator: Index of the accelerator, or `EMPTY`.
         profile: Index of the profile, or `UNKNOWN`.
         max_batch: Batch limit of a replica.
-        max_queue: Queue limit of a replica.
+        max_queue: Queue limit of a replica; of two pools, of a prefill replica.
         min_replicas: Smallest number of replicas.
         max_replicas: Largest number of replicas.
         rejection: Code of what speaks against the pair before any prediction.
         idle: Whether the server has a minimum of replicas but no load.
         largest_batch: Largest of the limits that the batch limit is chosen from; 0 where it is not
             chosen.
+        disaggregated: Whether prefill and decode are apart.
+        prefill_batch: Batch limit of a prefill replica; 0 where there is none.
     """
 
     row_start: IntArray
@@ -50,6 +52,8 @@ class Pairs:
     rejection: IntArray
     idle: BoolArray
     largest_batch: IntArray
+    disaggregated: BoolArray
+    prefill_batch: IntArray
 
 
 def fleet_pairs(
@@ -57,17 +61,25 @@ def fleet_pairs(
 ) -> Pairs:
     """Lay out all pairs of a fleet and reject those that need no prediction to be ruled out."""
     servers = arrays.servers
-    width = len(arrays.accelerators.names)
-    needs_nothing = servers.zero_load & (servers.min_replicas == 0)
-    count = np.where(needs_nothing, 1, width)
-    row_start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    server = np.repeat(np.arange(len(count), dtype=np.int64), count)
-    column = np.arange(len(server), dtype=np.int64) - row_start[server]
-    accelerator = np.where(needs_nothing[server], EMPTY, column)
-    profile = profile_of(arrays, server, accelerator)
-    max_batch, holds_one = _batch_limits(arrays, server, profile)
+    layout = lay_out(arrays)
+    row_start, server = layout.row_start, layout.server
+    accelerator, profile, own_batch = layout.accelerator, layout.profile, layout.own_batch
+    max_batch, holds_one = _batch_limits(arrays, server, profile, own_batch)
     if analysis is Analysis.FULL:
-        max_batch, holds_one = _within_memory(arrays, server, profile, max_batch, holds_one)
+        max_batch, holds_one = _within_memory(
+            arrays, server, profile, own_batch, max_batch, holds_one
+        )
+    rejection = _rejections(arrays, rules, server, accelerator, profile, holds_one)
+    max_queue = queue_limits(arrays, rules, server, profile, max_batch)
+    prefill_batch = np.zeros(len(server), dtype=np.int64)
+    apart = np.flatnonzero(layout.disaggregated)
+    if len(apart):
+        prefill = arrays.profiles.prefill[profile[apart]]
+        limit, holds_one = prefill_limits(arrays, server[apart], prefill)
+        prefill_batch[apart] = limit
+        max_queue[apart] = queue_limits(arrays, rules, server[apart], prefill, limit)
+        own = _rejections(arrays, rules, server[apart], accelerator[apart], prefill, holds_one)
+        rejection[apart] = np.where(rejection[apart] == ACCEPTED, own, rejection[apart])
     own_bound = servers.max_replicas[server]
     low = servers.min_replicas[server]
     return Pairs(
@@ -76,22 +88,40 @@ def fleet_pairs(
         accelerator=accelerator,
         profile=profile,
         max_batch=np.where(accelerator == EMPTY, 0, max_batch),
-        max_queue=np.where(
-            accelerator == EMPTY, 0, queue_limits(arrays, rules, server, profile, max_batch)
-        ),
+        max_queue=np.where(accelerator == EMPTY, 0, max_queue),
         min_replicas=low,
         max_replicas=np.minimum(
             np.where(own_bound == UNKNOWN, np.maximum(rules.max_replicas, low), own_bound),
             _MOST_REPLICAS,
         ),
-        rejection=_rejections(arrays, rules, server, accelerator, profile, holds_one),
+        rejection=rejection,
         idle=servers.zero_load[server] & (accelerator != EMPTY),
         largest_batch=np.zeros(len(server), dtype=np.int64),
+        disaggregated=layout.disaggregated,
+        prefill_batch=prefill_batch,
     )
 
 
-def _batch_limits(
+def prefill_limits(
     arrays: FleetArrays, server: IntArray, profile: IntArray
+) -> tuple[IntArray, BoolArray]:
+    """Return the batch limits of prefill replicas, and whether their memory holds a request.
+
+    A prefill replica has the limit of its own profile, whatever the server says: that is the limit
+    of the replicas that decode.
+
+    Args:
+        arrays: The fleet.
+        server: Server of each.
+        profile: Profile of the prefill replicas of each, or `UNKNOWN`.
+    """
+    none = np.full(len(server), UNKNOWN)
+    limit, holds_one = _batch_limits(arrays, server, profile, none)
+    return _within_memory(arrays, server, profile, none, limit, holds_one)
+
+
+def _batch_limits(
+    arrays: FleetArrays, server: IntArray, profile: IntArray, own: IntArray
 ) -> tuple[IntArray, BoolArray]:
     """Return the batch limit of each pair, and whether its memory holds one request.
 
@@ -99,7 +129,6 @@ def _batch_limits(
     largest batch is shared by requests of another length: max(1, floor(batch * tokens / K)), and
     no more than is analysed (a lower limit than memory allows is always safe).
     """
-    own = arrays.servers.max_batch[server]
     tokens = arrays.servers.output_tokens[server]
     long_enough = tokens > 0
     held = np.where(
@@ -119,6 +148,7 @@ def _within_memory(
     arrays: FleetArrays,
     server: IntArray,
     profile: IntArray,
+    own_batch: IntArray,
     max_batch: IntArray,
     holds_one: BoolArray,
 ) -> tuple[IntArray, BoolArray]:
@@ -130,7 +160,7 @@ def _within_memory(
     kv_tokens = pick(arrays.profiles.kv_tokens, profile, np.inf)
     known = np.isfinite(kv_tokens)
     servers = arrays.servers
-    own = servers.max_batch[server] != UNKNOWN
+    own = own_batch != UNKNOWN
     largest = np.clip(pick(arrays.profiles.max_batch, profile, 1), 1, LARGEST_BATCH)
     limit = np.where(known & ~own, largest, max_batch)
     fits = kv_tokens >= servers.input_tokens[server] + servers.output_tokens[server]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from optimizer.configurations.engine_groups import EngineGroups
 from optimizer.engine_replicas import EnginePredictor
 from optimizer.fleet_columns import FleetArrays
 from optimizer.predictions import Predictor
@@ -13,6 +16,7 @@ from stoker.domain.fleet import Fleet
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
 from stoker.domain.profile import OverlapParameters
 from stoker.domain.routing import Router
+from stoker.domain.serving import Serving
 from stoker.domain.settings import Analysis, OptimizerSettings, PlanningRules, SolverKind
 from stoker.domain.workload import Load
 
@@ -27,9 +31,13 @@ _BEYOND: dict[type, str] = {
 
 def predictor_of(analysis: Analysis, arrays: FleetArrays, rules: PlanningRules) -> Predictor:
     """Return the analysis of the replicas of a fleet."""
-    if analysis is Analysis.REFERENCE:
-        return ReferencePredictor(arrays, rules.max_blocking)
-    return EnginePredictor.of(arrays, rules.max_blocking)
+    engine: Predictor = (
+        ReferencePredictor(arrays, rules.max_blocking)
+        if analysis is Analysis.REFERENCE
+        else EnginePredictor.of(arrays, rules.max_blocking)
+    )
+    engines = arrays.profiles.engines
+    return EngineGroups(engine, engines) if np.any(engines > 1) else engine
 
 
 def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
@@ -37,8 +45,8 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
 
     Raises:
         InvalidInputError: Naming every target of a percentile or of E2E, every profile whose
-            parameters the reference has no formula for, and every router and choice of a batch
-            limit, where the analysis is the reference's.
+            parameters the reference has no formula for, and every router, every choice of a batch
+            limit and all disaggregated serving, where the analysis is the reference's.
     """
     if analysis is not Analysis.REFERENCE:
         return
@@ -74,7 +82,13 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
         for item in fleet.servers
         for field, value, allowed, given in (
             ("router", item.router.label, Router.RANDOM.label, item.router is not Router.RANDOM),
-            ("max_batch", "auto", "a number, or nothing", item.choose_batch),
+            ("max_batch", "auto", "a number, numbers, or nothing", item.choose_batch),
+            (
+                "serving",
+                Serving.DISAGGREGATED.value,
+                Serving.AGGREGATED.value,
+                Serving.DISAGGREGATED in item.serving,
+            ),
         )
         if given
     ]
@@ -83,24 +97,39 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
 
 
 def refuse_mixing(fleet: Fleet, settings: OptimizerSettings) -> None:
-    """Refuse routers in plans that may mix accelerators.
+    """Refuse routers and disaggregated serving in plans that may mix accelerators.
 
-    Which replica a router prefers then depends on the accelerators behind it.
+    Which replica a router prefers then depends on the accelerators behind it, and what two pools
+    carry is not a sum over their replicas.
 
     Raises:
-        InvalidInputError: Naming every server with another router than a random split, where a
-            server may mix accelerators.
+        InvalidInputError: Naming every server with another router than a random split, or with
+            disaggregated serving, where a server may mix accelerators.
     """
     mixing = settings.heterogeneous and not settings.unlimited
     if mixing and settings.solver is not SolverKind.GREEDY:
         problems = [
             Problem(
-                f"servers.{item.name}.router",
-                f"{item.router.label} is beyond plans that mix accelerators",
-                f"{Router.RANDOM.label}; or a plan that does not (--no-heterogeneous)",
+                f"servers.{item.name}.{field}",
+                f"{value} is beyond plans that mix accelerators",
+                f"{allowed}; or a plan that does not (--no-heterogeneous)",
             )
             for item in fleet.servers
-            if item.router is not Router.RANDOM
+            for field, value, allowed, given in (
+                (
+                    "router",
+                    item.router.label,
+                    Router.RANDOM.label,
+                    item.router is not Router.RANDOM,
+                ),
+                (
+                    "serving",
+                    Serving.DISAGGREGATED.value,
+                    Serving.AGGREGATED.value,
+                    Serving.DISAGGREGATED in item.serving,
+                ),
+            )
+            if given
         ]
         if problems:
             raise InvalidInputError(problems)

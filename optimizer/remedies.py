@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from optimizer.configurations.reasons import named_row
 from optimizer.table import REJECTIONS, CandidateTable
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Rejection
@@ -132,5 +133,5 @@ class RejectionRemedies:
         )
 
     def _names(self, rows: list[int]) -> str:
-        names = [self._table.accelerators[int(self._table.accelerator[row])] for row in rows]
+        names = list(dict.fromkeys(named_row(self._table, row) for row in rows))
         return names[0] if len(names) == 1 else f"{names[0]} or another"

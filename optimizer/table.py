@@ -1,8 +1,8 @@
-"""The candidate table: every (server, accelerator) pair of a fleet, as arrays."""
+"""The candidate table: every way to serve each server of a fleet, as arrays."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,14 @@ REJECTIONS: tuple[Rejection, ...] = tuple(Rejection)
 EMPTY = -1
 """Accelerator index of an empty allocation: a server without load and without minimum."""
 
+NO_NAME = -1
+"""Index of the configuration that has no name."""
+
+OTHER = -2
+"""Index of a configuration that no profile is in."""
+
+_NOT_BY_ROW = frozenset({"priority", "total_rate_rps", "row_start"})
+
 
 def rejection_code(rejection: Rejection) -> int:
     """Return the code of a rejection in `CandidateTable.rejection`."""
@@ -35,17 +43,28 @@ class Transitions:
     Attributes:
         accelerator: Index of the current accelerator, or `EMPTY` where nothing (known) runs.
         cost_per_hour: Cost of what runs now, 0 where nothing does.
-        penalty: Fraction of the costs torn down and set up that a change of accelerator adds.
+        penalty: Fraction of the costs torn down and set up that a change of accelerator, of
+            configuration or of the way of serving adds.
+        configuration: Index of the current configuration among the names of the table, `NO_NAME`
+            where it has none, or `OTHER` where no profile is in it; None where none has a name.
+        prefill_replicas: How many of the replicas that run now compute prompts for the others;
+            None where none do.
     """
 
     accelerator: IntArray
     cost_per_hour: FloatArray
     penalty: float
+    configuration: IntArray | None = None
+    prefill_replicas: IntArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateTable:
-    """Predictions for all pairs, sorted by server and then by accelerator, in the fleet's order.
+    """Predictions for all rows, sorted by server and then by accelerator, in the fleet's order.
+
+    A server may have several rows on an accelerator: one for each configuration of its model, way
+    of serving and batch limit. A row that splits replicas between a prefill and a decode pool is
+    one deployment of both: it counts as one replica that takes the cards of all of them.
 
     Arrays of shape (rows,) unless said otherwise; a rejected row holds NaN or 0 figures, and its
     reason. Figures are those of the full allocation: all `replicas` at the equal share.
@@ -83,6 +102,13 @@ class CandidateTable:
         analysis: Performance model behind the figures.
         largest_batch: Largest of the limits that the batch limit was chosen from, 0 where it was
             not chosen; None where none was.
+        configurations: Names of configurations.
+        configuration: Index of the configuration, or `NO_NAME`; None where none has a name.
+        profile: Index of the profile of the model, -1 without one; None where each pair of a model
+            and an accelerator has one profile at most.
+        prefill_replicas: Replicas of the prefill pool, 0 where there is none; None where no row
+            has one.
+        decode_replicas: Replicas of the decode pool, as those of the prefill pool.
     """
 
     servers: tuple[str, ...]
@@ -115,6 +141,11 @@ class CandidateTable:
     transitions: Transitions | None = None
     analysis: Analysis = Analysis.REFERENCE
     largest_batch: IntArray | None = None
+    configurations: tuple[str, ...] = ()
+    configuration: IntArray | None = None
+    profile: IntArray | None = None
+    prefill_replicas: IntArray | None = None
+    decode_replicas: IntArray | None = None
 
     @property
     def accepted(self) -> BoolArray:
@@ -125,3 +156,36 @@ class CandidateTable:
     def cards(self) -> IntArray:
         """Cards that each row uses in full."""
         return self.replicas * self.cards_per_replica
+
+    @property
+    def configured(self) -> IntArray:
+        """Index of the configuration of each row, `NO_NAME` where it has none."""
+        if self.configuration is None:
+            return np.full(len(self.server), NO_NAME, dtype=np.int64)
+        return self.configuration
+
+    @property
+    def disaggregated(self) -> BoolArray:
+        """Mask of the rows that split replicas between a prefill and a decode pool."""
+        if self.prefill_replicas is None:
+            return np.zeros(len(self.server), dtype=np.bool_)
+        return np.greater(self.prefill_replicas, 0)
+
+    @property
+    def all_replicas(self) -> IntArray:
+        """Replicas of each row, those of both pools where it has two."""
+        if self.prefill_replicas is None or self.decode_replicas is None:
+            return self.replicas
+        both = self.prefill_replicas + self.decode_replicas
+        return np.where(both > 0, both, self.replicas)
+
+    def take(self, rows: IntArray) -> CandidateTable:
+        """Return the table of some of its rows, which must be ascending."""
+        parts = {
+            field.name: value[..., rows]
+            for field in fields(self)
+            if field.name not in _NOT_BY_ROW
+            and isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        start = np.searchsorted(self.server[rows], np.arange(len(self.servers) + 1))
+        return replace(self, row_start=start.astype(np.int64), **parts)

@@ -1,9 +1,10 @@
 """Value: what a plan costs, seen from what runs now.
 
-The value of a candidate b seen from the current allocation a is 0 for the same accelerator and
-replicas, cost(b) - cost(a) for the same accelerator, and that plus
-penalty * (cost(a) + cost(b)) for another one. Nothing running counts as another accelerator at
-cost 0.
+A candidate *stays* where accelerator, configuration and way of serving are those of what runs now;
+its batch limit may be another, which an engine takes on without moving. The value of a candidate b
+seen from the current allocation a is 0 where it stays with the same replicas, cost(b) - cost(a)
+where it stays, and that plus penalty * (cost(a) + cost(b)) where it does not. Nothing running
+counts as another accelerator at cost 0.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray, Transitions
+from optimizer.configurations.mixing import parts_of_mixes
+from optimizer.table import (
+    EMPTY,
+    NO_NAME,
+    BoolArray,
+    CandidateTable,
+    FloatArray,
+    IntArray,
+    Transitions,
+)
 
 
 def candidate_values(
@@ -24,6 +34,9 @@ def candidate_values(
     accelerator: IntArray,
     replicas: IntArray,
     cost_per_hour: FloatArray,
+    *,
+    configuration: IntArray | None = None,
+    prefill_replicas: IntArray | None = None,
 ) -> FloatArray:
     """Return the value of candidates, in currency units per hour, shape (rows,).
 
@@ -32,15 +45,42 @@ def candidate_values(
         current_replicas: Replicas that run now, shape (servers,).
         server: Server of each row.
         accelerator: Accelerator of each row, or `EMPTY`.
-        replicas: Replicas of each row.
+        replicas: Replicas of each row, those of both pools together.
         cost_per_hour: Cost of each row.
+        configuration: Configuration of each row; None where none has a name.
+        prefill_replicas: Replicas of the prefill pool of each row; None where none has one.
     """
     cost_now = transitions.cost_per_hour[server]
-    stays = (transitions.accelerator[server] == accelerator) & (accelerator != EMPTY)
+    prefill = np.zeros(len(server), dtype=np.int64)
+    if prefill_replicas is not None:
+        prefill = prefill_replicas
+    stays = stays_put(transitions, server, accelerator, configuration, prefill)
     change = cost_per_hour - cost_now
     change += np.where(stays, 0.0, transitions.penalty * (cost_per_hour + cost_now))
     unchanged = stays & (current_replicas[server] == replicas)
+    unchanged &= _prefill_now(transitions, server) == prefill
     return np.where(unchanged, 0.0, change)
+
+
+def stays_put(
+    transitions: Transitions,
+    server: IntArray,
+    accelerator: IntArray,
+    configuration: IntArray | None,
+    prefill_replicas: IntArray,
+) -> BoolArray:
+    """Tell which rows keep accelerator, configuration and way of serving of what runs now."""
+    stays = (transitions.accelerator[server] == accelerator) & (accelerator != EMPTY)
+    if transitions.configuration is not None and configuration is not None:
+        stays &= transitions.configuration[server] == configuration
+    apart_now = _prefill_now(transitions, server) > 0
+    return np.asarray(stays & (apart_now == (prefill_replicas > 0)), dtype=np.bool_)
+
+
+def _prefill_now(transitions: Transitions, server: IntArray) -> IntArray:
+    if transitions.prefill_replicas is None:
+        return np.zeros(len(server), dtype=np.int64)
+    return transitions.prefill_replicas[server]
 
 
 def mix_value(
@@ -48,27 +88,39 @@ def mix_value(
     server: int,
     accelerators: Sequence[int],
     costs_per_hour: Sequence[float],
+    *,
+    configurations: Sequence[int] | None = None,
+    prefill_replicas: int = 0,
 ) -> float:
     """Return the value of a heterogeneous allocation, in currency units per hour.
 
-    The penalty counts each part on an accelerator other than the current one, and what is torn
-    down if no part stays on it. For a single part this is the value of a candidate.
+    The penalty counts each part that does not stay where it is (see `stays_put`), and what is torn
+    down if none does. For a single part this is the value of a candidate.
 
     Args:
         transitions: What runs now; None where that is not known, which counts as nothing.
         server: Index of the server.
         accelerators: Accelerator of each part.
         costs_per_hour: Cost of each part.
+        configurations: Configuration of each part; None where none has a name.
+        prefill_replicas: Replicas of the prefill pool of the only part, if it has one.
     """
     total = math.fsum(costs_per_hour)
     if transitions is None:
         return total
-    now = int(transitions.accelerator[server])
     cost_now = float(transitions.cost_per_hour[server])
-    moved = math.fsum(
-        cost for part, cost in zip(accelerators, costs_per_hour, strict=True) if part != now
+    count = len(accelerators)
+    stays = stays_put(
+        transitions,
+        np.full(count, server),
+        np.array(accelerators, dtype=np.int64),
+        np.array(configurations or [NO_NAME] * count, dtype=np.int64),
+        np.full(count, prefill_replicas),
     )
-    torn_down = 0.0 if now != EMPTY and now in accelerators else cost_now
+    moved = math.fsum(
+        cost for cost, stay in zip(costs_per_hour, stays.tolist(), strict=True) if not stay
+    )
+    torn_down = 0.0 if stays.any() else cost_now
     return total - cost_now + transitions.penalty * (moved + torn_down)
 
 
@@ -83,12 +135,13 @@ def for_mixing(table: CandidateTable, current_replicas: IntArray) -> CandidateTa
         table: Candidates, with values seen from the costs stated.
         current_replicas: Replicas that run now, shape (servers,).
     """
+    table = parts_of_mixes(table)
     transitions = table.transitions
     if transitions is None:
         return table
+    none = np.zeros(len(table.server), dtype=np.int64)
     now = np.flatnonzero(
-        (table.accelerator != EMPTY)
-        & (table.accelerator == transitions.accelerator[table.server])
+        stays_put(transitions, table.server, table.accelerator, table.configuration, none)
         & np.isfinite(table.unit_cost_per_hour)
         & (table.unit_cost_per_hour > 0)
     )
@@ -103,6 +156,7 @@ def for_mixing(table: CandidateTable, current_replicas: IntArray) -> CandidateTa
         table.accelerator,
         table.replicas,
         table.cost_per_hour,
+        configuration=table.configuration,
     )
     known = table.accepted
     return replace(table, transitions=repriced, value=np.where(known, value, table.value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from data.inferno.schema import (
     InfernoAccelerator,
     InfernoAccelerators,
@@ -73,7 +75,7 @@ def system_of(fleet: Fleet) -> InfernoSystem:
         capacity_data=InfernoCapacities(
             count=[InfernoCount(type=item.card_type, count=item.count) for item in fleet.capacity]
         ),
-        model_data=InfernoModels(models=[_profile(item) for item in fleet.profiles]),
+        model_data=InfernoModels(models=[_profile(item) for item in _one_a_pair(fleet.profiles)]),
         service_class_data=InfernoServiceClasses(
             service_classes=[_service_class(item) for item in classes]
         ),
@@ -131,11 +133,19 @@ def _profile(item: ModelProfile) -> InfernoModelPerf:
             raise InvalidInputError([_unheld(item)])
 
 
+def _one_a_pair(profiles: Sequence[ModelProfile]) -> list[ModelProfile]:
+    """Return the first profile of each model on each accelerator: the format holds no further."""
+    first: dict[tuple[str, str], ModelProfile] = {}
+    for item in profiles:
+        first.setdefault((item.model, item.accelerator), item)
+    return list(first.values())
+
+
 def _refuse_unheld(fleet: Fleet) -> None:
     """Tell of all profiles at once that the format has no form for."""
     unheld = [
         item
-        for item in fleet.profiles
+        for item in _one_a_pair(fleet.profiles)
         if isinstance(item.parameters, IterationTable | OverlapParameters)
     ]
     if unheld:

@@ -89,7 +89,7 @@ def _fitted(entry: ProfileEntry) -> FittedProfile:
     return FittedProfile(
         model=entry.model,
         accelerator=entry.accelerator,
-        accelerators_per_replica=entry.accelerators_per_replica,
+        accelerators_per_replica=entry.accelerators_per_replica or 1,
         max_batch=entry.max_batch,
         at_tokens=entry.at_tokens,
         kind=entry.parameters.kind,

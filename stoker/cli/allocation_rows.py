@@ -15,7 +15,7 @@ from stoker.cli.figures import (
 )
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, percentile_name
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+from stoker.domain.plan import MixPart, Plan, PlannedAllocation, PoolPart
 from stoker.domain.server import Server
 
 NOT_APPLICABLE = "–"
@@ -80,6 +80,7 @@ def allocation_rows(fleet: Fleet, plan: Plan) -> tuple[AllocationRow, ...]:
         else:
             rows.append(_row(allocation))
             rows.extend(_part_row(allocation, part) for part in allocation.mix)
+            rows.extend(_pool_row(pool) for pool in allocation.pools)
     return tuple(rows)
 
 
@@ -108,7 +109,7 @@ def _row(allocation: PlannedAllocation) -> AllocationRow:
     if allocation.mix:
         hardware = f"{allocation.replicas} × mix of {len(allocation.mix)}"
     else:
-        hardware = f"{allocation.replicas} × {allocation.accelerator}"
+        hardware = f"{allocation.replicas} × {configured(allocation)}"
     ttft, itl = _cells(allocation, allocation)
     return AllocationRow(
         server=allocation.server,
@@ -136,7 +137,7 @@ def _part_row(allocation: PlannedAllocation, part: MixPart) -> AllocationRow:
         server="",
         service_class="",
         model="",
-        hardware=f"· {part.replicas} × {part.accelerator}",
+        hardware=f"· {part.replicas} × {configured(part)}",
         max_batch=str(part.max_batch),
         cost=money(part.cost_per_hour),
         ttft=ttft.text,
@@ -147,6 +148,28 @@ def _part_row(allocation: PlannedAllocation, part: MixPart) -> AllocationRow:
         itl_kept=itl.kept,
         utilization=share(part.utilization),
         blocking=small_share(part.blocking),
+    )
+
+
+def configured(figures: PlannedAllocation | MixPart) -> str:
+    """Return the accelerator, with the configuration of the model there where it has a name."""
+    name = figures.accelerator or ""
+    return f"{name} {figures.configuration}" if figures.configuration else name
+
+
+def _pool_row(pool: PoolPart) -> AllocationRow:
+    named = f" {pool.configuration}" if pool.configuration else ""
+    return AllocationRow(
+        server="",
+        service_class="",
+        model="",
+        hardware=f"· {pool.replicas} × {pool.role}{named}",
+        max_batch=str(pool.max_batch),
+        cost=money(pool.cost_per_hour),
+        ttft="",
+        itl="",
+        utilization="",
+        blocking="",
     )
 
 

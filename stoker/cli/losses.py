@@ -68,7 +68,14 @@ def _item_differences(
 
 
 def _by_name(items: tuple[object, ...]) -> Mapping[str, object]:
-    return {_name(item, index): item for index, item in enumerate(items)}
+    """Name items; of several that are named alike, those after the first by configuration too."""
+    named: dict[str, object] = {}
+    for index, item in enumerate(items):
+        name = _name(item, index)
+        if name in named:
+            name = f"{name} ({getattr(item, 'configuration', '') or index})"
+        named[name] = item
+    return named
 
 
 def _name(item: object, index: int) -> str:

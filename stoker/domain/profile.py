@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stoker.domain.curve import IterationTable
+from stoker.domain.serving import Disaggregation, Parallelism
 
 DEFAULT_TOKEN_BUDGET = 8192
 """Tokens that one iteration computes at most, where nothing says otherwise."""
@@ -139,7 +140,10 @@ def all_zero(parameters: ServiceParameters) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """Performance of one replica of a model on an accelerator.
+    """Performance of one replica of a model on an accelerator, in one configuration of it.
+
+    Where a replica has several engines (``parallel.data``), batch, KV memory and parameters are
+    those of each.
 
     Attributes:
         model: Name of the model.
@@ -154,6 +158,11 @@ class ModelProfile:
         kv_tokens: Tokens that the KV memory of a replica holds; None where unknown, which counts
             as no limit beside the batch limit.
         token_budget: Tokens that one iteration computes at most.
+        configuration: Name that tells it from other profiles of the model on the accelerator, e.g.
+            ``tp2`` or ``fp8``; empty for none.
+        parallel: How the cards of a replica share its work; None where that is not told.
+        disaggregated: How replicas of this profile may decode for a prefill pool; None where they
+            may not.
     """
 
     model: str
@@ -166,6 +175,14 @@ class ModelProfile:
     required_memory_gb: float | None = None
     kv_tokens: int | None = None
     token_budget: int = DEFAULT_TOKEN_BUDGET
+    configuration: str = ""
+    parallel: Parallelism | None = None
+    disaggregated: Disaggregation | None = None
+
+    @property
+    def engines(self) -> int:
+        """Engines of one replica, each with requests of its own."""
+        return 1 if self.parallel is None else self.parallel.data
 
     def batch_limit(self, output_tokens: float) -> int:
         """Return the batch limit for requests of that many output tokens, at least 1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stoker.domain.routing import Router
+from stoker.domain.serving import Serving
 from stoker.domain.workload import Load
 
 
@@ -20,6 +21,10 @@ class Allocation:
         itl_ms: Mean inter-token latency, observed or predicted; None where unknown.
         ttft_ms: Mean time to first token, observed or predicted; None where unknown.
         load: The load that this allocation was decided for; None where unknown.
+        configuration: Configuration of the model on the accelerator; None where it is not told,
+            which means the only one there is.
+        prefill_replicas: How many of the replicas compute prompts for the others; 0 where each
+            replica serves its requests from the first token to the last.
     """
 
     accelerator: str | None
@@ -29,6 +34,8 @@ class Allocation:
     itl_ms: float | None = None
     ttft_ms: float | None = None
     load: Load | None = None
+    configuration: str | None = None
+    prefill_replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,9 @@ class Server:
         router: How a request finds one of its replicas.
         choose_batch: Whether the batch limit is chosen with each accelerator, as the one with which
             a replica carries the most, instead of derived; `max_batch` is None then.
+        batch_limits: Batch limits to choose from together with everything else; empty for one
+            limit, and `max_batch` is None otherwise.
+        serving: Ways of serving to choose from.
     """
 
     name: str
@@ -65,3 +75,5 @@ class Server:
     desired: Allocation | None = None
     router: Router = Router.RANDOM
     choose_batch: bool = False
+    batch_limits: tuple[int, ...] = ()
+    serving: tuple[Serving, ...] = (Serving.AGGREGATED,)

@@ -40,6 +40,9 @@ class TestJson:
         ]
         assert list(result["allocations"][LONG_NAME]) == [
             "accelerator",
+            "configuration",
+            "parallel",
+            "serving",
             "replicas",
             "router",
             "max_batch",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stoker.cli.allocation_rows import configured
 from stoker.cli.figures import count_of, money
 from stoker.cli.plots.style import label
 from stoker.domain.fleet import Fleet
@@ -106,5 +107,5 @@ def _lines_of_several(
 
 def _hardware(item: PlannedAllocation) -> list[str]:
     if item.mix:
-        return [f"{part.replicas} × {part.accelerator}" for part in item.mix]
-    return [f"{item.replicas} × {item.accelerator}"]
+        return [f"{part.replicas} × {configured(part)}" for part in item.mix]
+    return [f"{item.replicas} × {configured(item)}"]

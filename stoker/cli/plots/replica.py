@@ -102,23 +102,33 @@ def costliest_replica(fleet: Fleet, plan: Plan) -> PlannedReplica | None:
 
 
 def profile_of(fleet: Fleet, item: PlannedAllocation) -> ModelProfile | None:
-    """Return the profile that an allocation rests on; None where the fleet has none."""
+    """Return the profile that an allocation rests on; None where no one profile tells it all.
+
+    That is where the fleet has none, and where prefill and decode are apart.
+    """
+    if item.pools:
+        return None
     return next(
         (
             profile
             for profile in fleet.profiles
-            if (profile.model, profile.accelerator) == (item.model, item.accelerator)
+            if (profile.model, profile.accelerator, profile.configuration)
+            == (item.model, item.accelerator, item.configuration)
         ),
         None,
     )
 
 
 def rate_per_replica(item: PlannedAllocation) -> float:
-    """Return the requests per second that one replica of its main accelerator gets."""
+    """Return the requests per second that one replica of its main accelerator gets.
+
+    Of a replica that has several engines, those of one engine.
+    """
+    engines = item.parallel.data if item.parallel else 1
     for part in item.mix:
-        if part.accelerator == item.accelerator:
-            return part.arrival_rate_rps
-    return item.arrival_rate_rps / item.replicas
+        if (part.accelerator, part.configuration) == (item.accelerator, item.configuration):
+            return part.arrival_rate_rps / engines
+    return item.arrival_rate_rps / item.replicas / engines
 
 
 def _service(parameters: ServiceParameters) -> ServiceTimeModel | None:
