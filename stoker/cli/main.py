@@ -15,6 +15,7 @@ from stoker.cli import (
     estimate,
     explain,
     fit,
+    pareto,
     place,
     predict,
     replica,
@@ -73,6 +74,7 @@ app.command(epilog=explain.EPILOG)(explain.explain)
 app.command(epilog=explain.DIFF_EPILOG)(explain.diff)
 app.command(epilog=place.EPILOG)(place.place)
 app.command(epilog=sweep.EPILOG)(sweep.sweep)
+app.command(epilog=pareto.EPILOG)(pareto.pareto)
 app.add_typer(replica.app, name="replica")
 app.command(epilog=simulate.EPILOG)(simulate.simulate)
 app.command(epilog=validate.EPILOG)(validate.validate)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stoker.cli.figures import UNKNOWN, count_of, money, share
+from studies.sweeping.pareto import PLACE, ParetoResults, Place
 from studies.sweeping.rows import FAILED, Cell, Column, Row
 
 _MARGINS = ("worst_ttft_margin", "worst_itl_margin", "worst_e2e_margin")
@@ -29,10 +30,18 @@ def sweep_report(columns: Sequence[Column], rows: Sequence[Row]) -> RenderableTy
     table.add_column("cards", justify="right")
     table.add_column("worst margin", justify="right")
     for row in rows:
-        table.add_row(*(Text(_own(row[name])) for name in parameters), *plan_cells(columns, row))
+        beside = row.get(PLACE) in (Place.DOMINATED, Place.INCOMPLETE)
+        cells = (*(Text(_own(row[name])) for name in parameters), *plan_cells(columns, row))
+        table.add_row(*cells, style="dim" if beside else "")
     parts: list[RenderableType] = [table]
     parts += [_failure(row, parameters) for row in rows if row["status"] == FAILED]
     return Group(*parts)
+
+
+def pareto_report(results: ParetoResults) -> RenderableType:
+    """Return the table of a frontier, and what is proven of it."""
+    note = Text(f"\n{results.claim}")
+    return Group(sweep_report(results.columns, results.rows), note)
 
 
 def parameter_names(columns: Sequence[Column]) -> tuple[str, ...]:
@@ -73,7 +82,7 @@ def failed_words(rows: Sequence[Row]) -> str:
 
 
 def _own(cell: Cell) -> str:
-    return f"{cell:.10g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def _number(cell: Cell) -> float:

@@ -1,0 +1,192 @@
+"""`stoker pareto`: what it costs to serve more, or to promise less time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stoker.cli.exits import ExitCode
+from stoker.cli.options import FleetArgument, OutputOption, examples, positive
+from stoker.cli.output import (
+    check_output_directory,
+    check_output_file,
+    json_text,
+    output_width,
+    plain_text,
+    show,
+    show_notes,
+    write_text,
+)
+from stoker.cli.row_format import RowFormat, rows_document
+from stoker.domain.errors import InvalidInputError, Problem
+
+if TYPE_CHECKING:
+    from stoker.domain.fleet import Fleet
+    from studies.sweeping.pareto import ParetoResults
+
+
+class Against(StrEnum):
+    """What cost is weighed against."""
+
+    SERVERS = "servers"
+    LOAD = "load"
+    LATENCY = "latency"
+
+
+EPILOG = (
+    examples(
+        "stoker pareto small",
+        "stoker pareto small --against load --points 10 --format csv",
+        "stoker pareto small --against latency --scales 0.5,1,2",
+    )
+    + """
+
+**What is exact**
+
+`servers` and `load`: every plan listed costs the least for what it serves, by proof; with no more
+points than `--points` it is the whole frontier, and says so. `latency`: every plan listed is the
+optimizer's own at that scale of all latency targets.
+
+**Exit codes**
+
+0: done. 2: bad input. 3: some scale has no plan; its row says why."""
+)
+
+
+def pareto(
+    fleet: FleetArgument,
+    against: Annotated[
+        Against,
+        typer.Option(
+            help="`servers` or `load`: the share served within all targets; `latency`: how tight "
+            "the targets are.",
+            case_sensitive=False,
+        ),
+    ] = Against.SERVERS,
+    points: Annotated[
+        int,
+        typer.Option(metavar="N", min=2, max=1000, help="Most points (with `servers` and `load`)."),
+    ] = 50,
+    scales: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUES",
+            help="Factors on all latency targets (with `latency`), as `stoker sweep` takes them.",
+        ),
+    ] = "0.5:2:0.1",
+    unlimited: Annotated[
+        bool,
+        typer.Option("--unlimited", help="Ignore how many cards there are."),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Processes that plan (with `latency`).",
+            show_default="one a core",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            help="Stop each solve after this many seconds, with its gap (with `servers`, `load`).",
+            callback=positive,
+        ),
+    ] = 60.0,
+    output_format: Annotated[
+        RowFormat,
+        typer.Option("--format", help="What to print.", case_sensitive=False),
+    ] = RowFormat.TABLE,
+    output: OutputOption = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Draw the frontier into this directory.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Find the frontier of cost against attainment or latency.
+
+    What is the least cost of serving so many servers, so much load, or all of them faster? Plans
+    that another one beats are dropped from the frontier, and marked.
+    """
+    check_output_file(output)
+    check_output_directory(plots, "--plots")
+    planned = _read(fleet, unlimited)
+    results = _frontier(planned, against, points, scales, jobs, time_limit)
+    _write(results, output_format, output)
+    if plots is not None:
+        from stoker.cli.plots import write_figure
+        from stoker.cli.plots.pareto import pareto_figure
+
+        path = write_figure(pareto_figure(results), plots / "pareto.png")
+        show_notes([f"wrote {path}"])
+    from stoker.cli.sweep_table import failed_words
+
+    failed = failed_words(results.rows)
+    show_notes([failed] if failed else [])
+    raise typer.Exit(ExitCode.NOT_SERVED if failed else ExitCode.DONE)
+
+
+def _read(source: str, unlimited: bool) -> Fleet:
+    from dataclasses import replace
+
+    from data.fleets import read_fleet
+
+    fleet = read_fleet(source)
+    if not unlimited:
+        return fleet
+    return replace(fleet, settings=replace(fleet.settings, unlimited=True))
+
+
+def _frontier(
+    fleet: Fleet,
+    against: Against,
+    points: int,
+    scales: str,
+    jobs: int | None,
+    time_limit_s: float,
+) -> ParetoResults:
+    from stoker.cli.sweep_bar import remaining_bar
+    from studies.sweeping.attainment import Measure
+    from studies.sweeping.pareto import pareto_attainment, pareto_latency
+    from studies.sweeping.pool import usable_cores
+    from studies.sweeping.values import GRAMMAR, parse_values
+
+    if against is not Against.LATENCY:
+        measure = Measure(against.value)
+        with remaining_bar("Finding the frontier", points) as report:
+            return pareto_attainment(
+                fleet, measure, points, time_limit_s=time_limit_s, report=report
+            )
+    try:
+        count = len(parse_values(scales))
+    except ValueError as error:
+        raise InvalidInputError([Problem("--scales", str(error), GRAMMAR)]) from error
+    with remaining_bar("Planning each scale", count) as report:
+        return pareto_latency(fleet, scales, jobs=jobs or usable_cores(), report=report)
+
+
+def _write(results: ParetoResults, output_format: RowFormat, output: Path | None) -> None:
+    if output_format is RowFormat.CSV:
+        from studies.sweeping.tables import to_csv
+
+        write_text(to_csv(results.columns, results.rows), output)
+    elif output_format is RowFormat.JSON:
+        document = rows_document(results.columns, results.rows)
+        write_text(json_text({"claim": results.claim, **document}), output)
+    else:
+        from stoker.cli.sweep_table import pareto_report
+
+        report = pareto_report(results)
+        if output is None:
+            show(report, output_width())
+        else:
+            write_text(plain_text(report), output)

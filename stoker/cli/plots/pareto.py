@@ -1,0 +1,135 @@
+"""A frontier of cost: a staircase, with what lies beside it in grey."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from stoker.cli.plots.style import (
+    BLUE,
+    INK,
+    LOG_FROM,
+    RULE,
+    SMALL,
+    blank_figure,
+    dress,
+    label,
+    log_axis,
+    message_figure,
+    number,
+    spread,
+)
+from studies.sweeping.pareto import PLACE, ParetoResults, Place
+from studies.sweeping.rows import Cell
+
+_GREY = "#999999"
+_TITLES = {
+    "attainment_servers": "share of the servers served within all targets",
+    "attainment_load": "share of the load served within all targets",
+    "targets": "latency targets [× the fleet’s own]",
+}
+_BESIDE = {Place.DOMINATED: ("o", "dominated"), Place.INCOMPLETE: ("x", "serves fewer servers")}
+
+
+def pareto_figure(results: ParetoResults) -> Figure:
+    """Return the frontier as a staircase: what is reached for no more than a cost."""
+    frontier = _points(results, Place.FRONTIER)
+    title = _title(results, frontier)
+    if not frontier:
+        return message_figure("Frontier", "No point lies on the frontier.")
+    figure = blank_figure(7.5, 4.6, title)
+    axes = figure.subplots()
+    latency = results.against == "targets"
+    _draw_staircase(axes, frontier, latency=latency)
+    for place, (marker, name) in _BESIDE.items():
+        beside = _points(results, place)
+        if beside:
+            axes.scatter(
+                [x for x, _ in beside],
+                [y for _, y in beside],
+                marker=marker,
+                s=26,
+                color=_GREY,
+                zorder=2,
+                label=name,
+            )
+    costs = [cost for place in (*_BESIDE, Place.FRONTIER) for _, cost in _points(results, place)]
+    scale = ""
+    if not latency and spread(costs) > LOG_FROM:
+        positive = [cost for cost in costs if cost > 0]
+        log_axis(axes, "y", positive)
+        scale = ", log scale"
+    elif not latency:
+        axes.set_ylim(bottom=0.0)
+    if not latency:
+        axes.set_xlim(-0.02, 1.02)
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1.0))
+    currency = label(str(results.rows[0]["currency"] or "cost"))
+    dress(
+        axes,
+        xlabel=_TITLES[results.against],
+        ylabel=f"cost [{currency}/h]{scale}",
+        grid="both",
+    )
+    axes.legend(loc="best", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE)
+    return figure
+
+
+def _points(results: ParetoResults, place: Place) -> list[tuple[float, float]]:
+    return sorted(
+        (_number(row[results.against]), _number(row["cost_per_hour"]))
+        for row in results.rows
+        if row[PLACE] == place.value
+    )
+
+
+def _draw_staircase(axes: Axes, frontier: Sequence[tuple[float, float]], *, latency: bool) -> None:
+    """Draw steps: a point reaches all that is easier than what it reaches."""
+    axes.step(
+        [x for x, _ in frontier],
+        [y for _, y in frontier],
+        where="post" if latency else "pre",
+        color=BLUE,
+        linewidth=1.6,
+        zorder=1,
+    )
+    axes.scatter(
+        [x for x, _ in frontier],
+        [y for _, y in frontier],
+        marker="o",
+        s=30,
+        facecolor=BLUE,
+        edgecolor=INK,
+        linewidth=0.6,
+        zorder=3,
+        label="frontier",
+    )
+
+
+def _title(results: ParetoResults, frontier: Sequence[tuple[float, float]]) -> str:
+    if not frontier:
+        return "Frontier"
+    currency = label(str(results.rows[0]["currency"] or ""))
+    if results.against == "targets":
+        (tight, dear), (loose, cheap) = frontier[0], frontier[-1]
+        if tight == loose:
+            return f"{number(dear)} {currency}/h at {number(tight)} × the targets"
+        return (
+            f"{number(dear)} {currency}/h at {number(tight)} × the targets, {number(cheap)} at "
+            f"{number(loose)} ×"
+        )
+    most, cost = frontier[-1]
+    half = next(((x, y) for x, y in frontier if x >= most / 2), frontier[-1])
+    what = "servers" if results.against == "attainment_servers" else "load"
+    share = f"{number(cost)} {currency}/h to serve {most:.0%} of the {what}"
+    if math.isclose(half[0], most) or cost <= 0:
+        return share
+    return f"{share}; {half[0]:.0%} costs {number(half[1])}"
+
+
+def _number(cell: Cell) -> float:
+    return float(cell) if isinstance(cell, int | float) else math.nan
