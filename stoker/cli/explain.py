@@ -51,7 +51,7 @@ fleet."""
 )
 
 DIFF_EPILOG = (
-    examples("stoker diff before.json after.json", "stoker diff a.json b.json --format json")
+    examples("stoker diff before.json after.json", "stoker diff before.json after.json --format json")
     + """
 
 **Exit codes**

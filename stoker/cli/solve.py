@@ -62,7 +62,7 @@ EPILOG = (
         "stoker solve small --heterogeneous --format json --output plan.json",
         "stoker solve small --unlimited --format csv",
         "stoker solve fleet.yaml --solver greedy --plots plots/",
-        "stoker solve large --capacity-scale 0.9 --explain --profile-error 10%",
+        "stoker solve small --explain --profile-error 10%",
     )
     + """
 

@@ -84,6 +84,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "points.csv").write_text("in_tokens,out_tokens,concurrency\n512,128,8\n")
     (folder / "trace.csv").write_text("arrival_s,in_tokens,out_tokens\n0,128,64\n0.5,256,32\n")
     stoker("solve", "small", "--format", "json", "--output", folder / "plan.json")
+    plan = (folder / "plan.json").read_text()
+    (folder / "before.json").write_text(plan)
+    (folder / "after.json").write_text(plan)
     (folder / "nodes.yaml").write_text(
         "nodes:\n"
         "  - {name: a100, count: 70, card_type: A100, cards: 8, zone: east}\n"
