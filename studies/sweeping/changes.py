@@ -1,4 +1,4 @@
-"""Pure changes of a fleet: loads, targets, prices, cards, speeds, settings and rules.
+"""Pure changes of a fleet: loads, targets, speeds, settings and rules.
 
 Each change is a value that travels to other processes; `apply` returns another fleet. Names were
 resolved when the change was made, so that applying one never fails over a name.
@@ -6,14 +6,11 @@ resolved when the change was made, so that applying one never fails over a name.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from stoker.domain.accelerator import Accelerator
 from stoker.domain.curve import IterationTable
-from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
 from stoker.domain.profile import (
     LinearParameters,
@@ -22,21 +19,20 @@ from stoker.domain.profile import (
     ServiceParameters,
     TokenWorkParameters,
 )
-from stoker.domain.server import Allocation, Server
+from stoker.domain.server import Server
 from stoker.domain.settings import Analysis, QueueRule, SaturationPolicy, SolverKind
 from stoker.domain.slo import PercentileTarget, ServiceClass, SloTarget
 from stoker.domain.workload import Load
-from studies.sweeping.values import Value
-
-_PRICE_ROUNDING = 1e-9
+from studies.sweeping.hardware_changes import (
+    CardsChange,
+    LimitChange,
+    PoolCardsChange,
+    PoolPriceChange,
+    PriceChange,
+)
+from studies.sweeping.values import Value, new_figure
 
 Pairs = frozenset[tuple[str, str]]
-
-
-def new_figure(value: Value, own: float) -> float:
-    """Return a number, or a multiple of the fleet's own figure."""
-    number = value.number or 0.0
-    return own * number if value.multiple else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,80 +76,6 @@ class LoadScale:
         """Return the fleet with those rates."""
         change = LoadChange("arrival_rate_rps", self.servers)
         return change.apply(fleet, Value(value.number, multiple=True))
-
-
-@dataclass(frozen=True, slots=True)
-class PriceChange:
-    """Change of prices; a number is the price of one card or of one unit.
-
-    What runs now at the fleet's own prices is priced anew with them.
-
-    Attributes:
-        accelerators: Names of the accelerators.
-        per_card: Whether a number is the price of a card, else of a whole unit.
-    """
-
-    accelerators: frozenset[str]
-    per_card: bool
-
-    def apply(self, fleet: Fleet, value: Value) -> Fleet:
-        """Return the fleet with those prices."""
-        old = {item.name: item for item in fleet.accelerators}
-        changed = tuple(
-            self._priced(item, value) if item.name in self.accelerators else item
-            for item in fleet.accelerators
-        )
-        new = {item.name: item for item in changed}
-        units = {
-            (item.model, item.accelerator): item.accelerators_per_replica for item in fleet.profiles
-        }
-
-        def repriced(server: Server) -> Server:
-            now = server.current
-            if now is None or now.accelerator not in self.accelerators:
-                return server
-            count = now.replicas * units.get((server.model, now.accelerator), 1)
-            before = old[now.accelerator].cost_per_hour * count
-            if not math.isclose(now.cost_per_hour, before, rel_tol=_PRICE_ROUNDING):
-                return server
-            return replace(server, current=_priced_at(now, new[now.accelerator], count))
-
-        servers = tuple(map(repriced, fleet.servers))
-        return replace(fleet, accelerators=changed, servers=servers)
-
-    def _priced(self, item: Accelerator, value: Value) -> Accelerator:
-        cards = item.cards if self.per_card and not value.multiple else 1
-        return replace(item, cost_per_hour=new_figure(value, item.cost_per_hour) * cards)
-
-
-def _priced_at(now: Allocation, accelerator: Accelerator, units: int) -> Allocation:
-    return replace(now, cost_per_hour=accelerator.cost_per_hour * units)
-
-
-@dataclass(frozen=True, slots=True)
-class CardsChange:
-    """Change of card counts; multiples are rounded down, as `scale_capacity` does.
-
-    Attributes:
-        card_types: The types.
-    """
-
-    card_types: tuple[str, ...]
-
-    def apply(self, fleet: Fleet, value: Value) -> Fleet:
-        """Return the fleet with those counts."""
-        exact = Fraction(repr(value.number or 0.0))
-        if value.multiple:
-            capacity = tuple(
-                replace(item, count=math.floor(item.count * exact))
-                if item.card_type in self.card_types
-                else item
-                for item in fleet.capacity
-            )
-            return replace(fleet, capacity=capacity)
-        others = tuple(item for item in fleet.capacity if item.card_type not in self.card_types)
-        own = tuple(Capacity(name, math.floor(exact)) for name in self.card_types)
-        return replace(fleet, capacity=others + own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +261,9 @@ Change = (
     | LoadScale
     | PriceChange
     | CardsChange
+    | PoolCardsChange
+    | PoolPriceChange
+    | LimitChange
     | TargetScale
     | TargetChange
     | SpeedChange
@@ -353,7 +278,7 @@ def changes_predictions(change: Change) -> bool:
     Prices, card counts and the optimizer's settings cannot, but for the choice of the analysis.
     """
     match change:
-        case PriceChange() | CardsChange():
+        case PriceChange() | CardsChange() | PoolCardsChange() | PoolPriceChange() | LimitChange():
             return False
         case SettingChange(field="analysis"):
             return True

@@ -87,6 +87,18 @@ def card_types_named(fleet: Fleet, selector: str) -> tuple[str, ...]:
     return tuple(_found(selector, {"type": {name: frozenset([name]) for name in types}}))
 
 
+def pool_named(fleet: Fleet, selector: str) -> str:
+    """Return the pool that a selector means; empty where it means none.
+
+    A name that a card type and a pool share means the type; ``pool:NAME`` means the pool.
+    """
+    pools = {pool.name for pool in fleet.pools}
+    if selector.removeprefix("pool:") in pools and selector not in pools:
+        return selector.removeprefix("pool:")
+    types = {item.card_type for item in fleet.accelerators}
+    return selector if selector in pools and selector not in types else ""
+
+
 def accelerators_named(fleet: Fleet, selector: str) -> tuple[frozenset[str], bool]:
     """Return the accelerators meant, and whether by the type of their cards.
 

@@ -9,29 +9,37 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stoker.domain.errors import Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
+from stoker.domain.limits import Survival
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 from studies.sweeping.changes import (
-    CardsChange,
     Change,
     Choice,
     LoadChange,
     LoadScale,
-    PriceChange,
     SettingChange,
     SpeedChange,
     TargetChange,
     TargetScale,
 )
+from studies.sweeping.hardware_changes import (
+    CardsChange,
+    LimitChange,
+    PoolCardsChange,
+    PoolPriceChange,
+    PriceChange,
+)
 from studies.sweeping.names import (
     UnknownNameError,
     accelerators_named,
     card_types_named,
+    pool_named,
     profiles_named,
     servers_named,
     some_words,
@@ -55,6 +63,7 @@ class Domain:
         whole: Whether numbers are whole.
         factor: Whether every number is a multiple.
         multiples: Whether numbers may be multiples of the fleet's own figure.
+        numbers: Whether they may be anything else.
         words: The words; None for any word, empty for none.
     """
 
@@ -64,6 +73,7 @@ class Domain:
     whole: bool = False
     factor: bool = False
     multiples: bool = True
+    numbers: bool = True
     words: tuple[str, ...] | None = ()
 
     def __str__(self) -> str:
@@ -72,7 +82,8 @@ class Domain:
         if self.most >= self.least:
             kind = "a factor" if self.factor else "a whole number" if self.whole else "a number"
             low = f"above {self.least:g}" if self.above else f"from {self.least:g}"
-            parts.append(f"{kind} {low} to {self.most:g}")
+            if self.numbers:
+                parts.append(f"{kind} {low} to {self.most:g}")
             if self.multiples and not self.factor:
                 parts.append("a multiple such as x0.5")
         if self.words is None:
@@ -91,6 +102,8 @@ class Domain:
             return f"{value} is a number"
         if value.multiple and not self.multiples:
             return f"{value} is a multiple, and this has none"
+        if not (value.multiple or self.numbers):
+            return f"{value} does not tell which of several pools the cards are in"
         most = _LARGEST_FACTOR if value.multiple else self.most
         low = number < self.least or (self.above and number == self.least)
         if low or number > most:
@@ -152,6 +165,7 @@ _POSITIVE_FACTOR = Domain(most=_LARGEST_FACTOR, above=True, factor=True)
 _AMOUNT = Domain()
 _POSITIVE = Domain(above=True)
 _CV = Domain(most=100.0)
+_COUNTS_OF_POOLS = Domain(most=_LARGEST_COUNT, whole=True, numbers=False)
 _COUNT = Domain(most=_LARGEST_COUNT, whole=True)
 _LOAD_FIELDS: Mapping[str, tuple[str, Domain]] = {
     "rate": ("arrival_rate_rps", _AMOUNT),
@@ -170,6 +184,10 @@ def _words(*choices: str) -> Domain:
 
 def _number(least: float, most: float = _LARGEST, *, above: bool = False) -> Domain:
     return Domain(least, most, above=above, multiples=False)
+
+
+def _limit(most: float = _LARGEST, *, whole: bool = False) -> Domain:
+    return Domain(most=most, whole=whole, multiples=False, words=("none",))
 
 
 _BOOLEANS: tuple[tuple[str, Choice | None], ...] = (("true", True), ("false", False))
@@ -206,6 +224,18 @@ _SETTINGS: Mapping[str, tuple[SettingChange, Domain]] = {
     ),
     "transition_penalty": (SettingChange("transition_penalty", of_rules=True), _number(0.0)),
 }
+_LIMITS: Mapping[str, tuple[LimitChange, Domain]] = {
+    "budget": (LimitChange("budget_per_hour"), _limit()),
+    "power_w": (LimitChange("power_w"), _limit()),
+    "max_spot_share": (LimitChange("max_spot_share"), _limit(1.0)),
+    "max_replicas": (LimitChange("max_replicas", whole=True), _limit(whole=True)),
+    "max_changes": (LimitChange("max_changes", whole=True), _limit(whole=True)),
+    "surge": (LimitChange("surge", of_headroom=True), _number(1.0, 1000.0)),
+    "survive": (
+        LimitChange("survive", of_headroom=True),
+        _words("none", *(item.value for item in Survival)),
+    ),
+}
 _TARGET_FIELDS = ("ttft_ms", "itl_ms", "e2e_ms", "tps")
 _TARGET_FORM = "target[.CLASS|.MODEL|.CLASS/MODEL].FIELD"
 
@@ -223,13 +253,18 @@ KINDS: tuple[Kind, ...] = (
         "one target: `ttft_ms`, `itl_ms`, `e2e_ms` (mean; `ttft_ms.p95` a percentile) or `tps`",
         _POSITIVE,
     ),
-    Kind("price[.TYPE|.ACCELERATOR]", "price of a card of the type, or of a unit", _AMOUNT),
-    Kind("cards[.TYPE]", "how many cards there are", _COUNT),
+    Kind(
+        "price[.TYPE|.ACCELERATOR|.POOL]",
+        "price of a card of the type or the pool, or of a unit",
+        _AMOUNT,
+    ),
+    Kind("cards[.TYPE|.POOL]", "how many cards there are", _COUNT),
     Kind(
         "speed[.MODEL|.ACCELERATOR|.MODEL/ACCELERATOR]",
         "engine times of profiles, divided",
         _POSITIVE_FACTOR,
     ),
+    *(Kind(name, "limit or headroom of the plan", domain) for name, (_, domain) in _LIMITS.items()),
     *(Kind(name, "setting of the optimizer", domain) for name, (_, domain) in _SETTINGS.items()),
 )
 """All kinds of parameters, in the order in which they are documented."""
@@ -271,6 +306,8 @@ def bind(fleet: Fleet, name: str) -> Parameter:
             change = LoadChange(field, _loaded(fleet, rest))
         elif name.replace("-", "_") in _SETTINGS:
             change, domain = _SETTINGS[name.replace("-", "_")]
+        elif name.replace("-", "_") in _LIMITS:
+            change, domain = _LIMITS[name.replace("-", "_")]
         else:
             raise _unknown(name)
     except UnknownNameError as error:
@@ -339,12 +376,20 @@ def _percentile(field: str, statistic: str) -> float | None:
 
 
 def _price(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
+    if pool := pool_named(fleet, selector):
+        return PoolPriceChange(pool), _AMOUNT
     accelerators, per_card = accelerators_named(fleet, selector)
     return PriceChange(accelerators, per_card), _AMOUNT
 
 
 def _cards(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
-    return CardsChange(card_types_named(fleet, selector)), _COUNT
+    if pool := pool_named(fleet, selector):
+        return PoolCardsChange(pool), _COUNT
+    types = card_types_named(fleet, selector)
+    several = Counter(pool.card_type for pool in fleet.pools)
+    split = any(several[name] > 1 for name in types)
+    # A number does not tell which of several pools its cards are in.
+    return CardsChange(types), _COUNTS_OF_POOLS if split else _COUNT
 
 
 def _speed(fleet: Fleet, selector: str) -> tuple[Change, Domain]:

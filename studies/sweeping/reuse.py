@@ -19,7 +19,7 @@ from optimizer.transition import candidate_values
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.profile import ModelProfile
-from stoker.domain.server import Server
+from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import Analysis, OptimizerSettings, PlanningRules
 from stoker.domain.slo import ServiceClass, SloTarget
 from stoker.domain.workload import Load
@@ -47,6 +47,7 @@ _KNOWN: dict[type, frozenset[str]] = {
         "name service_class model load keep_accelerator min_replicas max_replicas max_batch "
         "max_queue current desired router choose_batch"
     ),
+    Allocation: _names("accelerator replicas max_batch cost_per_hour itl_ms ttft_ms load"),
     Load: _names(
         "arrival_rate_rps input_tokens output_tokens throughput_rps arrival_cv input_tokens_cv "
         "output_tokens_cv prefix_hit_rate"
@@ -134,6 +135,7 @@ def is_plain(fleet: Fleet) -> bool:
     parts += [*fleet.capacity, *fleet.accelerators, *fleet.profiles, *fleet.service_classes]
     parts += [target for item in fleet.service_classes for target in item.targets]
     parts += [*fleet.servers, *(item.load for item in fleet.servers if item.load)]
+    parts += [item.current for item in fleet.servers if item.current]
     return all(map(_plain_part, parts))
 
 

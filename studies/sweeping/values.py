@@ -120,3 +120,9 @@ def _geometric(start: Decimal, stop: Decimal, factor: Decimal) -> list[float]:
                 f"the range {start}:{stop}:*{factor} has more than {MOST_VALUES:,} values"
             )
     return numbers
+
+
+def new_figure(value: Value, own: float) -> float:
+    """Return a number, or a multiple of the fleet's own figure."""
+    number = value.number or 0.0
+    return own * number if value.multiple else number

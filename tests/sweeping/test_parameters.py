@@ -8,6 +8,8 @@ from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
+from stoker.domain.limits import Survival
+from stoker.domain.pools import Pool
 from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
 from stoker.domain.server import Allocation
 from stoker.domain.settings import SaturationPolicy, SolverKind
@@ -142,6 +144,56 @@ def test_settings_and_rules() -> None:
     assert changed("relative_gap=0.01").settings.relative_gap == 0.01
     assert changed("max_blocking=none").rules.max_blocking is None
     assert changed("transition_penalty=0.5").rules.transition_penalty == 0.5
+
+
+POOLED = replace(
+    FLEET,
+    pools=(
+        Pool("east", "C", 12, zone="a", price_per_card_hour=0.9, node_cards=(8, 4)),
+        Pool("west", "C", 8, zone="b", price_factor=0.5),
+        Pool("lab", "B", 8),
+    ),
+)
+
+
+def cards(fleet: Fleet) -> tuple[dict[str, int], dict[str, int]]:
+    return (
+        {pool.name: pool.cards for pool in fleet.pools},
+        {item.card_type: item.count for item in fleet.capacity},
+    )
+
+
+def test_pools_and_their_types_add_up() -> None:
+    pools, types = cards(changed("cards.C=x0.6", POOLED))
+    assert pools == {"east": 7, "west": 4, "lab": 8}
+    assert types == {"B": 8, "C": 11}
+    fleet = changed("cards.east=20", POOLED)
+    assert cards(fleet) == ({"east": 20, "west": 8, "lab": 8}, {"B": 8, "C": 28})
+    assert fleet.pools[0].node_cards == (8, 4, 8)
+    assert cards(changed("cards.B=3", POOLED))[0]["lab"] == 3
+    with pytest.raises(InvalidInputError, match="which of several pools"):
+        changed("cards.C=5", POOLED)
+
+
+def test_prices_of_pools() -> None:
+    def prices(text: str) -> list[tuple[float | None, float]]:
+        return [
+            (pool.price_per_card_hour, pool.price_factor) for pool in changed(text, POOLED).pools
+        ]
+
+    assert prices("price.C=x2") == [(1.8, 1.0), (None, 0.5), (None, 1.0)]
+    assert prices("price.C=2") == [(0.9, 1.0), (None, 0.5), (None, 1.0)]
+    assert prices("price.west=x0.5") == [(0.9, 1.0), (None, 0.25), (None, 1.0)]
+    assert prices("price.pool:west=3") == [(0.9, 1.0), (3.0, 0.5), (None, 1.0)]
+
+
+def test_limits_and_headroom() -> None:
+    assert changed("budget=12.5").limits.budget_per_hour == 12.5
+    assert changed("budget=none").limits.budget_per_hour is None
+    assert changed("max_changes=2").limits.max_changes == 2
+    assert changed("surge=1.2").limits.headroom.surge == 1.2
+    assert changed("survive=zone").limits.headroom.survive is Survival.ZONE
+    assert changed("survive=none").limits == FLEET.limits
 
 
 def test_parameters_are_applied_in_the_order_given() -> None:
