@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from queueing.engine.split import best_split
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
-from stoker.domain.plan import Rejection
+from stoker.domain.plan import Plan, Rejection
 from stoker.domain.serving import Serving
 from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.configured_fleets import (
@@ -53,6 +54,20 @@ def apart(
     profiles += [profile(prefill)] if prefill is not None else []
     own = server_document(**{"load": BUSY, **APART, **changes})
     return configured_fleet(profiles, own, targets=targets)
+
+
+@cache
+def planned() -> dict[str, Plan]:
+    """Return the plan of each way of serving on its own."""
+    ways = ("aggregated", "disaggregated")
+    return {serving: plan_fleet(apart(serving=[serving])) for serving in ways}
+
+
+@cache
+def counted() -> tuple[Fleet, CandidateTable]:
+    """Return a fleet with its candidates."""
+    fleet = apart()
+    return fleet, build_candidates(fleet, Analysis.FULL)
 
 
 def split_row(table: CandidateTable) -> int:
@@ -114,8 +129,7 @@ def test_it_is_the_best_split_of_the_fewest_cards(
 
 
 def test_figures_are_those_of_both_pools() -> None:
-    fleet = apart()
-    table = build_candidates(fleet, Analysis.FULL)
+    fleet, table = counted()
     row = np.array([split_row(table)])
     rate = np.array([30.0])
     figures = evaluate(fleet, table, row, rate)
@@ -161,9 +175,7 @@ def test_a_plan_tells_both_pools() -> None:
 def test_the_cheaper_way_of_serving_is_chosen() -> None:
     """Prefill is much of the work here, and the ITL target leaves little of it beside decodes."""
     both = apart(serving=["aggregated", "disaggregated"])
-    plans = {
-        serving: plan_fleet(apart(serving=[serving])) for serving in ("aggregated", "disaggregated")
-    }
+    plans = planned()
     cheapest = min(plan.objective for plan in plans.values() if plan.allocations)
     assert plan_fleet(both).objective == pytest.approx(cheapest)
     assert plans["disaggregated"].objective < plans["aggregated"].objective
@@ -183,7 +195,7 @@ def test_targets_out_of_reach_are_told(targets: Document, reason: Rejection) -> 
 
 
 def test_bounds_on_replicas_count_both_pools() -> None:
-    free = build_candidates(apart(), Analysis.FULL)
+    _, free = counted()
     total = sum(counts(free, split_row(free)))
     less = build_candidates(apart(max_replicas=total - 1), Analysis.FULL)
     assert not less.disaggregated.any()
@@ -201,7 +213,7 @@ def test_pools_without_load_keep_the_minimum() -> None:
 
 
 def test_what_runs_unchanged_is_worth_nothing() -> None:
-    free = plan_fleet(apart()).allocations[0]
+    free = planned()["disaggregated"].allocations[0]
     now = {
         "accelerator": "H100",
         "configuration": "tp1",
