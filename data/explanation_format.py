@@ -105,6 +105,8 @@ def _option(item: Option) -> Json:
         "accelerator": item.accelerator,
         "replicas": item.replicas,
         "max_batch": item.max_batch,
+        "configuration": item.configuration or None,
+        "prefill_replicas": item.prefill_replicas,
         "cost_per_hour": money(item.cost_per_hour),
         "value": money(item.value),
         "cards": item.cards,
@@ -123,6 +125,8 @@ def _own(item: OwnAllocation) -> Json:
                 "accelerator": part.accelerator,
                 "replicas": part.replicas,
                 "max_batch": part.max_batch,
+                "configuration": part.configuration or None,
+                "prefill_replicas": part.prefill_replicas,
             }
             for part in item.parts
         ],

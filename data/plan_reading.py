@@ -25,12 +25,14 @@ from stoker.domain.plan import (
     Plan,
     PlannedAllocation,
     PlanStatus,
+    PoolPart,
     Rejection,
     Unplaced,
     UnplacedReason,
 )
 from stoker.domain.profile import EstimateKind
 from stoker.domain.routing import Router
+from stoker.domain.serving import Parallelism
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
 
@@ -58,6 +60,15 @@ class WrittenChoice(_Written):
     binding: str | None = None
 
 
+class WrittenParallelism(_Written):
+    """How the cards of a replica share its work."""
+
+    tensor: Count = 1
+    pipeline: Count = 1
+    expert: Count = 1
+    data: Count = 1
+
+
 class WrittenPart(_Written):
     """Replicas on one accelerator configuration."""
 
@@ -79,6 +90,20 @@ class WrittenPart(_Written):
     latencies: dict[str, dict[str, float | None]] | None = None
     batch_choice: WrittenChoice | None = None
     configuration: str | None = None
+    parallel: WrittenParallelism | None = None
+
+
+class WrittenPool(_Written):
+    """Replicas of a prefill or a decode pool."""
+
+    role: str
+    configuration: str | None = None
+    parallel: WrittenParallelism | None = None
+    replicas: Count
+    router: str = Router.RANDOM.label
+    max_batch: Count = 0
+    cards: Count = 0
+    cost_per_hour: float = 0.0
 
 
 class WrittenAllocation(WrittenPart):
@@ -93,6 +118,7 @@ class WrittenAllocation(WrittenPart):
     estimate: str | None = None
     targets: WrittenTargets = WrittenTargets()
     mix: list[WrittenPart] = Field(default_factory=list)
+    pools: list[WrittenPool] = Field(default_factory=list)
 
 
 class WrittenUnplaced(_Written):
@@ -216,7 +242,10 @@ def _unknown_words(plan: WrittenPlan) -> Iterator[Finding]:
     yield from known(("analysis",), plan.analysis, [item.value for item in Analysis])
     for name, item in plan.allocations.items():
         loc = ("allocations", name)
-        yield from known((*loc, "router"), item.router, [router.label for router in Router])
+        routers = [router.label for router in Router]
+        yield from known((*loc, "router"), item.router, routers)
+        for index, pool in enumerate(item.pools):
+            yield from known((*loc, "pools", index, "router"), pool.router, routers)
         if item.estimate is not None:
             kinds = [kind.value for kind in EstimateKind]
             yield from known((*loc, "estimate"), item.estimate, kinds)
@@ -282,9 +311,11 @@ def _allocation(name: str, item: WrittenAllocation) -> PlannedAllocation:
         binding=item.binding,
         kv_use=item.kv_use,
         preemptions_per_request=item.preemptions_per_request,
-        router=next(router for router in Router if router.label == item.router),
+        router=_router(item.router),
         batch_choice=_choice(item.batch_choice),
         configuration=item.configuration or "",
+        parallel=_parallel(item.parallel),
+        pools=tuple(_pool(pool) for pool in item.pools),
     )
 
 
@@ -308,7 +339,31 @@ def _part(part: WrittenPart) -> MixPart:
         preemptions_per_request=part.preemptions_per_request,
         batch_choice=_choice(part.batch_choice),
         configuration=part.configuration or "",
+        parallel=_parallel(part.parallel),
     )
+
+
+def _pool(pool: WrittenPool) -> PoolPart:
+    return PoolPart(
+        role=pool.role,
+        configuration=pool.configuration or "",
+        parallel=_parallel(pool.parallel),
+        replicas=pool.replicas,
+        max_batch=pool.max_batch,
+        cards=pool.cards,
+        cost_per_hour=pool.cost_per_hour,
+        router=_router(pool.router),
+    )
+
+
+def _parallel(written: WrittenParallelism | None) -> Parallelism | None:
+    if written is None:
+        return None
+    return Parallelism(written.tensor, written.pipeline, written.expert, written.data)
+
+
+def _router(label: str) -> Router:
+    return next(router for router in Router if router.label == label)
 
 
 def _rate(value: float | None) -> float:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizer.explaining.decision import (
-    accelerator_name,
     change_between,
     decision_of,
     difference,
     own_allocation,
+    part_of,
 )
 from optimizer.explaining.problem import rows_of
 from optimizer.explaining.situation import Situation, fits
@@ -42,18 +42,23 @@ def options_of(table: CandidateTable, server: int, free: IntArray | None) -> tup
         free: Cards that it may take by type; None for cards without end.
     """
     cards = table.cards
+    parts = {
+        row: part_of(table, row, int(table.replicas[row])) for row in accepted_rows(table, server)
+    }
     return tuple(
         Option(
-            accelerator=accelerator_name(table, row),
-            replicas=int(table.replicas[row]),
-            max_batch=int(table.max_batch[row]),
+            accelerator=part.accelerator,
+            replicas=part.replicas,
+            max_batch=part.max_batch,
+            configuration=part.configuration,
+            prefill_replicas=part.prefill_replicas,
             cost_per_hour=float(table.cost_per_hour[row]),
             value=float(table.value[row]),
             cards=int(cards[row]),
             card_type=_card_type(table, row),
             fits=fits(table, row, free),
         )
-        for row in accepted_rows(table, server)
+        for row, part in parts.items()
     )
 
 

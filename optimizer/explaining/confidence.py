@@ -10,7 +10,13 @@ import numpy as np
 
 from optimizer.evaluate import evaluate, evaluate_details
 from optimizer.explaining.alternatives import accepted_rows
-from optimizer.explaining.decision import change_between, decision_of
+from optimizer.explaining.decision import (
+    change_between,
+    configuration_name,
+    decision_of,
+    part_of,
+    pools_of,
+)
 from optimizer.explaining.edits import ProfileKey, with_slower_profiles
 from optimizer.explaining.problem import PlanningProblem, predicted
 from optimizer.explaining.situation import Situation
@@ -43,7 +49,7 @@ class ProfileError:
 
 
 ProfileErrors = Mapping[ProfileKey, ProfileError]
-"""Errors by model and accelerator; what is not there is unknown."""
+"""Errors by model, accelerator and configuration; what is not there is unknown."""
 
 
 class Confidence:
@@ -78,13 +84,15 @@ class Confidence:
         table = self._situation.table
         if len(entries) != 1 or table.accelerator[entries[0][0]] == EMPTY:
             return None
-        row, planned = entries[0]
+        row, count = entries[0]
+        part = part_of(table, row, count)
+        planned = part.replicas
         known = self._errors.get(self._key(server, row))
         if known is None or not table.total_rate_rps[server] > 0:
             return None
         fewest = _replicas(self._faster.table, server, row, table)
         most = _replicas(self._slower.table, server, row, table)
-        unit = float(table.unit_cost_per_hour[row])
+        unit = float(table.cost_per_hour[row]) / planned
         entry = self._entry[server]
         return ReplicaRange(
             error=known.error,
@@ -123,7 +131,8 @@ class Confidence:
     def _key(self, server: int, row: int) -> ProfileKey:
         table = self._situation.table
         model = self._situation.problem.fleet.servers[server].model
-        return model, table.accelerators[int(table.accelerator[row])]
+        accelerator = table.accelerators[int(table.accelerator[row])]
+        return model, accelerator, configuration_name(table, row)
 
     def _missed(self, server: int, entry: int) -> tuple[LatencyMargin, ...]:
         """Return the targets that a replica misses at its share of the load, if all is slower."""
@@ -173,9 +182,16 @@ def _replicas(other: CandidateTable, server: int, row: int, table: CandidateTabl
         for candidate in accepted_rows(other, server)
         if other.accelerator[candidate] == table.accelerator[row]
     ]
-    same = [item for item in like if other.max_batch[item] == table.max_batch[row]]
-    best = next(iter(same or like), None)
-    return None if best is None else int(other.replicas[best])
+    wanted = part_of(table, row, 1)
+    same = [
+        item
+        for item in like
+        if configuration_name(other, item) == wanted.configuration
+        and bool(pools_of(other, item)[0]) == bool(wanted.prefill_replicas)
+    ]
+    alike = [item for item in same if other.max_batch[item] == table.max_batch[row]]
+    best = next(iter(alike or same), None)
+    return None if best is None else part_of(other, best, int(other.replicas[best])).replicas
 
 
 def _predicted(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.placement import Outcome, Placement
-from optimizer.table import EMPTY, CandidateTable, IntArray
+from optimizer.table import EMPTY, NO_NAME, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from stoker.domain.explanation import Evidence, OwnAllocation, OwnPart, PlanChange
 
@@ -102,14 +102,36 @@ def own_allocation(
         accelerators = [int(table.accelerator[row]) for row, _ in entries]
         value = mix_value(table.transitions, server, accelerators, costs)
     return OwnAllocation(
-        parts=tuple(
-            OwnPart(accelerator_name(table, row), count, int(table.max_batch[row]))
-            for row, count in entries
-        ),
+        parts=tuple(part_of(table, row, count) for row, count in entries),
         cost_per_hour=math.fsum(costs),
         value=value,
         served=served,
     )
+
+
+def part_of(table: CandidateTable, row: int, count: int) -> OwnPart:
+    """Return so many of a row; one of two pools counts the replicas of both."""
+    prefill, decode = pools_of(table, row)
+    return OwnPart(
+        accelerator=accelerator_name(table, row),
+        replicas=count * (prefill + decode) if prefill else count,
+        max_batch=int(table.max_batch[row]),
+        configuration=configuration_name(table, row),
+        prefill_replicas=count * prefill,
+    )
+
+
+def pools_of(table: CandidateTable, row: int) -> tuple[int, int]:
+    """Return the replicas of the prefill and the decode pool of a row; 0 and 0 without them."""
+    if table.prefill_replicas is None or table.decode_replicas is None:
+        return 0, 0
+    return int(table.prefill_replicas[row]), int(table.decode_replicas[row])
+
+
+def configuration_name(table: CandidateTable, row: int) -> str:
+    """Return the configuration of a row; empty where it has no name."""
+    index = NO_NAME if table.configuration is None else int(table.configuration[row])
+    return "" if index == NO_NAME else table.configurations[index]
 
 
 def accelerator_name(table: CandidateTable, row: int) -> str | None:

@@ -66,15 +66,20 @@ def with_scaled_load(fleet: Fleet, server: int, share: float) -> Fleet:
     return replace(fleet, servers=tuple(servers))
 
 
-ProfileKey = tuple[str, str]
-"""Model and accelerator of a profile."""
+ProfileKey = tuple[str, str, str]
+"""Model, accelerator and configuration of a profile."""
+
+
+def profile_key(profile: ModelProfile) -> ProfileKey:
+    """Return what tells a profile from others."""
+    return profile.model, profile.accelerator, profile.configuration
 
 
 def with_slower_profiles(fleet: Fleet, factors: Mapping[ProfileKey, float]) -> Fleet:
     """Return the fleet in which all times of some profiles are multiplied."""
 
     def slower(profile: ModelProfile) -> ModelProfile:
-        factor = factors.get((profile.model, profile.accelerator), 1.0)
+        factor = factors.get(profile_key(profile), 1.0)
         return replace(profile, parameters=scaled_times(profile.parameters, factor))
 
     return replace(fleet, profiles=tuple(map(slower, fleet.profiles)))

@@ -48,7 +48,7 @@ class ExplainOptions:
     Attributes:
         servers: Names of the servers to explain by planning again; None for all.
         time_limit_s: Time after which nothing further is planned again; None for no limit.
-        errors: How far off profiles are, by model and accelerator.
+        errors: How far off profiles are, by model, accelerator and configuration.
     """
 
     servers: Collection[str] | None = None

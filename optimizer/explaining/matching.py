@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from optimizer.explaining.decision import Decision, placed_decision
+from optimizer.explaining.decision import Decision, part_of, placed_decision, pools_of
 from optimizer.explaining.problem import rows_of
 from optimizer.placement import Placement
 from optimizer.table import EMPTY, CandidateTable
@@ -52,7 +52,7 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
             if isinstance(found, Problem):
                 problems.append(found)
             else:
-                entries.append((found, part.replicas))
+                entries.append((found, _count(table, found, part.replicas)))
         served[server] = item.fully_served
     if problems:
         raise InvalidInputError(problems)
@@ -94,16 +94,26 @@ def _row(
         message = f"it is on {on}, which is no candidate of the server in this fleet"
         return Problem(f"{where}.accelerator", message, "a plan of this fleet")
 
-    def unlike(row: int) -> tuple[bool, bool, bool]:
+    planned = part.configuration, _prefill(item)
+
+    def unlike(row: int) -> tuple[bool, bool, bool, bool]:
+        found = part_of(table, row, int(table.replicas[row]))
         return (
+            (found.configuration, found.prefill_replicas) != planned,
             int(table.max_batch[row]) != part.max_batch,
-            whole and int(table.replicas[row]) != part.replicas,
-            not _same(float(table.unit_cost_per_hour[row]) * part.replicas, part.cost_per_hour),
+            whole and found.replicas != part.replicas,
+            not _same(_cost(table, row, _count(table, row, part.replicas)), part.cost_per_hour),
         )
 
     whole = item.fully_served and not item.mix
     row = min(candidates, key=unlike)
-    batch, count, cost = unlike(row)
+    way, batch, count, cost = unlike(row)
+    if way:
+        return Problem(
+            f"{where}.configuration",
+            f"{_way(*planned)} in the plan, which is no candidate of the server in this fleet",
+            "a plan of this fleet",
+        )
     if batch:
         return Problem(
             f"{where}.max_batch",
@@ -113,17 +123,40 @@ def _row(
     if count:
         return Problem(
             f"{where}.replicas",
-            f"{part.replicas} in the plan, and this fleet needs {int(table.replicas[row])} on {on}",
+            f"{part.replicas} in the plan, and this fleet needs "
+            f"{part_of(table, row, int(table.replicas[row])).replicas} on {on}",
             "a plan of this fleet",
         )
     if cost:
         return Problem(
             f"{where}.cost_per_hour",
             f"{part.cost_per_hour:g} in the plan, "
-            f"{float(table.unit_cost_per_hour[row]) * part.replicas:g} at this fleet's prices",
+            f"{_cost(table, row, _count(table, row, part.replicas)):g} at this fleet's prices",
             "a plan of this fleet",
         )
     return row
+
+
+def _prefill(item: PlannedAllocation) -> int:
+    return sum(pool.replicas for pool in item.pools if pool.role == "prefill")
+
+
+def _count(table: CandidateTable, row: int, replicas: int) -> int:
+    """Return how many of a row so many replicas are: one of two pools is one of all of both."""
+    each = sum(pools_of(table, row))
+    return replicas // each if each else replicas
+
+
+def _cost(table: CandidateTable, row: int, count: int) -> float:
+    if count == table.replicas[row]:
+        return float(table.cost_per_hour[row])
+    return float(table.unit_cost_per_hour[row]) * count
+
+
+def _way(configuration: str, prefill: int) -> str:
+    """Return a configuration and a way of serving in words."""
+    name = configuration or "no configuration"
+    return f"{name} with {prefill} prefill replicas" if prefill else name
 
 
 def _name(table: CandidateTable, row: int) -> str | None:

@@ -51,7 +51,9 @@ fleet."""
 )
 
 DIFF_EPILOG = (
-    examples("stoker diff before.json after.json", "stoker diff before.json after.json --format json")
+    examples(
+        "stoker diff before.json after.json", "stoker diff before.json after.json --format json"
+    )
     + """
 
 **Exit codes**
@@ -296,11 +298,12 @@ def profile_errors(fleet: Fleet, default: float | None) -> dict[ProfileKey, Prof
     """Return how far off profiles are: as they tell, else the default; unknown ones left out."""
     from data.fit_errors import stated_error
     from optimizer.explaining.confidence import ProfileError
+    from optimizer.explaining.edits import profile_key
 
     errors = {}
     for profile in fleet.profiles:
         own = stated_error(profile)
-        key = profile.model, profile.accelerator
+        key = profile_key(profile)
         if own is not None and 0 < own < 1:
             errors[key] = ProfileError(own, "the fit's own error")
         elif default is not None:

@@ -53,7 +53,13 @@ def percent(share: float) -> str:
 
 def own_words(own: OwnAllocation) -> str:
     """Return what a server gets: ``3 × H100``, ``2 × A100 + 1 × L4``, ``nothing``."""
-    parts = [f"{part.replicas:,} × {part.accelerator}" for part in own.parts if part.accelerator]
+    parts = [
+        f"{part.replicas:,} × {part.accelerator}"
+        + (f" {part.configuration}" if part.configuration else "")
+        + (f" ({part.prefill_replicas:,} for prefill)" if part.prefill_replicas else "")
+        for part in own.parts
+        if part.accelerator
+    ]
     return " + ".join(parts) or ("nothing needed" if own.served else "nothing")
 
 

@@ -79,11 +79,21 @@ class LatencyMargin:
 
 @dataclass(frozen=True, slots=True)
 class OwnPart:
-    """What a server gets of one accelerator configuration in a plan."""
+    """What a server gets of one accelerator configuration in a plan.
+
+    Attributes:
+        accelerator: Accelerator configuration; None where it needs nothing.
+        replicas: Replicas, those of a prefill and a decode pool together.
+        max_batch: Batch limit of a replica, of the decode pool where there are two.
+        configuration: Configuration of the model on the accelerator; empty where it has no name.
+        prefill_replicas: How many of the replicas compute prompts for the others; 0 for none.
+    """
 
     accelerator: str | None
     replicas: int
     max_batch: int
+    configuration: str = ""
+    prefill_replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +169,10 @@ class Option:
 
     Attributes:
         accelerator: Accelerator configuration.
-        replicas: Replicas that carry the load within the targets.
+        replicas: Replicas that carry the load within the targets, those of two pools together.
         max_batch: Batch limit of a replica.
+        configuration: Configuration of the model on the accelerator; empty where it has no name.
+        prefill_replicas: How many of the replicas compute prompts for the others; 0 for none.
         cost_per_hour: Cost of all replicas.
         value: Cost of the change as the objective counts it.
         cards: Cards of all replicas.
@@ -171,6 +183,8 @@ class Option:
     accelerator: str | None
     replicas: int
     max_batch: int
+    configuration: str
+    prefill_replicas: int
     cost_per_hour: float
     value: float
     cards: int

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.fit_errors import stated_error
 from optimizer.explaining.confidence import ProfileError
-from optimizer.explaining.edits import scaled_times
+from optimizer.explaining.edits import profile_key, scaled_times
 from optimizer.explaining.explain import ExplainOptions, explain_plan
 from optimizer.planner import plan_fleet
 from stoker.domain.curve import IterationTable
@@ -23,6 +23,7 @@ from stoker.domain.profile import (
     Provenance,
     TokenWorkParameters,
 )
+from stoker.domain.settings import STOKER_RULES
 from stoker.domain.slo import ServiceClass, SloTarget
 from tests.support.explained import REFERENCE, served
 from tests.support.small_fleets import LOAD, PROFILES, fleets, make_fleet, make_server
@@ -46,7 +47,7 @@ def slowed(fleet: Fleet, factor: float) -> Fleet:
 
 
 def explained(fleet: Fleet, error: float) -> Explanation:
-    errors = {(x.model, x.accelerator): ProfileError(error, "asked for") for x in fleet.profiles}
+    errors = {profile_key(x): ProfileError(error, "asked for") for x in fleet.profiles}
     return explain_plan(fleet, plan_fleet(fleet), options=ExplainOptions(errors=errors))
 
 
@@ -96,11 +97,11 @@ def test_range_and_regret_are_those_of_other_profiles(fleet: Fleet, error: float
 
 def test_what_is_missed_is_what_the_planned_replicas_do_when_slower() -> None:
     """The truth is played by the analysis of a server that must keep the replicas planned."""
-    target = SloTarget("m", itl_ms=30.0)
+    target = SloTarget("m", itl_ms=23.0)
     tight = (ServiceClass("gold", 1, (target,)),)
-    fleet = replace(
-        make_fleet(make_server("s"), profiles=(PROFILES[1],), classes=tight), settings=REFERENCE
-    )
+    rules = replace(STOKER_RULES, max_blocking=None)
+    fleet = make_fleet(make_server("s"), profiles=(PROFILES[1],), classes=tight, rules=rules)
+    fleet = replace(fleet, settings=REFERENCE)
     (first,) = plan_fleet(fleet).allocations
     full = replace(LOAD, arrival_rate_rps=first.replicas * first.max_rate_rps * 0.9999)
     fleet = replace(fleet, servers=(make_server("s", load=full),))
@@ -123,7 +124,7 @@ def test_unknown_errors_stay_unknown() -> None:
     explanation = explain_plan(fleet, plan_fleet(fleet))
     assert explanation.regret is None
     assert explanation.allocations[0].replica_range is None
-    other = {("m", "Nobody's"): ProfileError(0.1, "asked for")}
+    other = {("m", "Nobody's", ""): ProfileError(0.1, "asked for")}
     explanation = explain_plan(fleet, plan_fleet(fleet), options=ExplainOptions(errors=other))
     assert explanation.regret is not None
     assert (explanation.regret.profiles, explanation.regret.unknown) == (0, 1)
