@@ -40,15 +40,10 @@ from studies.traces.floors import IterationFloor, iteration_floors
 from studies.traces.goal import TraceGoal
 from studies.traces.replica import ReplicaOption
 from studies.traces.requests import BoolArray, FloatArray, IntArray, RequestTrace
-from studies.traces.windows import cheapest
+from studies.traces.market import Market, Windows
 
-MOMENTS = 300
+MOMENTS = 48
 """Moments that prices are put on."""
-STEPS = 60
-"""Steps of the search for prices that say the most."""
-_FIRST_STEP = 0.5
-_LOWEST = -12.0
-"""Logarithm of the smallest price, beside the largest one."""
 
 
 class BoundBasis(StrEnum):
@@ -219,25 +214,21 @@ def _fluid_bounds(
         )
         return inside
 
-    windows = _Windows(
-        np.minimum((arrival / moment).astype(np.int64), MOMENTS - 1),
-        moments(by_first),
-        moments(by_last),
-        moments(at_all),
-    )
+    first = np.minimum((arrival / moment).astype(np.int64), MOMENTS - 1)
+    windows = tuple(Windows.of(first, moments(until)) for until in (by_first, by_last, at_all))
     for basis, (of_prompt, of_decode) in needs.shares.items():
         whole = needs.prompt_ms + needs.decode_ms
-        market = _Market(
+        market = Market(
+            # Who misses the targets is not held to the ITL.
             needs.prompt_ms + of_prompt,
             needs.decode_ms + of_decode,
-            # Who misses the targets is not held to the ITL.
             whole if basis is BoundBasis.ITL else whole + of_prompt + of_decode,
-            windows,
-            lost,
-            goal.may_miss(len(trace)),
-            moment,
+            *windows,
+            lost=lost,
+            may_miss=goal.may_miss(len(trace)),
+            moments=MOMENTS,
         )
-        yield basis, market.best()
+        yield basis, market.best() / moment
 
 
 def _latest(trace: RequestTrace, goal: TraceGoal) -> tuple[FloatArray, FloatArray]:
@@ -248,79 +239,3 @@ def _latest(trace: RequestTrace, goal: TraceGoal) -> tuple[FloatArray, FloatArra
         first = arrival + goal.ttft_ms
     last = arrival + goal.allowed_ms(trace.output_tokens)
     return np.minimum(first, last), last
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Windows:
-    """Moments in which requests may be served; arrays (requests,).
-
-    Attributes:
-        first: First moment of each request.
-        until_first: Last moment for its prompt, where it keeps its targets.
-        until_last: Last moment for its further tokens, likewise.
-        at_all: Last moment for all of it, where it misses them.
-    """
-
-    first: IntArray
-    until_first: IntArray
-    until_last: IntArray
-    at_all: IntArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Market:
-    """Requests that buy engine time at the least price of their windows.
-
-    Attributes:
-        prompt_ms: Engine time of prompts, (requests,), as all arrays.
-        decode_ms: Engine time of further tokens.
-        late_ms: Engine time of requests that miss their targets.
-        windows: When.
-        lost: Requests that miss anyway.
-        may_miss: Requests that may miss, those among them.
-        moment_ms: Length of a moment.
-    """
-
-    prompt_ms: FloatArray
-    decode_ms: FloatArray
-    late_ms: FloatArray
-    windows: _Windows
-    lost: BoolArray
-    may_miss: int
-    moment_ms: float
-
-    def best(self) -> float:
-        """Return the largest bound found: ascent along a supergradient of a concave function."""
-        logs = np.zeros(MOMENTS)
-        best = 0.0
-        for step in range(STEPS):
-            prices = np.exp(logs)
-            value, gradient = self._at(prices)
-            best = max(best, value)
-            slope = gradient * prices
-            steepest = float(np.abs(slope).max())
-            if steepest <= 0.0:
-                break
-            logs += _FIRST_STEP / math.sqrt(1.0 + step / 10.0) * slope / steepest
-            logs = np.maximum(logs - logs.max(), _LOWEST)
-        return best
-
-    def _at(self, prices: FloatArray) -> tuple[float, FloatArray]:
-        """Return the bound at some prices, and how it changes with each of them."""
-        with_end = np.append(prices, 0.0)
-        windows = self.windows
-        at_first = cheapest(with_end, windows.first, windows.until_first)
-        at_last = cheapest(with_end, windows.first, windows.until_last)
-        at_all = cheapest(with_end, windows.first, windows.at_all)
-        cost = self.prompt_ms * with_end[at_first] + self.decode_ms * with_end[at_last]
-        late = self.late_ms * with_end[at_all]
-        kept = ~self.lost
-        if self.may_miss:
-            saved = np.where(self.lost, np.inf, cost - late)
-            kept[np.argpartition(-saved, self.may_miss - 1)[: self.may_miss]] = False
-        paid = float(prices.sum()) * self.moment_ms
-        bound = float(cost[kept].sum() + late[~kept].sum()) / paid
-        spent = np.bincount(at_first[kept], self.prompt_ms[kept], MOMENTS + 1)
-        spent += np.bincount(at_last[kept], self.decode_ms[kept], MOMENTS + 1)
-        spent += np.bincount(at_all[~kept], self.late_ms[~kept], MOMENTS + 1)
-        return bound, (spent[:MOMENTS] - bound * self.moment_ms) / paid
