@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from optimizer.configurations.counting import UnitCounts
+from optimizer.check_pools import pool_faults
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
@@ -44,12 +45,14 @@ def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bo
     Raises:
         PlanCheckError: Naming everything that is wrong.
     """
+    unknown = frozenset(server.name for server in fleet.servers if server.load is None)
     faults = [
         *_accounting(fleet, plan),
         *_cards(fleet, plan, unlimited=unlimited),
         *_kept(fleet, plan),
         *_money(plan),
         *_counts(fleet, plan),
+        *pool_faults(fleet, plan, unknown),
     ]
     servers = {server.name: server for server in fleet.servers}
     unit_costs = {item.name: item.cost_per_hour for item in fleet.accelerators}
@@ -62,7 +65,9 @@ def check_plan(fleet: Fleet, plan: Plan, *, unlimited: bool, own_predictions: bo
             faults += _placement(server, allocation)
         if own_predictions:
             faults += _promises(server, allocation)
-            faults += _prices(allocation, unit_costs, units)
+            # What stands in pools has their prices, which are checked with them.
+            if not allocation.placements:
+                faults += _prices(allocation, unit_costs, units)
     if faults:
         raise PlanCheckError("the plan broke its own rules: " + "; ".join(faults))
 
@@ -93,6 +98,10 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     capacity: Counter[str] = Counter()
     for item in fleet.capacity:
         capacity[item.card_type] += item.count
+    told = set(capacity)
+    for pool in fleet.pools:
+        if pool.card_type not in told:
+            capacity[pool.card_type] += pool.cards
     unknown = {server.name for server in fleet.servers if server.load is None}
     used: Counter[str] = Counter()
     kept: Counter[str] = Counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from optimizer.pooled.answer import PooledAnswer
 from optimizer.table import BoolArray, IntArray
 from stoker.domain.plan import ClassService, PlanStatus
 
@@ -38,6 +39,7 @@ class Outcome:
         backend: Name of the solver library used; empty where none was.
         notes: Sentences for the reader.
         timings_ms: Milliseconds by phase.
+        pooled: What was decided about pools; None in a plan without pools, limits and objectives.
     """
 
     placement: Placement
@@ -50,3 +52,4 @@ class Outcome:
     backend: str = ""
     notes: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
+    pooled: PooledAnswer | None = None

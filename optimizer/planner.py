@@ -18,14 +18,18 @@ from optimizer.milp import place_milp
 from optimizer.misses import missed_notes
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
+from optimizer.pooled.assemble import with_pools
+from optimizer.pooled.place import place_pooled
+from optimizer.pooled.surge import surged
 from optimizer.predictors import refuse_mixing, unheeded_notes
 from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import for_mixing
 from optimizer.unlimited import place_unlimited
 from optimizer.usage import card_counts
 from stoker.domain.candidate import CandidateEstimate
+from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan
+from stoker.domain.plan import Plan, PlannedAllocation
 from stoker.domain.settings import DEFAULT_ANALYSIS, Analysis, OptimizerSettings, SolverKind
 
 Clock = Callable[[], float]
@@ -61,6 +65,10 @@ def plan_fleet(
     chosen = effective_settings(settings or fleet.settings, fleet.settings.analysis)
     analysis = chosen.analysis or DEFAULT_ANALYSIS
     start = clock()
+    surge = fleet.limits.headroom.surge
+    if estimates is not None and surge != 1.0:
+        raise InvalidInputError([_surged_estimates(surge)])
+    fleet = surged(fleet)
     if estimates is None:
         refuse_mixing(fleet, chosen)
     table = (
@@ -74,19 +82,22 @@ def plan_fleet(
     kept = kept_allocations(fleet)
     outcome = place(fleet, table, chosen, kept_cards(kept), clock)
     placed = clock()
+    stays = _left_as_they_run(fleet, outcome)
     plan = assemble_plan(
         fleet,
         table,
         outcome,
         analysis=analysis,
         unlimited=chosen.unlimited,
-        kept=kept,
+        kept=(*kept, *stays),
         notes=(
             *_notes(chosen),
+            *_surge_notes(surge),
             *(unheeded_notes(fleet, analysis) if estimates is None else ()),
             *kept_notes(fleet, kept, None if chosen.unlimited else card_counts(fleet)),
         ),
     )
+    plan = replace(with_pools(fleet, table, outcome, plan), surge=surge)
     if estimates is not None:
         plan = replace(plan, notes=plan.notes + missed_notes(fleet, plan))
     check_plan(fleet, plan, unlimited=chosen.unlimited, own_predictions=estimates is None)
@@ -126,13 +137,17 @@ def place(
 ) -> Outcome:
     """Return what each server gets, by the method that the settings name.
 
+    A fleet with pools, limits or objectives is planned by its own model (`optimizer.pooled`).
+
     Args:
-        fleet: The fleet.
+        fleet: The fleet; its loads are taken as they are, whatever its surge (`surged`).
         table: Its candidates.
         settings: How to plan, nothing left open (`effective_settings`).
         taken: Cards that are nobody's to give, by type.
         clock: Seconds, for timings and time limits.
     """
+    if not fleet.is_plain:
+        return completed(table, place_pooled(fleet, table, settings, taken, clock))
     if settings.unlimited:
         return completed(table, place_unlimited(table))
     capacity = _capacity(fleet, table, taken)
@@ -168,6 +183,30 @@ def _notes(settings: OptimizerSettings) -> tuple[str, ...]:
         method = "an unlimited plan" if settings.unlimited else "the greedy solver"
         return (f"heterogeneous was ignored: {method} gives each server one accelerator",)
     return ()
+
+
+def _left_as_they_run(fleet: Fleet, outcome: Outcome) -> tuple[PlannedAllocation, ...]:
+    """Return what runs for servers that are left so though it is no candidate: figures unknown."""
+    if outcome.pooled is None or not outcome.pooled.stays:
+        return ()
+    left = tuple(
+        replace(fleet.servers[server], load=None) for server in sorted(outcome.pooled.stays)
+    )
+    return kept_allocations(replace(fleet, servers=left))
+
+
+def _surged_estimates(surge: float) -> Problem:
+    return Problem(
+        "limits.headroom.surge",
+        f"{surge:g}, with predictions that were made for the load as it is",
+        "1, or Stoker's own predictions",
+    )
+
+
+def _surge_notes(surge: float) -> tuple[str, ...]:
+    if surge == 1.0:
+        return ()
+    return (f"every load is planned at {surge:g} times its rate, and all figures are those there",)
 
 
 def _ms(start: float, end: float) -> float:

@@ -50,8 +50,12 @@ def cards_by_type(
 
 
 def card_counts(fleet: Fleet) -> dict[str, int]:
-    """Return the cards available by type; a type without a count has none."""
+    """Return the cards available by type; a type without a count has those of its pools, if any."""
     counts: dict[str, int] = defaultdict(int)
     for capacity in fleet.capacity:
         counts[capacity.card_type] += capacity.count
+    told = set(counts)
+    for pool in fleet.pools:
+        if pool.card_type not in told:
+            counts[pool.card_type] += pool.cards
     return dict(counts)

@@ -413,7 +413,7 @@ class _Builder:
         return started, growing
 
     def _fairness(self) -> IntArray:
-        """The largest shortfall, t, is at least the share of each class's load that is not served."""
+        """The largest shortfall, t, is no less than the share that each class goes without."""
         question = self.question
         if not question.objectives.includes(ObjectiveName.FAIRNESS):
             return np.zeros(0, dtype=np.int64)

@@ -73,7 +73,8 @@ class Options:
     def starts(self, replicas: IntArray) -> FloatArray:
         """Return the value of the starts of that many replicas of each option."""
         started = np.maximum(0, replicas - self.running).astype(np.float64)
-        return self.start_cost * started
+        value: FloatArray = self.start_cost * started
+        return value
 
     def take(self, chosen: IntArray | BoolArray) -> Options:
         """Return the selected options, in that order."""

@@ -1,0 +1,72 @@
+"""What is decided about pools, beside the rows and replicas of a placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stoker.domain.plan import LimitUse, ObjectiveValue, Rejection, UnplacedReason
+from stoker.domain.pools import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a server is not served in full, and what would mend it."""
+
+    reason: UnplacedReason
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class PooledEntry:
+    """What one server gets.
+
+    Attributes:
+        replicas: Replicas by index of the pool.
+        cards_per_replica: Cards of one of them.
+        price: Cost of one of them per hour, by index of the pool.
+        cost_per_hour: What all of them cost.
+        value: The same as the objective counts it.
+        spare: Replicas beyond those that carry the load.
+        power_w: Power of all, in W; None where unknown.
+        idle_power_w: The same without load.
+    """
+
+    replicas: Mapping[int, int]
+    cards_per_replica: int
+    price: Mapping[int, float]
+    cost_per_hour: float
+    value: float
+    spare: int
+    power_w: float | None
+    idle_power_w: float | None
+
+    @property
+    def total(self) -> int:
+        """All its replicas."""
+        return sum(self.replicas.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PooledAnswer:
+    """What is decided about pools.
+
+    Attributes:
+        pools: The pools, those that card types without one stand for included.
+        entries: What each server gets, by index.
+        stays: Servers that are left as they run though no candidate has their accelerator.
+        rejections: Rows of the candidate table that pools or limits rule out.
+        causes: Why servers are not served in full, by index; those without a candidate are left
+            out.
+        limits: Use of limits.
+        objectives: What was minimized.
+    """
+
+    pools: tuple[Pool, ...]
+    entries: Mapping[int, PooledEntry]
+    stays: frozenset[int] = frozenset()
+    rejections: Mapping[int, Rejection] = field(default_factory=dict)
+    causes: Mapping[int, Cause] = field(default_factory=dict)
+    limits: tuple[LimitUse, ...] = ()
+    objectives: tuple[ObjectiveValue, ...] = ()
