@@ -52,7 +52,7 @@ def run_pool(
     pending = deque(tasks)
     while pending:
         with _Pool(jobs) as pool:
-            yield from pool.run(shared, pending, jobs * _AHEAD)
+            yield from pool.run(shared, layout, pending, jobs * _AHEAD)
         yield from _one_by_one(shared, layout, [(point,) for task in pool.lost for point in task])
 
 
@@ -64,7 +64,7 @@ def _one_by_one(
     while waiting:
         with _Pool(1) as pool:
             pending: deque[Task] = deque(waiting)
-            yield from pool.run(shared, pending, 1)
+            yield from pool.run(shared, layout, pending, 1)
         for (point,) in pool.lost:
             yield [PointResult(point.index, layout.failed_row(point, DIED))]
         waiting = deque((point,) for task in pending for point in task)
@@ -94,7 +94,9 @@ class _Pool:
             process.kill()
             process.join()
 
-    def run(self, shared: bytes, pending: deque[Task], ahead: int) -> Iterator[list[PointResult]]:
+    def run(
+        self, shared: bytes, layout: Layout, pending: deque[Task], ahead: int
+    ) -> Iterator[list[PointResult]]:
         """Yield results until nothing is pending or the pool broke; `lost` then has the tasks."""
         running: dict[Future[list[PointResult]], Task] = {}
         broken = False
@@ -114,6 +116,9 @@ class _Pool:
                 except BrokenProcessPool:
                     broken = True
                     self.lost.append(task)
+                except Exception as error:  # noqa: BLE001  (one task's trouble is not the sweep's)
+                    reason = f"the process failed: {type(error).__name__}: {error}"
+                    yield [PointResult(p.index, layout.failed_row(p, reason)) for p in task]
 
 
 def _begin() -> None:

@@ -110,3 +110,20 @@ def test_milp_is_never_worse_than_greedy_and_is_proven(demo_data: Runner) -> Non
         assert milp["gap"] <= 1e-6
         assert greedy["gap"] is None
     assert any(match["milp"]["served"] > match["greedy"]["served"] for match in data["matches"])
+
+
+def test_a_sweep_shows_where_cards_run_out_and_a_frontier_only_rises(demo_data: Runner) -> None:
+    data, _ = demo_data("10")
+    points, frontier = data["points"], data["frontier"]
+    assert len(points) == 35
+    for price in {point["price.A100"] for point in points}:
+        mine = [point for point in points if point["price.A100"] == price]
+        assert [point["cards"] for point in mine][-1] == "x1"
+        assert all(a["served_priority_1"] <= b["served_priority_1"] for a, b in pairwise(mine))
+    for fewer, more in pairwise(frontier):
+        assert more["served"] > fewer["served"]
+        assert more["cost_per_hour"] > fewer["cost_per_hour"]
+        assert more["gap"] <= 1e-6
+    whole = [p for p in points if p["cards"] == "x1" and p["price.A100"] == 0.4]
+    assert frontier[-1]["cost_per_hour"] == pytest.approx(whole[0]["cost_per_hour"])
+    assert "whole frontier" in data["claim"]

@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 Runner = Callable[[str], tuple[dict[str, Any], Path]]
 
 
-def test_there_are_seven_in_order() -> None:
-    assert [demo.name[:2] for demo in DEMOS] == [f"{number:02}" for number in range(1, 8)]
+def test_they_are_numbered_in_order_and_once_each() -> None:
+    numbers = [demo.name[:2] for demo in DEMOS]
+    assert numbers[:7] == [f"{number:02}" for number in range(1, 8)]
+    assert numbers == sorted(set(numbers))
     assert all(demo.title.endswith(".") for demo in DEMOS)
 
 

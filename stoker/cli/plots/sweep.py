@@ -47,7 +47,7 @@ _MOST_WRITTEN = 120
 """Largest number of cells of a heat map that have their figures in them."""
 
 _MAP = LinearSegmentedColormap.from_list("cost", ["#F7FBFF", "#9ECAE1", "#2171B5", "#08306B"])
-_DARK_FROM = 0.6
+_DARK_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
