@@ -12,6 +12,7 @@ from data.configuration_checks import check_configurations, profile_key
 from data.document import Document, entries, mapping_at, number_at, text_at
 from data.name_checks import repeated, unresolved
 from data.overlap_fields import ENGINE_FIELDS
+from data.pool_checks import check_pools
 from data.problems import Finding
 from data.stoker_schema import LinearEntry, TokenWorkEntry
 from data.wording import Loc, shown
@@ -31,6 +32,7 @@ def check_fleet(document: Document) -> Iterator[Finding]:
     yield from _check_names(document)
     yield from _check_references(value)
     yield from _check_capacity(value)
+    yield from check_pools(document, value)
     yield from check_configurations(value)
     for loc, profile in entries(value, "profiles"):
         yield from _check_parameters(loc, profile)
@@ -96,7 +98,8 @@ def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
     capacity = mapping_at(value, "capacity")
     if capacity is None:
         unlimited = (mapping_at(value, "optimizer") or {}).get("unlimited")
-        if value.get("capacity") is None and unlimited is not True:
+        told = value.get("capacity") is not None or bool(value.get("pools"))
+        if not told and unlimited is not True:
             yield Finding(
                 ("capacity",),
                 "is missing",

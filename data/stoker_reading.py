@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from data.curve_fields import CurveEntry
 from data.latency_fields import mean_limit, percentile_limits
 from data.overlap_fields import OverlapEntry
+from data.pool_fields import (
+    limits_from_entry,
+    objectives_from_entry,
+    pool_from_entry,
+    quotas_from_entry,
+    wishes_from_fields,
+)
 from data.replica_costs import ReplicaCosts, units_of
 from data.stoker_schema import (
     AUTO,
@@ -24,6 +31,7 @@ from data.stoker_settings import OptimizerEntry, RulesEntry
 from stoker.domain.accelerator import Accelerator, PowerCurve
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.latency import Latency
+from stoker.domain.pools import NO_WISHES, PoolWishes
 from stoker.domain.profile import (
     EstimateKind,
     LinearParameters,
@@ -59,7 +67,7 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
     return Fleet(
         currency=entry.currency,
         accelerators=tuple(_accelerator(item) for item in entry.accelerators),
-        capacity=tuple(Capacity(name, count) for name, count in (entry.capacity or {}).items()),
+        capacity=_capacity(entry),
         profiles=tuple(_profile(item, hardware) for item in entry.profiles),
         service_classes=tuple(
             ServiceClass(
@@ -74,6 +82,34 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
         rules=STOKER_RULES if entry.rules is None else _rules(entry.rules),
         name=entry.name,
         source=entry.source,
+        pools=tuple(pool_from_entry(item) for item in entry.pools or ()),
+        quotas=quotas_from_entry(entry.quotas),
+        wishes={
+            item.name: wishes
+            for item in entry.servers
+            if (wishes := _wishes(item)) is not NO_WISHES
+        },
+        limits=limits_from_entry(entry.limits),
+        objectives=objectives_from_entry(entry.objectives),
+    )
+
+
+def _capacity(entry: FleetEntry) -> tuple[Capacity, ...]:
+    """Return the cards by type: those counted, and those of pools."""
+    counts = dict(entry.capacity or {})
+    pooled: dict[str, int] = {}
+    for pool in entry.pools or ():
+        pooled[pool.card_type] = pooled.get(pool.card_type, 0) + pool.cards
+    return tuple(Capacity(name, count) for name, count in (counts | pooled).items())
+
+
+def _wishes(entry: ServerEntry) -> PoolWishes:
+    return wishes_from_fields(
+        entry.pools,
+        entry.prefer_pools,
+        entry.spread_zones,
+        entry.max_zone_share,
+        entry.max_spot_share,
     )
 
 
@@ -101,6 +137,7 @@ def _accelerator(entry: AcceleratorEntry) -> Accelerator:
         memory_gb=entry.memory_gb,
         memory_bandwidth_gb_per_s=entry.memory_bandwidth_gb_per_s,
         power=PowerCurve(**entry.power.model_dump()) if entry.power else None,
+        slice=entry.slice.to_domain() if entry.slice else None,
     )
 
 

@@ -11,6 +11,7 @@ from data.configuration_fields import (
     ParallelEntry,
     RouterName,
     ServingName,
+    SliceEntry,
 )
 from data.curve_fields import CurveEntry
 from data.fields import (
@@ -25,6 +26,7 @@ from data.fields import (
 from data.latency_fields import CoefficientOfVariation, LatencyTarget
 from data.model_fields import Allowed
 from data.overlap_fields import OverlapEntry
+from data.pool_fields import LimitsEntry, ObjectiveEntry, PoolEntry
 from data.stoker_example import EXAMPLE
 from data.stoker_settings import OptimizerEntry, RulesEntry
 from stoker.domain.profile import DEFAULT_TOKEN_BUDGET
@@ -61,6 +63,9 @@ class AcceleratorEntry(StrictModel):
         None, description="Memory bandwidth of one unit, in GB/s."
     )
     power: Power | None = Field(None, description="Power of one unit; left out where unknown.")
+    slice: SliceEntry | None = Field(
+        None, description="Which part of a card one unit is; left out of whole cards."
+    )
 
 
 class LinearEntry(StrictModel):
@@ -281,6 +286,23 @@ class ServerEntry(StrictModel):
     desired: AllocationEntry | None = Field(
         None, description="What was decided last and not yet applied."
     )
+    pools: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="The only pools that it may use; all, where left out."
+    )
+    prefer_pools: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None,
+        description="Pools to fill before others are used, in this order. Nobody goes unserved "
+        "for it.",
+    )
+    spread_zones: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Zones that its replicas stand in at least; 1, where left out."
+    )
+    max_zone_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Largest share of its replicas in one zone."
+    )
+    max_spot_share: Fraction | None = Field(
+        None, description="Largest share of its replicas on spot cards; by `limits`, if left out."
+    )
 
 
 class FleetEntry(StrictModel):
@@ -310,6 +332,19 @@ class FleetEntry(StrictModel):
     servers: list[ServerEntry] = Field(description="What to plan for.")
     optimizer: OptimizerEntry | None = Field(None, description="Settings of the optimizer.")
     rules: RulesEntry | None = Field(None, description="Rules of sizing.")
+    pools: list[PoolEntry] | None = Field(
+        None,
+        description="Cards by place and price. A card type is counted here or in `capacity`.",
+    )
+    quotas: dict[Name, Count] | None = Field(
+        None, description="Cards that the pools of each quota group may give at most, together."
+    )
+    limits: LimitsEntry | None = Field(None, description="Bounds on the plan as a whole.")
+    objectives: Annotated[list[ObjectiveEntry], Field(min_length=1)] | None = Field(
+        None,
+        description="What the plan is to be best at, below priorities: in this order, or with "
+        "weights their sum; cost alone, where left out.",
+    )
     analysis: Literal["reference", "full"] | None = Field(
         None, description="Performance model behind the figures."
     )

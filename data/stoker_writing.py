@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 
-from data.configuration_fields import disaggregated_document, parallel_document
+from data.configuration_fields import (
+    disaggregated_document,
+    parallel_document,
+    slice_document,
+)
 from data.latency_fields import target_value
 from data.overlap_fields import overlap_document
+from data.pool_writing import pool_sections, unpooled_capacity, wish_fields
 from data.stoker_schema import AUTO, FORMAT_VERSION
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
+from stoker.domain.pools import NO_WISHES
 from stoker.domain.profile import (
     DEFAULT_TOKEN_BUDGET,
     LinearParameters,
@@ -37,16 +43,23 @@ def entry_of_fleet(fleet: Fleet) -> dict[str, object]:
     document |= _present(name=fleet.name or None, source=fleet.source or None)
     document["currency"] = fleet.currency
     document["accelerators"] = [_accelerator(item) for item in fleet.accelerators]
-    document["capacity"] = {item.card_type: item.count for item in fleet.capacity}
+    document["capacity"] = unpooled_capacity(fleet)
     document["profiles"] = [_profile(item) for item in fleet.profiles]
     document["service_classes"] = [_service_class(item) for item in fleet.service_classes]
-    document["servers"] = [_server(item) for item in fleet.servers]
+    document["servers"] = [
+        _server(item) | wish_fields(fleet.wishes.get(item.name, NO_WISHES))
+        for item in fleet.servers
+    ]
     optimizer = _changed(fleet.settings, OptimizerSettings())
     analysis = optimizer.pop("analysis", None)
-    return document | _present(
-        optimizer=optimizer or None,
-        rules=_changed(fleet.rules, STOKER_RULES) or None,
-        analysis=analysis,
+    return (
+        document
+        | _present(
+            optimizer=optimizer or None,
+            rules=_changed(fleet.rules, STOKER_RULES) or None,
+            analysis=analysis,
+        )
+        | pool_sections(fleet)
     )
 
 
@@ -80,6 +93,7 @@ def _accelerator(item: Accelerator) -> dict[str, object]:
         name=item.name,
         card_type=item.card_type if item.card_type != item.name else None,
         cards=item.cards if item.cards != 1 else None,
+        slice=slice_document(item.slice),
         cost_per_hour=number(item.cost_per_hour),
         memory_gb=number(item.memory_gb),
         memory_bandwidth_gb_per_s=number(item.memory_bandwidth_gb_per_s),
