@@ -120,6 +120,7 @@ def _own(item: OwnAllocation) -> Json:
         "served": item.served,
         "cost_per_hour": money(item.cost_per_hour),
         "value": money(item.value),
+        "pools": dict(item.placements),
         "parts": [
             {
                 "accelerator": part.accelerator,
@@ -170,6 +171,7 @@ def _range(item: ReplicaRange) -> Json:
 
 def _shadow(item: ShadowPrice) -> Json:
     return {
+        "kind": item.kind,
         "of": item.of,
         "amount": item.amount,
         "used": item.used,

@@ -92,7 +92,7 @@ class Confidence:
             return None
         fewest = _replicas(self._faster.table, server, row, table)
         most = _replicas(self._slower.table, server, row, table)
-        unit = float(table.cost_per_hour[row]) / planned
+        unit = self._situation.base.own[server].cost_per_hour / planned
         entry = self._entry[server]
         return ReplicaRange(
             error=known.error,

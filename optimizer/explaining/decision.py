@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optimizer.placement import Outcome, Placement
+from optimizer.pooled.answer import PooledAnswer, PooledEntry
 from optimizer.table import EMPTY, NO_NAME, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from stoker.domain.explanation import Evidence, OwnAllocation, OwnPart, PlanChange
@@ -51,7 +52,30 @@ class Decision:
 def decision_of(table: CandidateTable, outcome: Outcome) -> Decision:
     """Return the decision of an outcome."""
     slack = None if outcome.bound is None else max(0.0, outcome.objective - outcome.bound)
-    return placed_decision(table, outcome.placement, slack)
+    decision = placed_decision(table, outcome.placement, slack)
+    if outcome.pooled is None:
+        return decision
+    return replace(
+        decision,
+        own=tuple(
+            _pooled(own, outcome.pooled, outcome.pooled.entries.get(server))
+            for server, own in enumerate(decision.own)
+        ),
+    )
+
+
+def _pooled(own: OwnAllocation, answer: PooledAnswer, entry: PooledEntry | None) -> OwnAllocation:
+    """Return what a server gets at what its pools cost."""
+    if entry is None:
+        return own
+    return replace(
+        own,
+        cost_per_hour=entry.cost_per_hour,
+        value=entry.value if own.served else 0.0,
+        placements=tuple(
+            (answer.pools[pool].name, count) for pool, count in sorted(entry.replicas.items())
+        ),
+    )
 
 
 def placed_decision(table: CandidateTable, placement: Placement, slack: float | None) -> Decision:
@@ -174,11 +198,17 @@ def change_between(
         moved=tuple(
             name
             for index, (name, (old, new)) in enumerate(zip(names, pairs, strict=True))
-            if index != but and old.served == new.served and old.parts != new.parts
+            if index != but and old.served == new.served and _moved(old, new)
         ),
         below=after.slack,
         above=before.slack,
     )
+
+
+def _moved(old: OwnAllocation, new: OwnAllocation) -> bool:
+    if old.placements and new.placements and old.placements != new.placements:
+        return True
+    return old.parts != new.parts
 
 
 def difference(before: float, after: float) -> float:

@@ -13,7 +13,7 @@ from optimizer.explaining.margins import explained_alone
 from optimizer.explaining.matching import matched_decision
 from optimizer.explaining.problem import planning_problem
 from optimizer.explaining.reach import Reach
-from optimizer.explaining.shadow import change_with
+from optimizer.explaining.shadow import change_with, questions
 from optimizer.explaining.situation import Situation, situation_of
 from optimizer.planner import Clock
 from stoker.domain.candidate import CandidateEstimate
@@ -104,7 +104,7 @@ def explain_plan(
     fleet = with_planned_capacity(fleet, plan)
     chosen = settings or settings_of(plan, fleet.settings)
     problem = planning_problem(fleet, chosen, estimates=estimates, clock=clock)
-    base = matched_decision(fleet, problem.table, plan)
+    base = matched_decision(problem.fleet, problem.table, plan)
     explainer = _Explainer(situation_of(problem, base), plan, options, clock, report)
     return explainer.explanation(predictable=estimates is None)
 
@@ -122,7 +122,9 @@ def settings_of(plan: Plan, own: OptimizerSettings) -> OptimizerSettings:
 
 
 def with_planned_capacity(fleet: Fleet, plan: Plan) -> Fleet:
-    """Return a fleet with the cards that a plan was made with."""
+    """Return a fleet with the cards that a plan was made with; pools stay as they are."""
+    if not fleet.is_plain:
+        return fleet
     told = {item.card_type: item.available for item in plan.usage}
     counts: dict[str, int] = {}
     for item in fleet.capacity:
@@ -209,16 +211,18 @@ class _Explainer:
 
     def _shadow_prices(self) -> tuple[ShadowPrice, ...]:
         problem = self._situation.problem
-        prices = []
-        for item in self._plan.usage:
+        prices: list[ShadowPrice] = []
+        if problem.settings.unlimited:
+            return ()
+        for item in questions(problem, self._plan):
             self._step()
-            if item.available is None or item.card_type not in problem.table.card_types:
-                continue
             if self._late():
                 self._skipped += 1
                 continue
-            change = change_with(self._situation, problem.with_cards(item.card_type, 1))
-            prices.append(ShadowPrice(item.card_type, 1.0, item.used, item.available, change))
+            change = change_with(self._situation, item.edited(problem))
+            prices.append(
+                ShadowPrice(item.kind, item.of, item.amount, item.used, item.available, change)
+            )
         return tuple(prices)
 
     def _unplaced(self, *, predictable: bool) -> tuple[UnplacedExplanation, ...]:
@@ -253,6 +257,8 @@ class _Explainer:
                 self._step(len(servers[some]))
         for name, server in zip(wanted, servers, strict=True):
             self._step()
+            if not self._situation.problem.fleet.is_plain:
+                continue
             if self._late():
                 self._skipped += 1
             else:

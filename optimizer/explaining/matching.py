@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from optimizer.explaining.problem import rows_of
 from optimizer.placement import Placement
 from optimizer.table import EMPTY, CandidateTable
 from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.explanation import OwnAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import MixPart, Plan, PlannedAllocation
 
@@ -48,7 +50,7 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
             )
             continue
         for part in item.mix or (item,):
-            found = _row(table, server, item, part)
+            found = _row(table, server, item, part, plain=fleet.is_plain)
             if isinstance(found, Problem):
                 problems.append(found)
             else:
@@ -63,7 +65,27 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
         served=served,
     )
     slack = None if plan.bound is None else max(0.0, plan.objective - plan.bound)
-    return placed_decision(table, placement, slack)
+    decision = placed_decision(table, placement, slack)
+    if fleet.is_plain:
+        return decision
+    told = {index[item.server]: item for item in plan.allocations if item.server in index}
+    return replace(
+        decision,
+        own=tuple(
+            _as_told(own, told[server]) if server in told and own.parts else own
+            for server, own in enumerate(decision.own)
+        ),
+    )
+
+
+def _as_told(own: OwnAllocation, item: PlannedAllocation) -> OwnAllocation:
+    """Return what a server gets at what it costs in its pools."""
+    return replace(
+        own,
+        cost_per_hour=item.cost_per_hour,
+        value=item.value if own.served else 0.0,
+        placements=tuple((part.pool, part.replicas) for part in item.placements),
+    )
 
 
 def _strangers(fleet: Fleet, plan: Plan) -> Iterator[Problem]:
@@ -79,9 +101,17 @@ def _strangers(fleet: Fleet, plan: Plan) -> Iterator[Problem]:
 
 
 def _row(
-    table: CandidateTable, server: int, item: PlannedAllocation, part: PlannedAllocation | MixPart
+    table: CandidateTable,
+    server: int,
+    item: PlannedAllocation,
+    part: PlannedAllocation | MixPart,
+    *,
+    plain: bool,
 ) -> int | Problem:
-    """Return the row that an allocation is of; of several the one that is most like it."""
+    """Return the row that an allocation is of; of several the one that is most like it.
+
+    With pools and limits a plan may have spare replicas, and prices are those of pools.
+    """
     where = f"allocations.{item.server}"
     rows = rows_of(table, server)
     candidates = [
@@ -102,10 +132,11 @@ def _row(
             (found.configuration, found.prefill_replicas) != planned,
             int(table.max_batch[row]) != part.max_batch,
             whole and found.replicas != part.replicas,
-            not _same(_cost(table, row, _count(table, row, part.replicas)), part.cost_per_hour),
+            plain
+            and not _same(_cost(table, row, _count(table, row, part.replicas)), part.cost_per_hour),
         )
 
-    whole = item.fully_served and not item.mix
+    whole = plain and item.fully_served and not item.mix
     row = min(candidates, key=unlike)
     way, batch, count, cost = unlike(row)
     if way:

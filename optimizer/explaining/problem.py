@@ -11,11 +11,13 @@ from optimizer.candidates import build_candidates, table_from_estimates
 from optimizer.kept import kept_allocations, kept_cards
 from optimizer.placement import Outcome
 from optimizer.planner import Clock, effective_settings, place
+from optimizer.pooled.surge import surged
 from optimizer.predictors import refuse_mixing
 from optimizer.table import ACCEPTED, BoolArray, CandidateTable, IntArray, rejection_code
 from optimizer.transition import for_mixing
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.fleet import Capacity, Fleet
+from stoker.domain.limits import Limits
 from stoker.domain.plan import Rejection
 from stoker.domain.settings import (
     DEFAULT_ANALYSIS,
@@ -87,6 +89,20 @@ class PlanningProblem:
         """Return the problem with more cards of a type, or fewer."""
         return replace(self, fleet=with_cards(self.fleet, card_type, more))
 
+    def with_pool_cards(self, pool: str, more: int) -> PlanningProblem:
+        """Return the problem with more cards in a pool; a quota stays as it is."""
+        pools = tuple(
+            replace(item, cards=item.cards + more) if item.name == pool else item
+            for item in self.fleet.pools
+        )
+        card_type = next(item.card_type for item in self.fleet.pools if item.name == pool)
+        fleet = with_cards(self.fleet, card_type, more)
+        return replace(self, fleet=replace(fleet, pools=pools))
+
+    def with_limits(self, limits: Limits) -> PlanningProblem:
+        """Return the problem with other limits."""
+        return replace(self, fleet=replace(self.fleet, limits=limits))
+
     def with_capacity(self, counts: Mapping[str, int]) -> PlanningProblem:
         """Return the problem with these cards by type and nothing taken of them."""
         capacity = tuple(Capacity(name, count) for name, count in counts.items())
@@ -130,6 +146,7 @@ def planning_problem(
     Raises:
         InvalidInputError: As `plan_fleet`.
     """
+    fleet = surged(fleet)
     chosen = effective_settings(settings, fleet.settings.analysis)
     if estimates is None:
         refuse_mixing(fleet, chosen)

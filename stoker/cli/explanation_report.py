@@ -23,7 +23,7 @@ from stoker.cli.explanation_words import (
 )
 from stoker.cli.figures import UNKNOWN, money
 from stoker.cli.text_grid import Cell, Column, Grid, total_width
-from stoker.domain.explanation import AllocationExplanation, CountLimit, Explanation
+from stoker.domain.explanation import AllocationExplanation, CountLimit, Explanation, ShadowPrice
 
 MANY = 12
 """Servers beyond which a table takes the place of paragraphs, where it fits the width."""
@@ -151,6 +151,11 @@ def _bound_by(item: AllocationExplanation) -> str:
     return item.count_limit.value.replace("_", " ")
 
 
+def _more(item: ShadowPrice) -> str:
+    """Return what there is one more of: a type of cards, a pool, or a limit with the amount."""
+    return item.of if item.kind != "limit" else f"{item.of} + {item.amount:g}"
+
+
 def _shadow_table(explanation: Explanation) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("One more")
@@ -159,9 +164,9 @@ def _shadow_table(explanation: Explanation) -> RenderableType:
     table.add_column("changes", overflow="fold")
     for item in explanation.shadow_prices:
         table.add_row(
-            item.of,
-            f"{item.used:,.10g}",
-            f"{item.available:,.10g}",
+            _more(item),
+            UNKNOWN if item.used is None else f"{item.used:,.6g}",
+            f"{item.available:,.6g}",
             shadow_words(item, explanation.currency),
         )
     return table

@@ -105,12 +105,14 @@ class OwnAllocation:
         cost_per_hour: Cost of them.
         value: Their value in the objective (cost of the change); 0 where it is not served in full.
         served: Whether it is served in full.
+        placements: Replicas by pool; empty in a plan without pools and limits.
     """
 
     parts: tuple[OwnPart, ...]
     cost_per_hour: float
     value: float
     served: bool
+    placements: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,16 +268,18 @@ class ShadowPrice:
     """What one more unit of something changes.
 
     Attributes:
-        of: What there is more of: the type of a card, or ``budget``.
+        kind: ``cards``, ``pool`` or ``limit``.
+        of: What there is more of: a type of cards, a pool of them, or a limit by its name.
         amount: How much more.
-        used: How much of it the plan uses.
+        used: How much of it the plan uses; None where it does not tell.
         available: How much of it there is.
         change: What becomes of the whole plan.
     """
 
+    kind: str
     of: str
     amount: float
-    used: float
+    used: float | None
     available: float
     change: PlanChange
 
@@ -394,7 +398,7 @@ class Explanation:
         method: How the plan was made, and so every plan under an edit.
         allocations: By server, in the plan's order.
         unplaced: By server, in the plan's order.
-        shadow_prices: Of one more card of each type, and of the budget where there is one.
+        shadow_prices: Of one more card of each type or pool, and of one more unit of each limit.
         regret: If the profiles are off; None where no error is known.
         notes: What a reader should know, in sentences.
     """
