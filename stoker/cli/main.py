@@ -24,6 +24,7 @@ from stoker.cli import (
     simulate,
     solve,
     sweep,
+    trace,
     validate,
     version,
 )
@@ -77,6 +78,7 @@ app.command(epilog=sweep.EPILOG)(sweep.sweep)
 app.command(epilog=pareto.EPILOG)(pareto.pareto)
 app.add_typer(replica.app, name="replica")
 app.command(epilog=simulate.EPILOG)(simulate.simulate)
+app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=schema.EPILOG)(schema.schema)

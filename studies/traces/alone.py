@@ -33,9 +33,8 @@ class Reach:
 
 def reach(option: ReplicaOption, trace: RequestTrace, goal: TraceGoal) -> Reach:
     """Play every request by itself."""
-    alone = RequestTrace(
-        np.arange(len(trace)) * _APART_MS, trace.input_tokens, trace.output_tokens
-    )
+    apart = np.arange(len(trace), dtype=np.float64) * _APART_MS
+    alone = RequestTrace.of(apart, trace.input_tokens, trace.output_tokens)
     records = run_whole(scenario_of(option, alone, 1, Router.ROUND_ROBIN)).records
     kept = np.logical_and.reduce(list(goal.kept(records).values()))
     prompts = trace.input_tokens[kept]

@@ -38,9 +38,9 @@ import numpy as np
 
 from studies.traces.floors import IterationFloor, iteration_floors
 from studies.traces.goal import TraceGoal
+from studies.traces.market import Market, Windows
 from studies.traces.replica import ReplicaOption
 from studies.traces.requests import BoolArray, FloatArray, IntArray, RequestTrace
-from studies.traces.market import Market, Windows
 
 MOMENTS = 48
 """Moments that prices are put on."""
@@ -154,8 +154,8 @@ def _floors(option: ReplicaOption, trace: RequestTrace) -> Iterator[IterationFlo
 def _needs(
     option: ReplicaOption, trace: RequestTrace, goal: TraceGoal, floor: IterationFloor
 ) -> _Needs:
-    prompt = trace.input_tokens.astype(np.float64)
-    further = trace.output_tokens - 1.0
+    prompt: FloatArray = trace.input_tokens.astype(np.float64)
+    further: FloatArray = trace.output_tokens.astype(np.float64) - 1.0
     budget = float(option.profile.token_budget)
     chunks = np.ceil(prompt / budget)
     # The last chunk reads up to the end of the prompt, the one before at most a budget less.
@@ -171,8 +171,10 @@ def _needs(
     with np.errstate(invalid="ignore"):
         each = np.where(further > 0, decode_ms / further, 0.0)
     overhead = floor.overhead_ms
-    none = np.zeros_like(prompt)
-    shares = {BoundBasis.BATCH: (none, overhead * further / option.max_batch)}
+    none: FloatArray = np.zeros(len(prompt))
+    shares: dict[BoundBasis, tuple[FloatArray, FloatArray]] = {
+        BoundBasis.BATCH: (none, overhead * further / option.max_batch)
+    }
     if option.profile.kv_tokens is not None:
         shares[BoundBasis.MEMORY] = (none, overhead * context / option.profile.kv_tokens)
     if floor.every:

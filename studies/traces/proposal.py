@@ -37,9 +37,7 @@ def planned_replicas(
         accelerators=(option.accelerator,),
         capacity=(),
         profiles=(option.profile,),
-        service_classes=(
-            ServiceClass("trace", 1, (SloTarget(model, percentiles=promises),)),
-        ),
+        service_classes=(ServiceClass("trace", 1, (SloTarget(model, percentiles=promises),)),),
         servers=(
             Server(
                 "trace",

@@ -100,7 +100,7 @@ class RequestTrace:
         """Return the rate of arrivals in each window of that length, one after the other."""
         windows = int(self.span_ms // window_ms) + 1
         counts = np.bincount((self.arrival_ms // window_ms).astype(np.int64), minlength=windows)
-        return 1000.0 * counts / window_ms
+        return np.asarray(1000.0 * counts / window_ms, dtype=np.float64)
 
 
 def _cv(values: FloatArray | IntArray) -> float:

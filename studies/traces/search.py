@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -53,6 +53,8 @@ class MinimumFleet:
         bound: What no fleet can go below, whatever its router.
         refuted_below: Every smaller number than this is refuted, by the bound or by being played
             with this router: where it is `replicas`, that is the minimum.
+        patient: What no fleet can go below that lets no request be later than the latest one is
+            here; None where requests may be late by any time, or there is no answer.
         reach: What a request can keep on a replica of its own; None where nobody asked.
     """
 
@@ -63,6 +65,7 @@ class MinimumFleet:
     proposed: int | None
     bound: FleetBound
     refuted_below: int
+    patient: FleetBound | None = None
     reach: Reach | None = None
 
     @property
@@ -162,6 +165,7 @@ class _Search:
             self._kept(more)
         if smallest > 1:
             self._kept(smallest - 1)
+        lateness = self._runs[smallest].lateness_ms
         return MinimumFleet(
             self._option,
             TraceStatus.MET,
@@ -170,6 +174,9 @@ class _Search:
             proposed,
             bound,
             refuted,
+            None
+            if lateness is None
+            else lower_bound(self._option, self._trace, self._goal, lateness),
             alone,
         )
 
@@ -182,15 +189,8 @@ class _Search:
         rate = max(load.arrival_rate_rps, busy)
         return planned_replicas(
             self._option,
-            type(load)(
-                rate,
-                load.input_tokens,
-                load.output_tokens,
-                # The slow changes are in the rate of the busy window already.
-                arrival_cv=min(load.arrival_cv, 1.0),
-                input_tokens_cv=load.input_tokens_cv,
-                output_tokens_cv=load.output_tokens_cv,
-            ),
+            # Slow changes, which make up most of a large variation, are in the rate already.
+            replace(load, arrival_rate_rps=rate, arrival_cv=min(load.arrival_cv, 1.0)),
             self._goal,
             self._settings.router,
         )
@@ -262,14 +262,8 @@ class _Search:
             proposed,
             bound,
             bound.replicas or 1,
-            known,
+            reach=known,
         )
 
     def _played(self) -> tuple[Played, ...]:
         return tuple(self._runs[number] for number in sorted(self._runs))
-
-
-def cheapest_fleet(fleets: Sequence[MinimumFleet]) -> MinimumFleet | None:
-    """Return the fleet that costs the least an hour; None where none keeps the targets."""
-    met = [item for item in fleets if item.cost_per_hour is not None]
-    return min(met, key=lambda item: (item.cost_per_hour or 0.0, item.option.name), default=None)

@@ -1,0 +1,162 @@
+"""Options that the commands on traces share, and what is read by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stoker.cli.options import positive
+from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.routing import Router
+
+if TYPE_CHECKING:
+    from studies.traces.goal import TraceGoal
+    from studies.traces.requests import RequestTrace
+
+ROUTERS = {router.label: router for router in Router}
+
+TraceArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="The requests: CSV with the columns arrival_s, in_tokens, out_tokens.",
+        show_default=False,
+    ),
+]
+
+FleetOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FLEET",
+        help="Built-in fleet (`small`, `large`), file or directory with the models, accelerators, "
+        "profiles and prices; its servers are not used.",
+        show_default=False,
+    ),
+]
+
+TtftOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS",
+        help="Largest time to first token of a request.",
+        callback=positive,
+        show_default=False,
+    ),
+]
+
+ItlOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS",
+        help="Largest mean time between the tokens of a request.",
+        callback=positive,
+        show_default=False,
+    ),
+]
+
+E2eOption = Annotated[
+    float | None,
+    typer.Option(
+        "--e2e",
+        metavar="MS",
+        help="Largest time to the last token of a request.",
+        callback=positive,
+        show_default=False,
+    ),
+]
+
+AttainmentOption = Annotated[
+    float,
+    typer.Option(
+        metavar="PERCENT",
+        help="Percent of the requests that have to keep all targets together. With 95, p95 TTFT "
+        "and p95 ITL are within theirs.",
+    ),
+]
+
+SpeedOption = Annotated[
+    float,
+    typer.Option(
+        metavar="X", help="Let the requests arrive so many times as fast.", callback=positive
+    ),
+]
+
+FirstOption = Annotated[
+    int | None,
+    typer.Option(
+        "--first",
+        metavar="N",
+        min=1,
+        help="Take the first N requests only.",
+        show_default="all",
+    ),
+]
+
+RouterOption = Annotated[
+    str,
+    typer.Option(metavar="ROUTER", help=f"How a request finds its replica: {', '.join(ROUTERS)}."),
+]
+
+BatchOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Batch limit of a replica.",
+        show_default="that of the profile",
+    ),
+]
+
+
+def goal_of(
+    ttft: float | None, itl: float | None, e2e: float | None, attainment: float
+) -> TraceGoal:
+    """Return the targets asked for.
+
+    Raises:
+        InvalidInputError: There is none, or the percentage is out of bounds.
+    """
+    from studies.traces.goal import TraceGoal
+
+    problems = []
+    if ttft is None and itl is None and e2e is None:
+        problems.append(Problem("--ttft", "no target is given", "--ttft, --itl or --e2e, in ms"))
+    if not 0 < attainment <= 100:
+        message = f"{attainment:g} is no percentage of requests"
+        problems.append(Problem("--attainment", message, "above 0, at most 100"))
+    if problems:
+        raise InvalidInputError(problems)
+    return TraceGoal(attainment / 100, ttft, itl, e2e)
+
+
+def router_of(name: str) -> Router:
+    """Return the router of that name.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    if name not in ROUTERS:
+        message = f'no router is called "{name}"'
+        raise InvalidInputError([Problem("--router", message, ", ".join(ROUTERS))])
+    return ROUTERS[name]
+
+
+def read_trace(file: Path, speed: float, first: int | None) -> RequestTrace:
+    """Return the requests of a file, at the pace asked for.
+
+    Raises:
+        InvalidInputError: It is no trace.
+    """
+    from data.simulation_lines import parse_trace
+    from studies.traces.requests import RequestTrace
+
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = parse_trace(lines, file=str(file))
+    except UnicodeDecodeError as error:
+        message = f"is no UTF-8 text: {error.reason} at byte {error.start}"
+        raise InvalidInputError([Problem("", message, "CSV text", str(file))]) from None
+    trace = RequestTrace.of(rows.arrival_ms, rows.input_tokens, rows.output_tokens)
+    return (trace if first is None else trace.first(first)).sped_up(speed)
