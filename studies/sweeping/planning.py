@@ -105,10 +105,10 @@ def in_groups(study: Study, points: Iterable[Point]) -> list[list[Point]]:
 
 
 def _can_share(fleet: Fleet) -> bool:
-    """Return whether a fleet is planned from a table; mixes need more than that."""
+    """Return whether a fleet is planned from a table alone; pools, limits and mixes need more."""
     settings = fleet.settings
     mixing = settings.heterogeneous and not settings.unlimited
-    return not (mixing and settings.solver is not SolverKind.GREEDY)
+    return fleet.is_plain and not (mixing and settings.solver is not SolverKind.GREEDY)
 
 
 def plan_with_table(

@@ -113,6 +113,17 @@ def test_mixes_are_planned_too() -> None:
     assert swept(study) == one_by_one(study)
 
 
+def test_limits_are_heeded_too() -> None:
+    fleet = make_fleet(make_server("a"), make_server("b", service_class="bronze"))
+    study = grid_study(with_analysis(fleet, Analysis.REFERENCE), ["budget=1,2.5,none", "surge=1,2"])
+    rows = swept(study)
+    assert rows == one_by_one(study)
+    costs = [cost for row in rows if isinstance(cost := row["cost_per_hour"], float)]
+    assert max(costs[:2]) <= 1
+    assert max(costs[2:4]) <= 2.5
+    assert costs[5] > costs[4] > 2.5
+
+
 def test_predictions_are_made_once_for_all_points_that_share_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
