@@ -31,6 +31,13 @@ def check_configurations(value: _Entry) -> Iterator[Finding]:
         text_at(item, "name"): number_at(item, "cards") or 1
         for _, item in entries(value, "accelerators")
     }
+    sliced = {
+        text_at(item, "name")
+        for _, item in entries(value, "accelerators")
+        if mapping_at(item, "slice") is not None
+    }
+    for loc, accelerator in entries(value, "accelerators"):
+        yield from _check_slice(loc, accelerator)
     by_pair: dict[tuple[str | None, str | None], list[_Entry]] = {}
     apart: set[str | None] = set()
     for _, profile in entries(value, "profiles"):
@@ -42,6 +49,8 @@ def check_configurations(value: _Entry) -> Iterator[Finding]:
         pair = (text_at(profile, "model"), text_at(profile, "accelerator"))
         yield from _check_degrees(loc, profile, cards.get(pair[1]))
         yield from _check_prefill(loc, profile, by_pair[pair])
+        if pair[1] in sliced:
+            yield from _check_on_slice(loc, profile)
     for loc, server in entries(value, "servers"):
         yield from _check_choices(loc, server, apart)
         for key in ("current", "desired"):
@@ -49,6 +58,48 @@ def check_configurations(value: _Entry) -> Iterator[Finding]:
             if allocation is not None:
                 pair = (text_at(server, "model"), text_at(allocation, "accelerator"))
                 yield from _check_allocation((*loc, key), allocation, by_pair.get(pair, []))
+
+
+def _check_slice(loc: Loc, accelerator: _Entry) -> Iterator[Finding]:
+    """A slice is of one kind, and of a card that has another name."""
+    part = mapping_at(accelerator, "slice")
+    if part is None:
+        return
+    told = [key for key in ("sevenths", "parts") if part.get(key) is not None]
+    if len(told) != 1:
+        message = "is not told" if not told else "is told in two ways"
+        yield Finding((*loc, "slice"), message, "one of sevenths and parts")
+    if text_at(accelerator, "card_type") is None:
+        yield Finding(
+            (*loc, "card_type"), "is missing: a slice is one of a card", "the type of the card"
+        )
+    if (number_at(accelerator, "cards") or 1) != 1:
+        yield Finding(
+            (*loc, "cards"), f"{shown(accelerator['cards'])} cards of a slice", "1, or leave it out"
+        )
+
+
+def _check_on_slice(loc: Loc, profile: _Entry) -> Iterator[Finding]:
+    """A replica on slices takes one: what runs on one sees no other."""
+    units = number_at(profile, "accelerators_per_replica")
+    if units is not None and units > 1:
+        yield Finding(
+            (*loc, "accelerators_per_replica"),
+            f"{shown(units)} slices of cards for one replica",
+            "1: what runs on a slice sees no other",
+        )
+    parallel = mapping_at(profile, "parallel") or {}
+    for key in _DEGREES:
+        if (number_at(parallel, key) or 1) > 1:
+            yield Finding(
+                (*loc, "parallel", key),
+                f"{shown(parallel[key])} on slices of cards",
+                "1: what runs on a slice sees no other",
+            )
+    if mapping_at(profile, "disaggregated") is not None:
+        yield Finding(
+            (*loc, "disaggregated"), "is given on slices of cards", "whole cards, or leave it out"
+        )
 
 
 def _check_degrees(loc: Loc, profile: _Entry, cards: float | None) -> Iterator[Finding]:

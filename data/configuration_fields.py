@@ -1,12 +1,13 @@
-"""Fields of configurations: degrees of parallelism, and prefill and decode apart."""
+"""Fields of configurations: degrees of parallelism, prefill and decode apart, slices of cards."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from data.fields import Amount, Name, PositiveCount, StrictModel
+from stoker.domain.accelerator import Slice
 from stoker.domain.routing import Router
 from stoker.domain.serving import Disaggregation, Parallelism
 
@@ -66,6 +67,28 @@ class DisaggregatedEntry(StrictModel):
             self.transfer_ms,
             self.transfer_ms_per_token,
         )
+
+
+class SliceEntry(StrictModel):
+    """A part of a card of the accelerator's `card_type`; one of the two is told."""
+
+    sevenths: Literal[1, 2, 3, 4, 7] | None = Field(
+        None, description="Compute slices of a MIG instance, of the seven of a card."
+    )
+    parts: Annotated[int, Field(ge=2, le=1000)] | None = Field(
+        None, description="Equal parts that the card is cut into, this being one of them."
+    )
+
+    def to_domain(self) -> Slice:
+        """Return the slice."""
+        return Slice(self.sevenths or 0, self.parts or 0)
+
+
+def slice_document(item: Slice | None) -> dict[str, object] | None:
+    """Return a slice as `SliceEntry` reads it."""
+    if item is None:
+        return None
+    return {"sevenths": item.sevenths} if item.sevenths else {"parts": item.parts}
 
 
 def parallel_document(parallel: Parallelism | None) -> dict[str, object] | None:

@@ -90,6 +90,7 @@ def _allocation(item: PlannedAllocation) -> Json:
         "configuration": item.configuration or None,
         "parallel": _parallel(item.parallel),
         "serving": item.serving.value,
+        "sliced": item.sliced,
         "replicas": item.replicas,
         "router": item.router.label,
         "max_batch": item.max_batch,

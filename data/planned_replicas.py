@@ -42,7 +42,9 @@ class PlannedPool(_PlanModel):
 
 
 class PlannedAllocationEntry(PlannedPart):
-    """What a server gets."""
+    """What a server gets; of replicas on slices the whole cards have a place each."""
+
+    sliced: bool = False
 
     mix: list[PlannedPart] = Field(default_factory=list)
     pools: list[PlannedPool] = Field(default_factory=list)
@@ -123,6 +125,8 @@ def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart]]:
                     card_type=allocation.card_type,
                 )
                 yield server, (*loc, "pools", index), part
+        elif allocation.sliced:
+            yield server, loc, allocation.model_copy(update={"replicas": allocation.cards})
         else:
             yield server, loc, allocation
 

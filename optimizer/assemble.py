@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from optimizer.batch_choice import batch_choices
+from optimizer.configurations.bundles import slice_notes
 from optimizer.configurations.described import Described
 from optimizer.entries import Entries, predict_entries
 from optimizer.explain import Explainer
@@ -75,7 +76,7 @@ def assemble_plan(
         analysis=analysis,
         method=outcome.method,
         backend=outcome.backend,
-        notes=notes + outcome.notes,
+        notes=notes + outcome.notes + slice_notes(fleet, allocations),
         timings_ms=dict(timings_ms or {}),
     )
 
@@ -148,8 +149,10 @@ class _Allocations:
         ]
         figures = entries.figures
         if not pools:
-            replicas = sum(counts)
-            rate = _mean([float(table.max_rate_rps[part]) for part in rows], counts)
+            each = int(table.all_replicas[row]) if table.whole[row] else 1  # of a bundle
+            replicas = sum(counts) * each
+            rates = [float(table.max_rate_rps[part]) / each for part in rows]
+            rate = _mean(rates, counts)
         return PlannedAllocation(
             server=server.name,
             service_class=server.service_class,
@@ -189,6 +192,7 @@ class _Allocations:
             configuration=profile.configuration if profile else "",
             parallel=profile.parallel if profile else None,
             pools=pools,
+            sliced=table.bundled is not None and int(table.bundled[row]) > 0,
         )
 
     def _latencies(self, entry: int) -> dict[Latency, LatencyStatistics]:

@@ -75,6 +75,8 @@ def batch_choices(
     choices: list[BatchChoice | None] = [None] * len(row)
     if table.largest_batch is None:
         return tuple(choices)
+    if table.bundled is not None:
+        replicas = replicas * np.maximum(table.bundled[row], 1)
     asked = np.flatnonzero(table.largest_batch[row] > 0)
     if not len(asked):
         return tuple(choices)

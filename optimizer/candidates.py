@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.batch_choice import with_chosen_batches
+from optimizer.configurations.bundles import with_bundles
 from optimizer.configurations.pruning import pruned
 from optimizer.configurations.split_candidates import predict_split
 from optimizer.configurations.visible import visible_in
@@ -68,7 +69,8 @@ def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> C
         arrays, fleet.rules.max_blocking, predictor, pairs, total_rate, predictions
     )
     table = _table(arrays, pairs, total_rate, predictions, prefill, decode)
-    return pruned(replace(table, analysis=analysis), visible_in(fleet))
+    table = with_bundles(replace(table, analysis=analysis), fleet)
+    return pruned(table, visible_in(fleet))
 
 
 def _predict_empty(pairs: Pairs, predictions: Predictions) -> None:

@@ -10,8 +10,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from optimizer.configurations.counting import UnitCounts
 from optimizer.check_pools import pool_faults
+from optimizer.configurations.bundles import whole_cards
+from optimizer.configurations.counting import UnitCounts
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
@@ -93,7 +94,7 @@ def _accounting(fleet: Fleet, plan: Plan) -> Iterator[str]:
 
 def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     """Cards are counted from the accelerators, and lie within capacity."""
-    cards = {item.name: (item.card_type, item.cards) for item in fleet.accelerators}
+    cards = {item.name: item for item in fleet.accelerators}
     units = UnitCounts(fleet)
     capacity: Counter[str] = Counter()
     for item in fleet.capacity:
@@ -108,8 +109,8 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     for allocation in plan.allocations:
         total = 0
         for accelerator, count in units.parts(allocation):
-            card_type, each = cards[accelerator]
-            taken = count * each
+            item = cards[accelerator]
+            card_type, taken = item.card_type, whole_cards(item, count)
             used[card_type] += taken
             kept[card_type] += taken if allocation.server in unknown else 0
             total += taken

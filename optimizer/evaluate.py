@@ -18,7 +18,10 @@ from stoker.domain.fleet import Fleet
 def evaluate(
     fleet: Fleet, table: CandidateTable, row: IntArray, arrival_rate_rps: FloatArray
 ) -> ReplicaFigures:
-    """Return the figures of one replica of each row at its arrival rate, or of its two pools.
+    """Return the figures of one replica of each row at its arrival rate.
+
+    A row of two pools, or a bundle, is one: the rate is that of all its replicas, and figures are
+    those of both pools, or of each of the bundle.
 
     Rates beyond what a replica carries are answered too: the queue is finite, so latencies stay
     finite and blocking says what is lost. Rows of somebody else's predictions (queue limit
@@ -44,8 +47,9 @@ def evaluate(
     predictor = predictor_of(table.analysis, arrays, fleet.rules)
     split = table.disaggregated[row[asked]]
     alike, apart = asked[~split], asked[split]
-    replicas = replicas_of(arrays, table, row[alike], arrival_rate_rps[alike])
-    figures.put(alike, predictor.figures(replicas, arrival_rate_rps[alike]))
+    rate = arrival_rate_rps[alike] / _bundle(table, row[alike])
+    replicas = replicas_of(arrays, table, row[alike], rate)
+    figures.put(alike, predictor.figures(replicas, rate))
     if len(apart):
         pools = PoolFleet(arrays, fleet.rules.max_blocking)
         rows = pools_of(arrays, table, row[apart])
@@ -75,8 +79,9 @@ def evaluate_details(
     predictor = predictor_of(table.analysis, arrays, fleet.rules)
     split = table.disaggregated[row[asked]]
     alike, apart = asked[~split], asked[split]
-    replicas = replicas_of(arrays, table, row[alike], arrival_rate_rps[alike])
-    found = predictor.details(replicas, arrival_rate_rps[alike])
+    rate = arrival_rate_rps[alike] / _bundle(table, row[alike])
+    replicas = replicas_of(arrays, table, row[alike], rate)
+    found = predictor.details(replicas, rate)
     details = ReplicaDetails.unknown(len(row), found.percentiles)
     details.put(alike, found)
     if len(apart):
@@ -86,6 +91,13 @@ def evaluate_details(
             apart, split_details(pools, predictor.statistics, rows, arrival_rate_rps[apart])
         )
     return details
+
+
+def _bundle(table: CandidateTable, rows: IntArray) -> FloatArray:
+    """Return the replicas that a row counts as one: those of a bundle."""
+    if table.bundled is None:
+        return np.ones(len(rows))
+    return np.maximum(table.bundled[rows], 1).astype(np.float64)
 
 
 def pools_of(arrays: FleetArrays, table: CandidateTable, rows: IntArray) -> PoolRows:
@@ -108,7 +120,14 @@ def pools_of(arrays: FleetArrays, table: CandidateTable, rows: IntArray) -> Pool
 def replicas_of(
     arrays: FleetArrays, table: CandidateTable, rows: IntArray, arrival_rate_rps: FloatArray
 ) -> Replicas:
-    """Return one replica of each row of a table, of as many as share its server's load so."""
+    """Return one replica of each row of a table, of as many as share its server's load so.
+
+    Args:
+        arrays: The fleet.
+        table: The candidate table.
+        rows: Rows of the table.
+        arrival_rate_rps: Requests offered to one replica per second, of a bundle to one of it.
+    """
     with np.errstate(all="ignore"):
         count = table.total_rate_rps[table.server[rows]] / arrival_rate_rps
     return Replicas(

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from optimizer.configurations.bundles import whole_cards
 from optimizer.configurations.running import RunningAllocations
 from optimizer.remedies import count_of, some_names
 from stoker.domain.fleet import Fleet
@@ -68,7 +69,7 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
                 ttft_target_ms=target.ttft_ms,
                 itl_target_ms=target.itl_ms,
                 tps_target=target.tps,
-                cards=accelerator.cards * units,
+                cards=whole_cards(accelerator, units),
                 card_type=accelerator.card_type,
                 fully_served=False,
                 estimate=None,
@@ -77,6 +78,7 @@ def kept_allocations(fleet: Fleet) -> tuple[PlannedAllocation, ...]:
                 configuration=runs.configuration,
                 parallel=profile.parallel if profile else None,
                 pools=runs.pools,
+                sliced=accelerator.slice is not None,
             )
         )
     return tuple(kept)

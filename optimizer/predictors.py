@@ -97,14 +97,14 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
 
 
 def refuse_mixing(fleet: Fleet, settings: OptimizerSettings) -> None:
-    """Refuse routers and disaggregated serving in plans that may mix accelerators.
+    """Refuse routers, disaggregated serving and slices in plans that may mix accelerators.
 
     Which replica a router prefers then depends on the accelerators behind it, and what two pools
-    carry is not a sum over their replicas.
+    carry is not a sum over their replicas, nor are the cards that slices take.
 
     Raises:
         InvalidInputError: Naming every server with another router than a random split, or with
-            disaggregated serving, where a server may mix accelerators.
+            disaggregated serving, and every slice, where a server may mix accelerators.
     """
     mixing = settings.heterogeneous and not settings.unlimited
     if mixing and settings.solver is not SolverKind.GREEDY:
@@ -130,6 +130,15 @@ def refuse_mixing(fleet: Fleet, settings: OptimizerSettings) -> None:
                 ),
             )
             if given
+        ]
+        problems += [
+            Problem(
+                f"accelerators.{item.name}.slice",
+                "slices of cards are beyond plans that mix accelerators",
+                "whole cards; or a plan that does not (--no-heterogeneous)",
+            )
+            for item in fleet.accelerators
+            if item.slice is not None
         ]
         if problems:
             raise InvalidInputError(problems)

@@ -64,7 +64,8 @@ class CandidateTable:
 
     A server may have several rows on an accelerator: one for each configuration of its model, way
     of serving and batch limit. A row that splits replicas between a prefill and a decode pool is
-    one deployment of both: it counts as one replica that takes the cards of all of them.
+    one deployment of both, and a row on slices of cards is a bundle of its replicas: either counts
+    as one replica that takes the cards of all of them.
 
     Arrays of shape (rows,) unless said otherwise; a rejected row holds NaN or 0 figures, and its
     reason. Figures are those of the full allocation: all `replicas` at the equal share.
@@ -109,6 +110,8 @@ class CandidateTable:
         prefill_replicas: Replicas of the prefill pool, 0 where there is none; None where no row
             has one.
         decode_replicas: Replicas of the decode pool, as those of the prefill pool.
+        bundled: Replicas on slices of cards that the row is a bundle of, 0 where it is none; None
+            where no row is one.
     """
 
     servers: tuple[str, ...]
@@ -146,6 +149,7 @@ class CandidateTable:
     profile: IntArray | None = None
     prefill_replicas: IntArray | None = None
     decode_replicas: IntArray | None = None
+    bundled: IntArray | None = None
 
     @property
     def accepted(self) -> BoolArray:
@@ -173,11 +177,21 @@ class CandidateTable:
 
     @property
     def all_replicas(self) -> IntArray:
-        """Replicas of each row, those of both pools where it has two."""
-        if self.prefill_replicas is None or self.decode_replicas is None:
-            return self.replicas
-        both = self.prefill_replicas + self.decode_replicas
-        return np.where(both > 0, both, self.replicas)
+        """Replicas of each row: those of both pools where it has two, those of a bundle."""
+        count = self.replicas
+        if self.prefill_replicas is not None and self.decode_replicas is not None:
+            both = self.prefill_replicas + self.decode_replicas
+            count = np.where(both > 0, both, count)
+        if self.bundled is not None:
+            count = np.where(self.bundled > 0, self.bundled, count)
+        return count
+
+    @property
+    def whole(self) -> BoolArray:
+        """Mask of the rows that are taken whole or not at all: two pools, and bundles."""
+        if self.bundled is None:
+            return self.disaggregated
+        return self.disaggregated | (self.bundled > 0)
 
     def take(self, rows: IntArray) -> CandidateTable:
         """Return the table of some of its rows, which must be ascending."""

@@ -214,6 +214,8 @@ class PlannedAllocation:
         parallel: How the cards of a replica share its work; None where that is not told.
         pools: The prefill and the decode pool of a disaggregated allocation, `replicas` being
             those of both; empty where replicas serve requests from the first token to the last.
+        sliced: Whether each replica is on a slice of a card, `cards` being the whole cards that
+            they take.
         placements: Where the replicas stand; empty in a plan without pools and limits, and for
             what is kept as it runs.
         spare_replicas: Replicas beyond those that carry the load.
@@ -255,6 +257,7 @@ class PlannedAllocation:
     configuration: str = ""
     parallel: Parallelism | None = None
     pools: tuple[PoolPart, ...] = ()
+    sliced: bool = False
     placements: tuple[PoolPlacement, ...] = ()
     spare_replicas: int = 0
     power_w: float | None = None

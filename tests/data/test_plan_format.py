@@ -43,6 +43,7 @@ class TestJson:
             "configuration",
             "parallel",
             "serving",
+            "sliced",
             "replicas",
             "router",
             "max_batch",

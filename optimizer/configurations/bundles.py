@@ -1,0 +1,78 @@
+"""Slices of cards as candidates: the replicas of a server, on whole cards of their own.
+
+What a plan counts is whole cards. Slices of one server share cards, those of different servers do
+not: so the plan holds whatever cutting cards allows, and may count more cards than a cutting that
+serves several servers would take (see `optimizer.configurations.slices`). Since cards of a replica
+are no whole number, a row on slices is one *bundle* of all its replicas: it counts as one replica
+that takes the cards of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.configurations.slices import fewest_cards, slices_per_card
+from optimizer.table import CandidateTable
+from stoker.domain.accelerator import Accelerator, Slice
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import PlannedAllocation
+
+
+def whole_cards(accelerator: Accelerator, units: int) -> int:
+    """Return the whole cards that units of an accelerator take, with nobody else on them."""
+    if accelerator.slice is None:
+        return accelerator.cards * units
+    return -(-units // slices_per_card(accelerator.slice))
+
+
+def with_bundles(table: CandidateTable, fleet: Fleet) -> CandidateTable:
+    """Return a table in which rows on slices are bundles; the same one without slices.
+
+    Args:
+        table: Candidates, a slice counting as a card; a replica takes one.
+        fleet: The fleet, its accelerators in the order of the table.
+    """
+    per_card = np.array(
+        [0 if item.slice is None else slices_per_card(item.slice) for item in fleet.accelerators],
+        dtype=np.int64,
+    )
+    if not np.any(per_card):
+        return table
+    each = np.where(table.accelerator >= 0, per_card[table.accelerator], 0)
+    sliced = (each > 0) & table.accepted
+    count = np.where(sliced, table.replicas, 0)
+    cards = -(-count // np.maximum(each, 1))
+    return replace(
+        table,
+        replicas=np.where(sliced, 1, table.replicas),
+        min_replicas=np.where(sliced, np.minimum(table.min_replicas, 1), table.min_replicas),
+        cards_per_replica=np.where(sliced, cards, table.cards_per_replica),
+        unit_cost_per_hour=np.where(sliced, table.cost_per_hour, table.unit_cost_per_hour),
+        max_rate_rps=np.where(sliced, count * table.max_rate_rps, table.max_rate_rps),
+        bundled=count,
+    )
+
+
+def slice_notes(fleet: Fleet, allocations: tuple[PlannedAllocation, ...]) -> tuple[str, ...]:
+    """Return what a reader should know of cards that a plan cuts, one sentence a card type."""
+    by_name = {item.name: item for item in fleet.accelerators if item.slice is not None}
+    counted: dict[str, int] = {}
+    slices: dict[str, dict[Slice, int]] = {}
+    for item in allocations:
+        accelerator = by_name.get(item.accelerator or "")
+        if accelerator is None or accelerator.slice is None:
+            continue
+        own = slices.setdefault(accelerator.card_type, {})
+        own[accelerator.slice] = own.get(accelerator.slice, 0) + item.replicas
+        counted[accelerator.card_type] = counted.get(accelerator.card_type, 0) + item.cards
+    notes = []
+    for card_type, own in slices.items():
+        fewest = fewest_cards(own)
+        if fewest < counted[card_type]:
+            notes.append(
+                f"slices of {card_type}: {counted[card_type]:,} cards are counted, those of each "
+                f"server on cards of their own; {fewest:,} would hold all of them together"
+            )
+    return tuple(notes)
