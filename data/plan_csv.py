@@ -7,9 +7,13 @@ import io
 from collections.abc import Iterator
 
 from data.plan_format import Json, known, money
+from data.plan_pools import placement_words
 from data.wording import shown
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT, Latency
 from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+
+_POOL_COLUMNS = ("placements", "spare_replicas", "power_w")
+"""Columns of plans over pools, beside the rest."""
 
 _CSV_COLUMNS = (
     "server",
@@ -48,10 +52,13 @@ _CSV_COLUMNS = (
 def plan_to_csv(plan: Plan) -> str:
     """Return a plan as CSV: a row for each allocation, and for each part of a mixed one.
 
+    Plans over pools have columns more: where replicas stand, spare ones, and power.
+
     A server that got nothing has a row with the reason and no accelerator.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, restval="", lineterminator="\n")
+    columns = (*_CSV_COLUMNS, *(_POOL_COLUMNS if plan.pools else ()))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_rows(plan))
     return text.getvalue()
@@ -88,6 +95,12 @@ def _rows(plan: Plan) -> Iterator[Json]:
             "fully_served": shown(item.fully_served),
             "unplaced_reason": reasons.pop(item.server, None),
         }
+        if plan.pools:
+            common |= {
+                "placements": placement_words(item),
+                "spare_replicas": item.spare_replicas,
+                "power_w": known(item.power_w),
+            }
         for figures in item.mix or (item,):
             yield common | {
                 "accelerator": figures.accelerator,

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 
 from data.inferno import InfernoAllocation, load_to_inferno, to_json
 from data.latency_fields import target_value
+from data.plan_pools import placements_of, pools_of_plan
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import (
     MEAN,
@@ -70,6 +71,7 @@ def plan_to_document(plan: Plan) -> Json:
         ],
         "notes": list(plan.notes),
         "timings_ms": {phase: known(value) for phase, value in plan.timings_ms.items()},
+        **pools_of_plan(plan),
     }
 
 
@@ -118,6 +120,7 @@ def _allocation(item: PlannedAllocation) -> Json:
     }
     if item.pools:
         document["pools"] = [_pool(pool) for pool in item.pools]
+    document |= placements_of(item)
     if item.mix:
         document["mix"] = [_part(part) for part in item.mix]
     return document

@@ -12,8 +12,15 @@ from rich.text import Text
 
 from stoker.cli.allocation_rows import allocation_rows
 from stoker.cli.allocation_table import compact_table, compact_widths, wide_table
-from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, filled_share, money
+from stoker.cli.figures import HOURS_PER_MONTH, UNKNOWN, count_of, money
 from stoker.cli.output import WIDE
+from stoker.cli.plan_pools import (
+    limits_table,
+    objective_sentences,
+    placements_table,
+    pools_table,
+    usage_bar,
+)
 from stoker.cli.plan_words import (
     batch_words,
     method_words,
@@ -25,9 +32,8 @@ from stoker.cli.plan_words import (
 )
 from stoker.cli.text_grid import total_width
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, Plan, PlanStatus, Rejection, Unplaced, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus, Rejection, Unplaced, UnplacedReason
 
-_BAR_CELLS = 20
 _STATUS_STYLE = {
     PlanStatus.OPTIMAL: "bold green",
     PlanStatus.FEASIBLE: "bold yellow",
@@ -66,7 +72,13 @@ def plan_report(fleet: Fleet, plan: Plan, width: int | None = None) -> PlanRepor
         parts += [Text(""), Text(f"{UNKNOWN} = not known", style="dim")]
     if plan.unplaced:
         parts += [_heading("Not served in full"), _unplaced(plan)]
-    parts += [_heading("Cards"), _usage_table(plan), _heading("Plan"), _totals(plan)]
+    parts += [_heading("Cards"), _usage_table(plan)]
+    if plan.pools:
+        parts += [_heading("Pools"), pools_table(plan), _heading("Placement")]
+        parts += [placements_table(plan)]
+    if plan.limits:
+        parts += [_heading("Limits"), limits_table(plan)]
+    parts += [_heading("Plan"), _totals(plan)]
     return PlanReport(Group(*parts), width)
 
 
@@ -126,22 +138,14 @@ def _usage_table(plan: Plan) -> RenderableType:
     for usage in used:
         available = "any" if usage.available is None else f"{usage.available:,}"
         cost = money(usage.cost_per_hour)
-        table.add_row(usage.card_type, f"{usage.used:,}", available, _bar(usage), cost)
+        table.add_row(
+            usage.card_type,
+            f"{usage.used:,}",
+            available,
+            usage_bar(usage.used, usage.available),
+            cost,
+        )
     return table
-
-
-def _bar(usage: CardUsage) -> Text:
-    """Draw used over available; empty where capacity was ignored."""
-    if not usage.available:
-        return Text("")
-    fraction = usage.used / usage.available
-    cells = min(_BAR_CELLS, round(_BAR_CELLS * fraction))
-    if usage.used and not cells:
-        cells = 1
-    style = "red" if fraction >= 1 else "yellow" if fraction >= 0.9 else "green"
-    return Text.assemble(
-        ("█" * cells, style), ("░" * (_BAR_CELLS - cells), "dim"), f" {filled_share(fraction):>4}"
-    )
 
 
 def _totals(plan: Plan) -> RenderableType:
@@ -165,6 +169,8 @@ def _totals(plan: Plan) -> RenderableType:
     for name, sentences in (("Router", router_words(plan)), ("Batch", batch_words(plan))):
         for sentence in sentences:
             table.add_row(name, Text(sentence))
+    for sentence in objective_sentences(plan):
+        table.add_row("Minimized", Text(sentence))
     for note in plan.notes:
         table.add_row("Note", Text(note))
     if plan.timings_ms:
