@@ -200,7 +200,11 @@ def _changes(fleet: Fleet, plan: Plan) -> Iterator[str]:
     if claimed is None:
         return
     given = {
-        item.server: (item.accelerator, sum(part.replicas for part in item.placements))
+        item.server: (
+            item.accelerator,
+            # Prefill and decode pools stand as one.
+            item.replicas if item.pools else sum(part.replicas for part in item.placements),
+        )
         for item in plan.allocations
         if item.placements
     }

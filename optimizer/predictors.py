@@ -46,8 +46,11 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
     Raises:
         InvalidInputError: Naming every target of a percentile or of E2E, every profile whose
             parameters the reference has no formula for, and every router, every choice of a batch
-            limit and all disaggregated serving, where the analysis is the reference's.
+            limit and all disaggregated serving, where the analysis is the reference's; and every
+            slice, where the fleet has pools, limits or objectives.
     """
+    if not fleet.is_plain and any(item.slice is not None for item in fleet.accelerators):
+        raise InvalidInputError(_sliced(fleet, "plans with pools, limits or objectives"))
     if analysis is not Analysis.REFERENCE:
         return
     problems = [
@@ -131,17 +134,22 @@ def refuse_mixing(fleet: Fleet, settings: OptimizerSettings) -> None:
             )
             if given
         ]
-        problems += [
-            Problem(
-                f"accelerators.{item.name}.slice",
-                "slices of cards are beyond plans that mix accelerators",
-                "whole cards; or a plan that does not (--no-heterogeneous)",
-            )
-            for item in fleet.accelerators
-            if item.slice is not None
-        ]
+        problems += _sliced(fleet, "plans that mix accelerators")
         if problems:
             raise InvalidInputError(problems)
+
+
+def _sliced(fleet: Fleet, plans: str) -> list[Problem]:
+    """Return that slices are beyond some plans, one problem each."""
+    return [
+        Problem(
+            f"accelerators.{item.name}.slice",
+            f"slices of cards are beyond {plans}",
+            "whole cards; or a plan without",
+        )
+        for item in fleet.accelerators
+        if item.slice is not None
+    ]
 
 
 def unheeded_notes(fleet: Fleet, analysis: Analysis) -> tuple[str, ...]:

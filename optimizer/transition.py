@@ -77,6 +77,36 @@ def stays_put(
     return np.asarray(stays & (apart_now == (prefill_replicas > 0)), dtype=np.bool_)
 
 
+def rows_that_stay(table: CandidateTable) -> BoolArray:
+    """Tell which rows of a table keep what runs now, with any number of replicas."""
+    if table.transitions is None:
+        return np.zeros(len(table.server), dtype=np.bool_)
+    prefill = table.prefill_replicas
+    if prefill is None:
+        prefill = np.zeros(len(table.server), dtype=np.int64)
+    return stays_put(
+        table.transitions, table.server, table.accelerator, table.configuration, prefill
+    )
+
+
+def running_by_row(table: CandidateTable, current_replicas: IntArray) -> IntArray:
+    """Return what runs now as a number of replicas of each row; 0 where a row does not stay.
+
+    A row that is taken whole, of two pools or a bundle, runs once or not at all: 1 where it is
+    what runs now to the last replica.
+
+    Args:
+        table: The candidate table.
+        current_replicas: Replicas that run now, shape (servers,).
+    """
+    now = current_replicas[table.server]
+    identical = table.all_replicas == now
+    if table.transitions is not None and table.prefill_replicas is not None:
+        identical &= _prefill_now(table.transitions, table.server) == table.prefill_replicas
+    count = np.where(table.whole, identical.astype(np.int64), now)
+    return np.where(rows_that_stay(table), count, 0)
+
+
 def _prefill_now(transitions: Transitions, server: IntArray) -> IntArray:
     if transitions.prefill_replicas is None:
         return np.zeros(len(server), dtype=np.int64)

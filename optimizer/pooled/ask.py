@@ -16,6 +16,7 @@ from optimizer.pooled.power import replica_power
 from optimizer.pooled.question import Question, pair_up
 from optimizer.pooled.wishes import WishArrays, wish_arrays
 from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray, rejection_code
+from optimizer.transition import rows_that_stay, running_by_row
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Limits, ObjectiveName, Survival
 from stoker.domain.plan import PlannedAllocation, Rejection
@@ -140,12 +141,11 @@ def _full_options(
     if limits.max_replicas_per_server is not None:
         bound = np.minimum(bound, limits.max_replicas_per_server)
     most = np.where(_grows(wishes, survive)[server] & ~empty, bound, least)
-    now, replicas_now = _current(fleet, table)
-    same = (accelerator == now[server]) & ~empty
+    _, replicas_now = _current(fleet, table)
+    same = rows_that_stay(table)[rows]
+    running = running_by_row(table, replicas_now)[rows]
     fixed = least == most
-    unchanged = (same & fixed & (least == replicas_now[server])) | (
-        empty & (replicas_now[server] == 0)
-    )
+    unchanged = (same & fixed & (least == running)) | (empty & (replicas_now[server] == 0))
     weight, constant = _worth(table, rows, same)
     unit = np.where(empty, 0.0, table.unit_cost_per_hour[rows])
     options = Options(
@@ -161,7 +161,7 @@ def _full_options(
         changed=~unchanged,
         constant=constant,
         start_cost=unit * limits.replica_start_s / 3600.0 / limits.plan_hours,
-        running=np.where(same, replicas_now[server], 0),
+        running=running,
         weight=weight,
         unit_cost=unit,
         power_w=loaded,
@@ -253,18 +253,20 @@ def _stays(fleet: Fleet, table: CandidateTable, limits: Limits, full: Options) -
     candidate with just as many replicas is such an option already.
     """
     now, replicas_now = _current(fleet, table)
+    stays = rows_that_stay(table)
+    running = running_by_row(table, replicas_now)
     rows, serving = [], []
     for index, server in enumerate(fleet.servers):
         if now[index] < 0:
             continue
         span = np.arange(table.row_start[index], table.row_start[index + 1])
-        same = span[table.accelerator[span] == now[index]]
+        same = span[stays[span] & (running[span] > 0)]
         if not same.size or table.cards_per_replica[same[0]] < 1:
             continue
         batch = server.current.max_batch if server.current else None
         nearest = same[np.argsort(table.max_batch[same] != (batch or 0), kind="stable")]
         own = np.flatnonzero((full.server == index) & np.isin(full.row, same))
-        enough = own[(full.least[own] <= replicas_now[index]) & (full.least[own] > 0)]
+        enough = own[(full.least[own] <= running[full.row[own]]) & (full.least[own] > 0)]
         accepted = nearest[table.accepted[nearest]]
         rows.append(int(accepted[0] if accepted.size else nearest[0]))
         serving.append(False)
@@ -274,7 +276,7 @@ def _stays(fleet: Fleet, table: CandidateTable, limits: Limits, full: Options) -
     chosen = np.array(rows, dtype=np.int64)
     serves = np.array(serving, dtype=np.bool_)
     server_index = table.server[chosen]
-    count = replicas_now[server_index]
+    count = running[chosen]
     loaded, idle = _power(fleet, table, chosen, table.accelerator[chosen])
     powered = limits.power_w is not None or limits.idle_power_w is not None
     if powered or fleet.objectives.includes(ObjectiveName.ENERGY):

@@ -9,6 +9,7 @@ import pytest
 
 from data.plan_csv import plan_to_csv
 from data.plan_format import plan_to_document
+from data.stoker_format import document_to_fleet
 from optimizer.candidates import build_candidates
 from optimizer.planner import plan_fleet
 from optimizer.table import CandidateTable
@@ -21,6 +22,7 @@ from tests.support.configured_fleets import (
     LOAD,
     TP1,
     TP2,
+    configured_document,
     configured_fleet,
     profile,
 )
@@ -167,3 +169,38 @@ def test_unknown_load_keeps_its_configuration() -> None:
     )
     (kept,) = plan_fleet(fleet).allocations
     assert (kept.configuration, kept.cards, kept.cost_per_hour) == ("dp2", 6, 15)
+
+
+def test_a_change_of_configuration_counts_as_a_change() -> None:
+    """With as many replicas of another configuration a server does not run what it ran."""
+    twin = {**TP1, "configuration": "twin"}
+    now = {"accelerator": "H100", "configuration": "twin", "replicas": 3}
+    document = configured_document([profile(TP1), profile(twin)], server_document(current=now))
+    for limit, changed in ((0, 0), (1, 0)):
+        plan = plan_fleet(document_to_fleet({**document, "limits": {"max_changes": limit}}))
+        (found,) = plan.allocations
+        assert found.configuration == "twin"
+        assert found.value == changed
+    gone = configured_document([profile(TP1), profile(TP2)], server_document(current=NOW))
+    gone["servers"][0]["current"] = {**NOW, "configuration": "tp2", "replicas": 3}
+    plan = plan_fleet(document_to_fleet({**gone, "limits": {"max_changes": 0}}))
+    assert plan.allocations[0].configuration == "tp2"
+    assert plan.allocations[0].replicas == 3
+
+
+def test_pools_stay_as_they_run_where_nothing_may_change() -> None:
+    how = {"transfer_ms": 5}
+    own = [profile({**TP1, "disaggregated": how}), profile(FP8)]
+    loose = server_document(serving=["disaggregated"], load=LOAD)
+    free = plan_fleet(configured_fleet(own, loose)).allocations[0]
+    now = {
+        "accelerator": "H100",
+        "configuration": "tp1",
+        "replicas": free.replicas,
+        "prefill_replicas": free.pools[0].replicas,
+    }
+    either = server_document(serving=["aggregated", "disaggregated"], current=now)
+    document = configured_document(own, either)
+    plan = plan_fleet(document_to_fleet({**document, "limits": {"max_changes": 0}}))
+    assert plan.allocations[0].pools == free.pools
+    assert plan.allocations[0].value == 0

@@ -215,6 +215,9 @@ def test_bounds_and_best_effort_take_bundles_whole() -> None:
     assert plan.allocations[0].cards == 5
     with pytest.raises(InvalidInputError, match="slices of cards are beyond plans that mix"):
         plan_fleet(sliced(9, server_document()), OptimizerSettings(heterogeneous=True))
+    limited = sliced_document(9, server_document()) | {"limits": {"budget_per_hour": 9}}
+    with pytest.raises(InvalidInputError, match=r"accelerators\.A100-3g\.slice: slices of cards"):
+        plan_fleet(document_to_fleet(limited))
 
 
 @pytest.mark.parametrize("part", [{"sevenths": 3}, {"parts": 4}])
