@@ -13,6 +13,7 @@ from optimizer.explaining.margins import explained_alone
 from optimizer.explaining.matching import matched_decision
 from optimizer.explaining.problem import planning_problem
 from optimizer.explaining.reach import Reach
+from optimizer.explaining.relaxation import LABEL, NO_PRICES, can_relax, relaxed_prices
 from optimizer.explaining.shadow import change_with, questions
 from optimizer.explaining.situation import Situation, situation_of
 from optimizer.planner import Clock
@@ -25,6 +26,7 @@ from stoker.domain.explanation import (
     Purchase,
     ReachableTargets,
     Scope,
+    ShadowMethod,
     ShadowPrice,
     UnplacedExplanation,
 )
@@ -48,11 +50,13 @@ class ExplainOptions:
     Attributes:
         servers: Names of the servers to explain by planning again; None for all.
         time_limit_s: Time after which nothing further is planned again; None for no limit.
+        shadow: How prices of cards are found.
         errors: How far off profiles are, by model, accelerator and configuration.
     """
 
     servers: Collection[str] | None = None
     time_limit_s: float | None = DEFAULT_TIME_LIMIT_S
+    shadow: ShadowMethod = ShadowMethod.EXACT
     errors: Mapping[ProfileKey, ProfileError] = field(default_factory=dict)
 
 
@@ -214,6 +218,9 @@ class _Explainer:
         prices: list[ShadowPrice] = []
         if problem.settings.unlimited:
             return ()
+        if self._options.shadow is ShadowMethod.LP:
+            relaxable = can_relax(self._situation)
+            return tuple(relaxed_prices(self._situation, self._plan)) if relaxable else ()
         for item in questions(problem, self._plan):
             self._step()
             if self._late():
@@ -302,6 +309,8 @@ class _Explainer:
 
     def _notes(self) -> tuple[str, ...]:
         notes = []
+        if self._options.shadow is ShadowMethod.LP:
+            notes.append(LABEL if can_relax(self._situation) else NO_PRICES)
         if self._skipped:
             notes.append(
                 f"the time limit passed: {self._skipped:,} of the questions that need planning "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +21,9 @@ from stoker.cli.output import (
 )
 from stoker.cli.progress_bar import steps_bar
 from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.explanation import ShadowMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from optimizer.explaining.confidence import ProfileError
     from optimizer.explaining.edits import ProfileKey
     from stoker.domain.candidate import CandidateEstimate
@@ -83,6 +83,16 @@ ServerOption = Annotated[
     ),
 ]
 
+ShadowOption = Annotated[
+    ShadowMethod,
+    typer.Option(
+        "--shadow",
+        help="How one more card is priced: `exact`, by planning again, or `lp`, by the linear "
+        "relaxation, an estimate for large fleets.",
+        case_sensitive=False,
+    ),
+]
+
 ErrorOption = Annotated[
     str | None,
     typer.Option(
@@ -121,6 +131,7 @@ def explain(
     server: ServerOption = None,
     profile_error: ErrorOption = None,
     explain_time: TimeOption = 60.0,
+    shadow: ShadowOption = ShadowMethod.EXACT,
     output_format: FormatOption = TextFormat.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -152,7 +163,8 @@ def explain(
         settings = settings_of(planned, known.settings)
         if heterogeneous is not None:
             settings = replace(settings, heterogeneous=heterogeneous)
-        explanation = explained(known, planned, settings, server, error, explain_time)
+        asked = Asked(error, explain_time, shadow, server)
+        explanation = explained(known, planned, settings, asked)
     write_explanation(chosen(explanation, server), output_format, output)
 
 
@@ -181,13 +193,28 @@ def diff(
         write_text(plain_text(difference_report(difference)), output)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says about an explanation.
+
+    Attributes:
+        error: How far off profiles are that do not tell it; None where that is not said.
+        time_limit_s: Seconds after which nothing is planned again.
+        shadow: How prices of cards are found.
+        servers: The servers to plan again for; None for all.
+    """
+
+    error: float | None
+    time_limit_s: float
+    shadow: ShadowMethod
+    servers: Sequence[str] | None = None
+
+
 def explained(
     fleet: Fleet,
     plan: Plan,
     settings: OptimizerSettings | None,
-    servers: Sequence[str] | None,
-    error: float | None,
-    time_limit_s: float,
+    asked: Asked,
     estimates: Sequence[CandidateEstimate] | None = None,
 ) -> Explanation:
     """Return the explanation of a plan, with a bar where it takes long.
@@ -196,17 +223,16 @@ def explained(
         fleet: The fleet that was planned.
         plan: The plan.
         settings: How it was made.
-        servers: The servers to plan again for; None for all.
-        error: How far off profiles are that do not tell it.
-        time_limit_s: Seconds after which nothing is planned again.
+        asked: What the command line says.
         estimates: Predictions that it was made from, where not Stoker's own.
     """
     from optimizer.explaining.explain import ExplainOptions, explain_plan
 
     options = ExplainOptions(
-        servers=None if not servers else frozenset(servers),
-        time_limit_s=time_limit_s,
-        errors=profile_errors(fleet, error),
+        servers=frozenset(asked.servers) if asked.servers else None,
+        time_limit_s=asked.time_limit_s,
+        shadow=asked.shadow,
+        errors=profile_errors(fleet, asked.error),
     )
     steps = len(plan.allocations) + len(plan.usage) + 2 * len(plan.unplaced)
     with steps_bar("Planning again under edits", steps) as report:

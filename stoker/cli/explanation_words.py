@@ -131,10 +131,8 @@ def _choice(item: AllocationExplanation, currency: str) -> Iterator[str]:
             if preferred.fits
             else f"{preferred.card_type} cards are short, and others save more with them"
         )
-        yield (
-            f"{preferred.replicas:,} × {preferred.accelerator} would cost "
-            f"{signed(-saved, currency)}: {why}"
-        )
+        less = f"{money(saved)} {currency}/h less" if saved > 0 else "less, counting the change,"
+        yield f"{preferred.replicas:,} × {preferred.accelerator} would cost {less}: {why}"
 
 
 def forbidden_words(item: Forbidden, currency: str) -> str:
@@ -219,7 +217,8 @@ def unplaced_sentences(item: UnplacedExplanation, currency: str) -> Iterator[str
 
 def _reachable_words(item: ReachableTargets) -> str:
     targets = ", ".join(
-        f"{statistic_words(path)} {limit:.4g} ms" for path, limit in item.targets_ms.items()
+        f"{statistic_words(path)} {duration_ms(limit)} ms"
+        for path, limit in item.targets_ms.items()
     )
     return (
         f"nearest targets {_scope(item.scope)}: × {item.factor:g} ({targets}), "

@@ -11,7 +11,9 @@ import typer
 
 from stoker.cli.exits import exit_code
 from stoker.cli.explain import (
+    Asked,
     ErrorOption,
+    ShadowOption,
     TimeOption,
     explained,
     profile_error_of,
@@ -31,6 +33,7 @@ from stoker.cli.output import (
 )
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, may_mix, solving_words
 from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.explanation import ShadowMethod
 from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
@@ -222,6 +225,7 @@ def solve(
     ] = False,
     profile_error: ErrorOption = None,
     explain_time: TimeOption = 60.0,
+    shadow: ShadowOption = ShadowMethod.EXACT,
 ) -> None:
     """Plan a fleet.
 
@@ -247,7 +251,7 @@ def solve(
         message = f"{output_format.value} has no place for an explanation"
         raise InvalidInputError([Problem("--format", message, "table or json with --explain")])
     planned = _plan(fleet, flags, capacity_scale, candidates, output_format)
-    why = planned.explanation(error, explain_time) if explain else None
+    why = planned.explanation(Asked(error, explain_time, shadow)) if explain else None
     _write(planned.fleet, planned.plan, why, output_format, output)
     if plots is not None:
         _draw(planned.fleet, planned.plan, plots)
@@ -262,11 +266,9 @@ class _Planned(NamedTuple):
     settings: OptimizerSettings
     estimates: tuple[CandidateEstimate, ...] | None
 
-    def explanation(self, error: float | None, time_limit_s: float) -> Explanation:
+    def explanation(self, asked: Asked) -> Explanation:
         """Return why it is as it is."""
-        return explained(
-            self.fleet, self.plan, self.settings, None, error, time_limit_s, self.estimates
-        )
+        return explained(self.fleet, self.plan, self.settings, asked, self.estimates)
 
 
 def _plan(

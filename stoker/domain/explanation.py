@@ -24,6 +24,15 @@ class Evidence(StrEnum):
     """From the linear relaxation, in which servers may be split: an estimate, not a plan."""
 
 
+class ShadowMethod(StrEnum):
+    """How the price of one more of something is found."""
+
+    EXACT = "exact"
+    """By planning again with one more."""
+    LP = "lp"
+    """By the dual values of the linear relaxation: an estimate, for large fleets."""
+
+
 class CountLimit(StrEnum):
     """Why an allocation has as many replicas as it has."""
 

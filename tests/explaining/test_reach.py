@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from data.fleets import read_fleet
 from optimizer.explaining.edits import with_scaled_load, with_scaled_targets
 from optimizer.explaining.explain import ExplainOptions, explain_plan
+from optimizer.explaining.reach import Reach
 from optimizer.explaining.search import STEP
 from optimizer.planner import plan_fleet
 from stoker.domain.explanation import Scope, UnplacedExplanation
@@ -18,7 +19,7 @@ from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan, UnplacedReason
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy
-from tests.support.explained import REFERENCE, names_served, only
+from tests.support.explained import REFERENCE, names_served, only, planned
 from tests.support.small_fleets import GOLD, fleets, make_fleet, make_server
 
 
@@ -45,9 +46,12 @@ def scenes(fleet: Fleet, plan: Plan, server: str) -> dict[Scope, tuple[Fleet, se
     }
 
 
-def check(fleet: Fleet, plan: Plan, item: UnplacedExplanation) -> None:
+def check(
+    fleet: Fleet, plan: Plan, item: UnplacedExplanation, scopes: tuple[Scope, ...] = tuple(Scope)
+) -> None:
     found = scenes(fleet, plan, item.server)
-    for scope, (scene, wanted) in found.items():
+    for scope in scopes:
+        scene, wanted = found[scope]
         index = [x.name for x in scene.servers].index(item.server)
         nearest = next((x for x in item.reachable if x.scope is scope), None)
         loosened = with_scaled_targets(scene, index, 1e4 if nearest is None else nearest.factor)
@@ -89,13 +93,20 @@ def test_nearest_targets_loads_and_purchases_are_the_nearest(fleet: Fleet) -> No
 @pytest.mark.parametrize(("name", "scale"), [("small", 0.5), ("large", 0.45)])
 def test_builtin_fleets_short_of_cards(name: str, scale: float) -> None:
     fleet = replace(scale_capacity(read_fleet(name), scale), settings=REFERENCE)
-    plan = plan_fleet(fleet)
-    name = plan.unplaced[0].server
-    explanation = explain_plan(fleet, plan, options=ExplainOptions(servers={name}))
-    item = next(x for x in explanation.unplaced if x.server == name)
+    case = planned(fleet)
+    lacking = case.plan.unplaced[0]
+    index = case.base.servers.index(lacking.server)
+    reach = Reach(case.situation)
+    targets, loads = reach.nearest([index], (Scope.REPLANNED,))[index]
+    item = UnplacedExplanation(
+        *(lacking.server, lacking.reason, lacking.detail, lacking.remedy),
+        reachable=targets,
+        loads=loads,
+        purchases=reach.purchases(index)[:1],
+    )
     assert item.loads
     assert item.purchases
-    check(fleet, plan, replace(item, purchases=item.purchases[:1]))
+    check(fleet, case.plan, item, (Scope.REPLANNED,))
 
 
 def test_targets_out_of_reach_are_loosened_until_they_are_not() -> None:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.fleets import read_fleet
 from optimizer.explaining.explain import ExplainOptions, explain_plan
+from optimizer.explaining.relaxation import card_duals
+from optimizer.explaining.situation import Situation
+from optimizer.formulation import ExtraRow, single_model
+from optimizer.linear_model import SolveLimits
+from optimizer.milp_session import priority_groups
 from optimizer.planner import plan_fleet
+from optimizer.solver import solve
+from optimizer.table import IntArray
+from stoker.domain.explanation import Evidence, ShadowMethod
 from stoker.domain.fleet import Fleet
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
-from tests.support.explained import REFERENCE, names_served, served, with_one_more
+from tests.support.explained import REFERENCE, names_served, planned, served, with_one_more
 from tests.support.small_fleets import fleets
 
 NOBODY = ExplainOptions(servers=frozenset())
@@ -65,3 +74,62 @@ def test_builtin_fleets_short_of_cards(name: str, scale: float) -> None:
 def test_no_price_where_cards_are_without_end() -> None:
     fleet = replace(read_fleet("small"), settings=replace(REFERENCE, unlimited=True))
     assert explain_plan(fleet, plan_fleet(fleet), options=NOBODY).shadow_prices == ()
+
+
+@pytest.mark.parametrize(("name", "scale"), [("large", 1.0), ("large", 0.5), ("small", 0.5)])
+def test_prices_of_the_relaxation_are_its_slope(name: str, scale: float) -> None:
+    """Told by another solver: the relaxation solved with a thousandth of a card more."""
+    case = planned(replace(scale_capacity(read_fleet(name), scale), settings=REFERENCE))
+    situation = case.situation
+    assert situation.free is not None
+    capacity = situation.free + situation.base.cards
+    duals = card_duals(situation, capacity)
+    assert duals is not None
+    assert (duals <= 0).all()
+    for kind in np.flatnonzero(duals < -1e-6)[:3]:
+        slopes = [
+            (
+                relaxed_value(situation, capacity, int(kind), step)
+                - relaxed_value(situation, capacity, int(kind), 0.0)
+            )
+            / step
+            for step in (-1e-3, 1e-3)
+        ]
+        assert slopes[0] - 1e-3 <= duals[kind] <= slopes[1] + 1e-3
+    if scale == 1.0:
+        assert (duals < 0).any()
+
+
+def relaxed_value(situation: Situation, capacity: IntArray, kind: int, more: float) -> float:
+    table = situation.table
+    form = single_model(table, capacity)
+    upper = form.row_upper.copy()
+    upper[form.serve_row.size + kind] += more
+    form = replace(form, row_upper=upper)
+    served = np.array([own.served for own in situation.base.own])
+    rows = tuple(
+        ExtraRow(
+            group.columns,
+            np.ones(group.columns.size),
+            float(np.count_nonzero(served & group.members)),
+            np.inf,
+        )
+        for group in priority_groups(table, form)
+    )
+    result = solve(form.model(form.value, rows), "HiGHS", SolveLimits(), relaxed=True)
+    assert result.objective is not None
+    return result.objective
+
+
+def test_relaxed_prices_are_labelled() -> None:
+    fleet = replace(read_fleet("large"), settings=REFERENCE)
+    plan = plan_fleet(fleet)
+    options = replace(NOBODY, shadow=ShadowMethod.LP)
+    explanation = explain_plan(fleet, plan, options=options)
+    assert {price.change.evidence for price in explanation.shadow_prices} == {Evidence.RELAXED}
+    assert len(explanation.shadow_prices) == len(plan.usage)
+    assert "estimates" in explanation.notes[0]
+    mixing = replace(fleet, settings=replace(REFERENCE, heterogeneous=True))
+    told = explain_plan(mixing, plan_fleet(mixing), options=options)
+    assert told.shadow_prices == ()
+    assert "none are told" in told.notes[0]
