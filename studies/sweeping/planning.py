@@ -39,16 +39,37 @@ class PointResult:
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """Predictions, and the values that they hold for."""
+class Predictions:
+    """The candidate table made last, for the points that share it."""
 
-    key: tuple[Value, ...]
-    table: CandidateTable
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._last: tuple[tuple[Value, ...], CandidateTable] | None = None
+
+    def table(self, study: Study, point: Point, fleet: Fleet) -> CandidateTable:
+        """Return the table of a point at its own prices, made anew only where it must be.
+
+        Args:
+            study: The study; one object remembers one study alone.
+            point: The point.
+            fleet: Its fleet.
+
+        Raises:
+            InvalidInputError: As `build_candidates`.
+        """
+        key, last = prediction_key(study, point), self._last
+        if last is None or last[0] != key:
+            analysis = fleet.settings.analysis or DEFAULT_ANALYSIS
+            last = self._last = (key, neutral_table(fleet, analysis))
+        return repriced(last[1], fleet)
 
 
 def plan_points(
-    study: Study, points: Iterable[Point], layout: Layout, clock: Clock = time.perf_counter
+    study: Study,
+    points: Iterable[Point],
+    layout: Layout,
+    predictions: Predictions | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Iterator[PointResult]:
     """Plan points one after the other, and yield the result of each.
 
@@ -59,22 +80,19 @@ def plan_points(
         study: The fleet and what varies; its own points are not looked at.
         points: The points, best sorted by what changes predictions (`in_groups`).
         layout: Columns of the results.
+        predictions: Those of earlier points of the same study; None for none.
         clock: Seconds, for timings and time limits.
     """
-    shared: _Shared | None = None
+    known = predictions or Predictions()
     shareable = is_plain(study.fleet)
     for point in points:
         start = clock()
         try:
             fleet = study.at(point)
-            if not (shareable and _can_share(fleet)):
-                plan = plan_fleet(fleet, clock=clock)
+            if shareable and _can_share(fleet):
+                plan = plan_with_table(fleet, known.table(study, point, fleet), clock, start)
             else:
-                key = prediction_key(study, point)
-                if shared is None or shared.key != key:
-                    analysis = fleet.settings.analysis or DEFAULT_ANALYSIS
-                    shared = _Shared(key, neutral_table(fleet, analysis))
-                plan = plan_with_table(fleet, repriced(shared.table, fleet), clock, start)
+                plan = plan_fleet(fleet, clock=clock)
             row = layout.plan_row(point, fleet, plan)
         except (StokerError, PlanCheckError) as error:
             row = layout.failed_row(point, str(error), (clock() - start) * 1e3)

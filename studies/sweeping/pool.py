@@ -20,7 +20,7 @@ from multiprocessing.connection import wait as wait_for_end
 from multiprocessing.process import BaseProcess
 
 from studies.sweeping.grid import Point, Study
-from studies.sweeping.planning import PointResult, plan_points
+from studies.sweeping.planning import PointResult, Predictions, plan_points
 from studies.sweeping.rows import Layout
 from studies.sweeping.tasks import Task, plan_task
 
@@ -32,8 +32,9 @@ DIED = "the process that planned this point died (out of memory, or a crash in a
 
 def run_here(study: Study, layout: Layout, tasks: Sequence[Task]) -> Iterator[list[PointResult]]:
     """Yield the results of tasks, planned in this process, point by point."""
+    predictions = Predictions()
     for task in tasks:
-        for result in plan_points(study, task, layout):
+        for result in plan_points(study, task, layout, predictions):
             yield [result]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable
+from functools import lru_cache
 
 from studies.sweeping.grid import Point, Study
-from studies.sweeping.planning import PointResult, in_groups, plan_points
+from studies.sweeping.planning import PointResult, Predictions, in_groups, plan_points
 from studies.sweeping.rows import Layout
 
 Task = tuple[Point, ...]
@@ -44,7 +45,17 @@ def plan_task(shared: bytes, task: Task) -> list[PointResult]:
         shared: The study without its points and the layout, pickled.
         task: The points.
     """
+    study, layout, predictions = _unpacked(shared)
+    return list(plan_points(study, task, layout, predictions))
+
+
+@lru_cache(maxsize=1)
+def _unpacked(shared: bytes) -> tuple[Study, Layout, Predictions]:
+    """Return what the tasks of a sweep share, unpacked once in each process.
+
+    Predictions only spare work: a task gives the same whatever was planned before it.
+    """
     study: Study
     layout: Layout
     study, layout = pickle.loads(shared)
-    return list(plan_points(study, task, layout))
+    return study, layout, Predictions()

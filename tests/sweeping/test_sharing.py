@@ -1,5 +1,6 @@
 """A sweep gives what planning every point by itself gives."""
 
+import pickle
 from dataclasses import fields, replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from studies.sweeping.grid import Study, grid_study
 from studies.sweeping.planning import in_groups, plan_points
 from studies.sweeping.reuse import is_plain, neutral_table, repriced
 from studies.sweeping.rows import FAILED, Cell, Layout, Row
+from studies.sweeping.sweep import run_sweep
+from studies.sweeping.tasks import make_tasks, plan_task
 from tests.support.small_fleets import fleets, make_fleet, make_server
 
 QUICK = settings(
@@ -136,8 +139,20 @@ def test_predictions_are_made_once_for_all_points_that_share_them(
     monkeypatch.setattr(planning, "neutral_table", counted)
     fleet = with_analysis(make_fleet(make_server("a")), Analysis.REFERENCE)
     texts = ["price.C=1,2,3", "load=1,2", "cards.B=1,4", "analysis=reference", "solver=milp,greedy"]
-    assert len(swept(grid_study(fleet, texts))) == 24
+    study = grid_study(fleet, texts)
+    assert len(swept(study)) == 24
     assert made == [Analysis.REFERENCE] * 2
+    rows = run_sweep(study).rows
+    assert made == [Analysis.REFERENCE] * 4
+    assert list(map(untimed, rows)) == swept(study)
+    shared = pickle.dumps((study.without_points(), Layout.of(study)))
+    made.clear()
+    tasks = make_tasks(study, study.points, jobs=2)
+    assert len(tasks) > 4
+    planned = [result for task in tasks for result in plan_task(shared, task)]
+    assert made == [Analysis.REFERENCE] * 2
+    planned.sort(key=lambda result: result.index)
+    assert [untimed(result.row) for result in planned] == list(map(untimed, rows))
 
 
 def test_a_point_that_fails_says_why_and_the_others_go_on() -> None:
