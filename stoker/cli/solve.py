@@ -19,6 +19,7 @@ from stoker.cli.explain import (
     profile_error_of,
 )
 from stoker.cli.figures import count_of
+from stoker.cli.inferno_plans import refuse_untold
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
     asked_width,
@@ -31,7 +32,7 @@ from stoker.cli.output import (
     terminal,
     write_text,
 )
-from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, may_mix, solving_words
+from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving_words
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.explanation import ShadowMethod
 from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
@@ -286,10 +287,8 @@ def _plan(
     if not fleet.name:
         fleet = replace(fleet, name=Path(source).stem or source)
     settings = chosen_settings(flags, fleet.settings)
-    if output_format is PlanFormat.INFERNO and may_mix(settings):
-        message = "inferno holds one accelerator a server, and --heterogeneous may mix several"
-        allowed = "json, csv or table; or --no-heterogeneous"
-        raise InvalidInputError([Problem("--format", message, allowed)])
+    if output_format is PlanFormat.INFERNO:
+        refuse_untold(fleet, settings)
     show_notes(idle_flags(flags, settings))
     if capacity_scale is not None:
         if settings.unlimited:

@@ -46,3 +46,13 @@ def test_every_key_is_explained() -> None:
     explained = set(re.findall(r"`(\w+)`", TEXT))
     assert set(ParallelEntry.model_fields) <= explained
     assert set(DisaggregatedEntry.model_fields) <= explained
+
+
+def test_a_plan_in_infernos_form_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configured.yaml").write_text(block("yaml"), encoding="utf-8")
+    result = stoker("solve", "configured.yaml", "--format", "inferno", columns=None)
+    assert result.exit_code == 2
+    assert "inferno tells no configuration, which the plan of this fleet decides" in result.stderr
