@@ -61,8 +61,8 @@ def study_report(study: TraceStudy) -> RenderableType:
 
 _LEGEND = (
     "At least: every smaller number was refuted, by the bound or by playing it with this router. "
-    "Any router: no fleet goes below it, whatever its router, that lets no request be later than "
-    "the latest one is here (in parentheses: than any time)."
+    "Any router: no fleet goes below it, whatever its router, in which no request waits longer or "
+    "has slower tokens than the worst one here (in parentheses: in which some may wait for ever)."
 )
 
 
@@ -213,7 +213,8 @@ def _played_document(played: Played) -> dict[str, object]:
         },
         "completed": played.completed,
         "drain_ms": played.drain_ms,
-        "lateness_ms": played.lateness_ms,
+        "worst_ttft_ms": None if math.isnan(played.worst_ttft_ms) else played.worst_ttft_ms,
+        "worst_itl_ms": played.worst_itl_ms,
         "preemptions": played.preemptions,
     }
 
@@ -224,7 +225,9 @@ def _bound_document(bound: FleetBound) -> dict[str, object]:
         "fluid": bound.fluid if math.isfinite(bound.fluid) else None,
         "basis": bound.basis.value,
         "impossible": bound.impossible,
-        "lateness_ms": bound.lateness_ms,
+        "patience": None
+        if bound.patience is None
+        else {"ttft_ms": bound.patience.ttft_ms, "itl_ms": bound.patience.itl_ms},
     }
 
 

@@ -13,8 +13,8 @@ That holds for any prices, any router, any order of service, even one that knows
 program of serving the trace by fluid.
 
 A router that knows the future may send what is dear to a few replicas and let it wait there for
-hours. No engine behaves so, and nobody wants it: with a largest lateness, the requests that miss
-their targets cost something as well, their engine time at the least price up to that much later.
+hours. No router here behaves so, and nobody wants it: with a `Patience`, the requests that miss
+their targets cost something as well, their engine time at the least price until that patience ends.
 The bound is then one on the fleets that let nobody wait longer.
 
 What engine time a request needs is priced by floors under the time of an iteration
@@ -40,7 +40,7 @@ from studies.traces.floors import IterationFloor, iteration_floors
 from studies.traces.goal import TraceGoal
 from studies.traces.market import Market, Windows
 from studies.traces.replica import ReplicaOption
-from studies.traces.requests import BoolArray, FloatArray, IntArray, RequestTrace
+from studies.traces.requests import BoolArray, FloatArray, RequestTrace
 
 MOMENTS = 48
 """Moments that prices are put on."""
@@ -57,6 +57,19 @@ class BoundBasis(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """What a request gets that misses its targets.
+
+    Attributes:
+        ttft_ms: Largest time to its first token.
+        itl_ms: Largest mean time between its tokens.
+    """
+
+    ttft_ms: float
+    itl_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class FleetBound:
     """What no fleet can go below.
 
@@ -65,14 +78,14 @@ class FleetBound:
         fluid: The bound before it is rounded up; infinite where no number is enough.
         basis: What it rests on.
         impossible: Requests that miss a target on a replica of their own.
-        lateness_ms: How much later than its targets allow a request may be; None for any time.
+        patience: How long a request may take that misses its targets; None for any time.
     """
 
     replicas: int | None
     fluid: float
     basis: BoundBasis
     impossible: int
-    lateness_ms: float | None = None
+    patience: Patience | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +112,7 @@ def lower_bound(
     option: ReplicaOption,
     trace: RequestTrace,
     goal: TraceGoal,
-    lateness_ms: float | None = None,
+    patience: Patience | None = None,
 ) -> FleetBound:
     """Return a number of replicas that no fleet of them goes below, whatever its router.
 
@@ -107,28 +120,36 @@ def lower_bound(
         option: The replica.
         trace: The requests.
         goal: What they are to keep.
-        lateness_ms: How much later than its targets allow the last token of a
-            request may be that misses them; None for any time at all.
+        patience: How long those may take that do not; None for any time at all.
     """
-    best = FleetBound(1, 0.0, BoundBasis.ONE, 0, lateness_ms)
+    best = FleetBound(1, 0.0, BoundBasis.ONE, 0, patience)
     may_miss = goal.may_miss(len(trace))
     for floor in _floors(option, trace):
         needs = _needs(option, trace, goal, floor)
-        lost = impossible(option, trace, goal, needs)
+        refused = too_large(option, trace)
+        lost = refused | _impossible(trace, goal, needs)
         count = int(lost.sum())
         if count > may_miss:
-            return FleetBound(None, math.inf, BoundBasis.ONE, count, lateness_ms)
-        for basis, fluid in _fluid_bounds(trace, goal, needs, lost, lateness_ms):
+            return FleetBound(None, math.inf, BoundBasis.ONE, count, patience)
+        for basis, fluid in _fluid_bounds(trace, goal, needs, lost, refused, patience, best.fluid):
             if fluid > best.fluid:
                 # What rounding may have added to the sums must not add a replica.
                 replicas = max(1, math.ceil(fluid * (1.0 - 1e-9)))
-                best = FleetBound(replicas, fluid, basis, count, lateness_ms)
+                best = FleetBound(replicas, fluid, basis, count, patience)
     return best
 
 
-def impossible(
-    option: ReplicaOption, trace: RequestTrace, goal: TraceGoal, needs: _Needs
-) -> BoolArray:
+def too_large(option: ReplicaOption, trace: RequestTrace) -> BoolArray:
+    """Tell which requests the KV memory of a replica can never hold; they are refused."""
+    tokens = trace.input_tokens + trace.output_tokens - 1
+    if option.profile.kv_tokens is None:
+        return np.zeros(len(trace), dtype=np.bool_)
+    block = option.engine.block_tokens
+    refused: BoolArray = -(-tokens // block) > option.profile.kv_tokens // block
+    return refused
+
+
+def _impossible(trace: RequestTrace, goal: TraceGoal, needs: _Needs) -> BoolArray:
     """Tell which requests cannot keep their targets even with a replica of their own."""
     lost: BoolArray = np.zeros(len(trace), dtype=np.bool_)
     if goal.ttft_ms is not None:
@@ -137,10 +158,6 @@ def impossible(
         lost |= needs.itl_ms > goal.itl_ms
     if goal.e2e_ms is not None:
         lost |= needs.ttft_ms + needs.itl_ms * (trace.output_tokens - 1) > goal.e2e_ms
-    if option.profile.kv_tokens is not None:
-        block = option.engine.block_tokens
-        held = -(-(trace.input_tokens + trace.output_tokens - 1) // block)
-        lost |= held > option.profile.kv_tokens // block
     return lost
 
 
@@ -198,39 +215,49 @@ def _fluid_bounds(
     goal: TraceGoal,
     needs: _Needs,
     lost: BoolArray,
-    lateness_ms: float | None,
+    refused: BoolArray,
+    patience: Patience | None,
+    beyond: float,
 ) -> Iterator[tuple[BoundBasis, float]]:
     arrival = trace.arrival_ms
     by_first, by_last = _latest(trace, goal)
     if not np.isfinite(by_first).any():
         return
-    at_all = by_last + (math.inf if lateness_ms is None else lateness_ms)
+    late_first = np.full(len(trace), np.inf)
+    late_last = late_first
+    if patience is not None:
+        late_first = np.maximum(arrival + patience.ttft_ms, by_first)
+        late_last = late_first + patience.itl_ms * (trace.output_tokens - 1)
     end = 1.5 * trace.span_ms + float(np.min(by_first - arrival)) + 1.0
     end = min(end, max(float(np.max(by_last)), trace.span_ms + 1.0))
     moment = end / MOMENTS
-
-    def moments(times: FloatArray) -> IntArray:
-        # What may happen after the last moment may happen for nothing: one more moment, free.
-        inside: IntArray = np.where(times < end, np.minimum(times, end) / moment, MOMENTS).astype(
-            np.int64
-        )
-        return inside
-
     first = np.minimum((arrival / moment).astype(np.int64), MOMENTS - 1)
-    windows = tuple(Windows.of(first, moments(until)) for until in (by_first, by_last, at_all))
+    windows = [
+        # What may happen after the last moment may happen for nothing: one more moment, free.
+        Windows.of(
+            first,
+            np.where(until < end, np.minimum(until, end) / moment, MOMENTS).astype(np.int64),
+        )
+        for until in (by_first, by_last, late_first, late_last)
+    ]
+    served = ~refused
     for basis, (of_prompt, of_decode) in needs.shares.items():
-        whole = needs.prompt_ms + needs.decode_ms
+        # Who misses the targets is not held to the ITL, and who is refused takes nothing.
+        late = served * (0.0 if basis is BoundBasis.ITL else 1.0)
         market = Market(
-            # Who misses the targets is not held to the ITL.
             needs.prompt_ms + of_prompt,
             needs.decode_ms + of_decode,
-            whole if basis is BoundBasis.ITL else whole + of_prompt + of_decode,
+            served * needs.prompt_ms + late * of_prompt,
+            served * needs.decode_ms + late * of_decode,
             *windows,
             lost=lost,
             may_miss=goal.may_miss(len(trace)),
             moments=MOMENTS,
         )
-        yield basis, market.best() / moment
+        found = market.best(moment, beyond * moment) / moment
+        # Only what adds a replica is looked for: the next basis must say more than this one.
+        beyond = max(beyond, math.ceil(found))
+        yield basis, found
 
 
 def _latest(trace: RequestTrace, goal: TraceGoal) -> tuple[FloatArray, FloatArray]:

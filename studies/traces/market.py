@@ -2,13 +2,14 @@
 
 Prices are put on moments of a replica, 1 in all. A request that keeps its targets pays for its
 prompt and for its further tokens, each at the least price of a window of its own; one that misses
-them pays, for all it needs, the least price of a longer one. Who misses is chosen so that the least
-is paid. What is paid is a concave function of the prices, and `Market.best` looks for its maximum:
-any prices give a valid bound, so that the search may end anywhere.
+them pays likewise, in longer windows. Who misses is chosen so that the least is paid. What is paid
+is a concave function of the prices, and `Market.best` looks for its maximum: any prices give a
+valid bound, so that the search may end anywhere.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -80,10 +81,12 @@ class Market:
     Attributes:
         prompt_ms: Engine time of the prompt.
         decode_ms: Engine time of further tokens.
-        late_ms: Engine time of all of it, for a request that misses its targets.
+        late_prompt_ms: Engine time of the prompt of a request that misses its targets.
+        late_decode_ms: Engine time of its further tokens.
         for_prompt: When the prompt may be computed.
         for_decode: When further tokens may be.
-        for_late: When all of it may be, for a request that misses its targets.
+        for_late_prompt: When the prompt may be, of a request that misses its targets.
+        for_late_decode: When its further tokens may be.
         lost: Requests that miss anyway.
         may_miss: Requests that may miss, those among them.
         moments: Moments that have a price; what may happen after them costs nothing.
@@ -91,19 +94,26 @@ class Market:
 
     prompt_ms: FloatArray
     decode_ms: FloatArray
-    late_ms: FloatArray
+    late_prompt_ms: FloatArray
+    late_decode_ms: FloatArray
     for_prompt: Windows
     for_decode: Windows
-    for_late: Windows
+    for_late_prompt: Windows
+    for_late_decode: Windows
     lost: BoolArray = field(kw_only=True)
     may_miss: int = field(kw_only=True)
     moments: int = field(kw_only=True)
 
-    def best(self) -> float:
+    def best(self, step: float = 0.0, beyond: float = 0.0) -> float:
         """Return the most that requests were found to pay.
 
         Cutting planes: for each set of requests that may miss, what the others pay is an upper
         limit, and the largest prices under all limits so far are a linear program.
+
+        Args:
+            step: The search ends where the next multiple of it is out of reach; 0 for as close as
+                can be had.
+            beyond: It ends as well where no more than this is in reach.
         """
         center = np.full(self.moments, 1.0 / self.moments)
         best, missing = self.paid(center)
@@ -111,7 +121,9 @@ class Market:
         for _ in range(STEPS):
             master.limit(self, missing)
             solved = master.solve()
-            if solved is None or solved[0] <= best * (1.0 + CLOSE):
+            if solved is None or solved[0] <= max(best * (1.0 + CLOSE), beyond):
+                break
+            if step > 0.0 and solved[0] <= step * math.ceil(best / step):
                 break
             for towards in (1.0, _TOWARDS):
                 between = (1.0 - towards) * center + towards * solved[1]
@@ -126,7 +138,8 @@ class Market:
         levels = least_prices(np.append(prices, 0.0))
         kept = self.prompt_ms * self.for_prompt.cheapest(levels)
         kept += self.decode_ms * self.for_decode.cheapest(levels)
-        late = self.late_ms * self.for_late.cheapest(levels)
+        late = self.late_prompt_ms * self.for_late_prompt.cheapest(levels)
+        late += self.late_decode_ms * self.for_late_decode.cheapest(levels)
         missing = self.lost.copy()
         if self.may_miss:
             saved = np.where(self.lost, np.inf, kept - late)
@@ -177,7 +190,13 @@ class _Master:
     @classmethod
     def of(cls, market: Market) -> Self:
         """Build the program of a market without limits."""
-        return cls((market.for_prompt, market.for_decode, market.for_late), market.moments)
+        windows = (
+            market.for_prompt,
+            market.for_decode,
+            market.for_late_prompt,
+            market.for_late_decode,
+        )
+        return cls(windows, market.moments)
 
     def limit(self, market: Market, missing: BoolArray) -> None:
         """Add that no more is paid than with these requests missing their targets."""
@@ -186,7 +205,8 @@ class _Master:
         parts = (
             (market.for_prompt, np.where(missing, 0.0, market.prompt_ms)),
             (market.for_decode, np.where(missing, 0.0, market.decode_ms)),
-            (market.for_late, np.where(missing, market.late_ms, 0.0)),
+            (market.for_late_prompt, np.where(missing, market.late_prompt_ms, 0.0)),
+            (market.for_late_decode, np.where(missing, market.late_decode_ms, 0.0)),
         )
         for start, (windows, needed) in zip(self._first_of, parts, strict=False):
             count = len(windows.first)

@@ -10,7 +10,6 @@ import numpy as np
 from simulator import (
     JointLengths,
     Pool,
-    Records,
     RequestStatus,
     Router,
     Run,
@@ -39,8 +38,8 @@ class Played:
         completed: Share of the requests that were completed.
         drain_ms: Time from the last arrival until the last request left.
         preemptions: Times that a request lost its KV.
-        lateness_ms: How much later than its targets allow the latest request had its last token;
-            0 where none was late, None where the targets allow any time or one never had it.
+        worst_ttft_ms: Largest time to a first token; NaN where no request had one.
+        worst_itl_ms: Largest mean time between the tokens of a request; 0 for single tokens.
     """
 
     replicas: int
@@ -50,7 +49,8 @@ class Played:
     completed: float
     drain_ms: float
     preemptions: int
-    lateness_ms: float | None
+    worst_ttft_ms: float
+    worst_itl_ms: float
 
     def meets(self, goal: TraceGoal, requests: int) -> bool:
         """Tell whether enough of that many requests keep all targets."""
@@ -121,11 +121,6 @@ def measured(run: Run, replicas: int, goal: TraceGoal) -> Played:
         completed=float(done.mean()),
         drain_ms=max(run.end_ms - float(records.arrival_ms[-1]), 0.0),
         preemptions=int(records.preemptions.sum()),
-        lateness_ms=_lateness_ms(records, goal),
+        worst_ttft_ms=float(np.max(records.ttft_ms[done])) if done.any() else float("nan"),
+        worst_itl_ms=float(np.max(np.nan_to_num(records.itl_ms[done]), initial=0.0)),
     )
-
-
-def _lateness_ms(records: Records, goal: TraceGoal) -> float | None:
-    allowed = goal.allowed_ms(records.output_tokens)
-    late = np.max(records.e2e_ms - allowed, initial=0.0)
-    return float(late) if np.isfinite(allowed).all() and np.isfinite(late) else None

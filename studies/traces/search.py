@@ -10,7 +10,7 @@ import numpy as np
 
 from stoker.domain.routing import Router
 from studies.traces.alone import Reach, reach
-from studies.traces.bound import FleetBound, lower_bound
+from studies.traces.bound import FleetBound, Patience, lower_bound
 from studies.traces.goal import TraceGoal
 from studies.traces.playing import DEFAULT_SEEDS, Played, play
 from studies.traces.proposal import planned_replicas
@@ -53,8 +53,8 @@ class MinimumFleet:
         bound: What no fleet can go below, whatever its router.
         refuted_below: Every smaller number than this is refuted, by the bound or by being played
             with this router: where it is `replicas`, that is the minimum.
-        patient: What no fleet can go below that lets no request be later than the latest one is
-            here; None where requests may be late by any time, or there is no answer.
+        patient: What no fleet can go below in which no request waits longer for its first token,
+            nor has slower tokens, than the worst one in the answer; None where there is no answer.
         reach: What a request can keep on a replica of its own; None where nobody asked.
     """
 
@@ -165,7 +165,7 @@ class _Search:
             self._kept(more)
         if smallest > 1:
             self._kept(smallest - 1)
-        lateness = self._runs[smallest].lateness_ms
+        answer = self._runs[smallest]
         return MinimumFleet(
             self._option,
             TraceStatus.MET,
@@ -174,9 +174,12 @@ class _Search:
             proposed,
             bound,
             refuted,
-            None
-            if lateness is None
-            else lower_bound(self._option, self._trace, self._goal, lateness),
+            lower_bound(
+                self._option,
+                self._trace,
+                self._goal,
+                Patience(answer.worst_ttft_ms, answer.worst_itl_ms),
+            ),
             alone,
         )
 
