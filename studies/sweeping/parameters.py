@@ -16,21 +16,26 @@ from dataclasses import dataclass
 from stoker.domain.errors import Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
-from stoker.domain.limits import Survival
-from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 from studies.sweeping.changes import (
     Change,
-    Choice,
     LoadChange,
     LoadScale,
-    SettingChange,
     SpeedChange,
     TargetChange,
     TargetScale,
 )
+from studies.sweeping.domains import (
+    AMOUNT,
+    COUNT,
+    COUNTS_OF_POOLS,
+    CV,
+    FACTOR,
+    POSITIVE,
+    POSITIVE_FACTOR,
+    Domain,
+)
 from studies.sweeping.hardware_changes import (
     CardsChange,
-    LimitChange,
     PoolCardsChange,
     PoolPriceChange,
     PriceChange,
@@ -45,72 +50,8 @@ from studies.sweeping.names import (
     some_words,
     targets_named,
 )
+from studies.sweeping.switches import LIMITS, SETTINGS
 from studies.sweeping.values import Value
-
-_LARGEST = 1e12
-_LARGEST_FACTOR = 1e6
-_LARGEST_COUNT = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """Which values a parameter takes.
-
-    Attributes:
-        least: Smallest number.
-        most: Largest number; below `least` where numbers do not fit.
-        above: Whether the smallest number itself is left out.
-        whole: Whether numbers are whole.
-        factor: Whether every number is a multiple.
-        multiples: Whether numbers may be multiples of the fleet's own figure.
-        numbers: Whether they may be anything else.
-        words: The words; None for any word, empty for none.
-    """
-
-    least: float = 0.0
-    most: float = _LARGEST
-    above: bool = False
-    whole: bool = False
-    factor: bool = False
-    multiples: bool = True
-    numbers: bool = True
-    words: tuple[str, ...] | None = ()
-
-    def __str__(self) -> str:
-        """Return what is allowed, in words."""
-        parts = []
-        if self.most >= self.least:
-            kind = "a factor" if self.factor else "a whole number" if self.whole else "a number"
-            low = f"above {self.least:g}" if self.above else f"from {self.least:g}"
-            if self.numbers:
-                parts.append(f"{kind} {low} to {self.most:g}")
-            if self.multiples and not self.factor:
-                parts.append("a multiple such as x0.5")
-        if self.words is None:
-            parts.append("a name")
-        elif self.words:
-            parts.append(", ".join(self.words))
-        return " or ".join(parts)
-
-    def refusal(self, value: Value) -> str:
-        """Return what is wrong with a value, empty where nothing is."""
-        number = value.number
-        if number is None:
-            known = self.words is None or value.word in self.words
-            return "" if known else f"{value.word!r} is none of them"
-        if self.most < self.least:
-            return f"{value} is a number"
-        if value.multiple and not self.multiples:
-            return f"{value} is a multiple, and this has none"
-        if not (value.multiple or self.numbers):
-            return f"{value} does not tell which of several pools the cards are in"
-        most = _LARGEST_FACTOR if value.multiple else self.most
-        low = number < self.least or (self.above and number == self.least)
-        if low or number > most:
-            return f"{value} is out of range"
-        if self.whole and not value.multiple and not number.is_integer():
-            return f"{value} is not whole"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,112 +101,45 @@ class Kind:
     domain: Domain
 
 
-_FACTOR = Domain(most=_LARGEST_FACTOR, factor=True)
-_POSITIVE_FACTOR = Domain(most=_LARGEST_FACTOR, above=True, factor=True)
-_AMOUNT = Domain()
-_POSITIVE = Domain(above=True)
-_CV = Domain(most=100.0)
-_COUNTS_OF_POOLS = Domain(most=_LARGEST_COUNT, whole=True, numbers=False)
-_COUNT = Domain(most=_LARGEST_COUNT, whole=True)
 _LOAD_FIELDS: Mapping[str, tuple[str, Domain]] = {
-    "rate": ("arrival_rate_rps", _AMOUNT),
-    "input_tokens": ("input_tokens", _AMOUNT),
-    "output_tokens": ("output_tokens", _AMOUNT),
-    "arrival_cv": ("arrival_cv", _CV),
-    "input_tokens_cv": ("input_tokens_cv", _CV),
-    "output_tokens_cv": ("output_tokens_cv", _CV),
+    "rate": ("arrival_rate_rps", AMOUNT),
+    "input_tokens": ("input_tokens", AMOUNT),
+    "output_tokens": ("output_tokens", AMOUNT),
+    "arrival_cv": ("arrival_cv", CV),
+    "input_tokens_cv": ("input_tokens_cv", CV),
+    "output_tokens_cv": ("output_tokens_cv", CV),
     "prefix_hit_rate": ("prefix_hit_rate", Domain(most=1.0)),
 }
 
 
-def _words(*choices: str) -> Domain:
-    return Domain(most=-1.0, words=choices)
-
-
-def _number(least: float, most: float = _LARGEST, *, above: bool = False) -> Domain:
-    return Domain(least, most, above=above, multiples=False)
-
-
-def _limit(most: float = _LARGEST, *, whole: bool = False) -> Domain:
-    return Domain(most=most, whole=whole, multiples=False, words=("none",))
-
-
-_BOOLEANS: tuple[tuple[str, Choice | None], ...] = (("true", True), ("false", False))
-_BOOLEAN = _words("true", "false")
-_SETTINGS: Mapping[str, tuple[SettingChange, Domain]] = {
-    "solver": (
-        SettingChange("solver", words=tuple((item.value, item) for item in SolverKind)),
-        _words(*(item.value for item in SolverKind)),
-    ),
-    "saturation_policy": (
-        SettingChange(
-            "saturation_policy", words=tuple((item.value, item) for item in SaturationPolicy)
-        ),
-        _words(*(item.value for item in SaturationPolicy)),
-    ),
-    "analysis": (
-        SettingChange("analysis", words=tuple((item.value, item) for item in Analysis)),
-        _words(*(item.value for item in Analysis)),
-    ),
-    "unlimited": (SettingChange("unlimited", words=_BOOLEANS), _BOOLEAN),
-    "heterogeneous": (SettingChange("heterogeneous", words=_BOOLEANS), _BOOLEAN),
-    "delayed_best_effort": (SettingChange("delayed_best_effort", words=_BOOLEANS), _BOOLEAN),
-    "backend": (SettingChange("backend"), Domain(most=-1.0, words=None)),
-    "time_limit_s": (SettingChange("time_limit_s"), _number(0.0, above=True)),
-    "relative_gap": (SettingChange("relative_gap"), _number(0.0, 1.0)),
-    "exact_servers": (
-        SettingChange("exact_servers", whole=True),
-        Domain(most=_LARGEST_COUNT, whole=True, multiples=False),
-    ),
-    "class_weight_ratio": (SettingChange("class_weight_ratio"), _number(1.0)),
-    "max_blocking": (
-        SettingChange("max_blocking", of_rules=True, words=(("none", None),)),
-        Domain(most=1.0, multiples=False, words=("none",)),
-    ),
-    "transition_penalty": (SettingChange("transition_penalty", of_rules=True), _number(0.0)),
-}
-_LIMITS: Mapping[str, tuple[LimitChange, Domain]] = {
-    "budget": (LimitChange("budget_per_hour"), _limit()),
-    "power_w": (LimitChange("power_w"), _limit()),
-    "max_spot_share": (LimitChange("max_spot_share"), _limit(1.0)),
-    "max_replicas": (LimitChange("max_replicas", whole=True), _limit(whole=True)),
-    "max_changes": (LimitChange("max_changes", whole=True), _limit(whole=True)),
-    "surge": (LimitChange("surge", of_headroom=True), _number(1.0, 1000.0)),
-    "survive": (
-        LimitChange("survive", of_headroom=True),
-        _words("none", *(item.value for item in Survival)),
-    ),
-}
 _TARGET_FIELDS = ("ttft_ms", "itl_ms", "e2e_ms", "tps")
 _TARGET_FORM = "target[.CLASS|.MODEL|.CLASS/MODEL].FIELD"
 
 KINDS: tuple[Kind, ...] = (
-    Kind("load[.SERVER|.CLASS|.MODEL|.CLASS/MODEL]", "arrival rates, multiplied", _FACTOR),
+    Kind("load[.SERVER|.CLASS|.MODEL|.CLASS/MODEL]", "arrival rates, multiplied", FACTOR),
     *(
         Kind(f"{name}[.SERVER|.CLASS|.MODEL|.CLASS/MODEL]", f"`{field}` of loads", domain)
         for name, (field, domain) in _LOAD_FIELDS.items()
     ),
-    Kind(
-        "targets[.CLASS|.MODEL|.CLASS/MODEL]", "all latency targets, multiplied", _POSITIVE_FACTOR
-    ),
+    Kind("targets[.CLASS|.MODEL|.CLASS/MODEL]", "all latency targets, multiplied", POSITIVE_FACTOR),
     Kind(
         _TARGET_FORM,
         "one target: `ttft_ms`, `itl_ms`, `e2e_ms` (mean; `ttft_ms.p95` a percentile) or `tps`",
-        _POSITIVE,
+        POSITIVE,
     ),
     Kind(
         "price[.TYPE|.ACCELERATOR|.POOL]",
         "price of a card of the type or the pool, or of a unit",
-        _AMOUNT,
+        AMOUNT,
     ),
-    Kind("cards[.TYPE|.POOL]", "how many cards there are", _COUNT),
+    Kind("cards[.TYPE|.POOL]", "how many cards there are", COUNT),
     Kind(
         "speed[.MODEL|.ACCELERATOR|.MODEL/ACCELERATOR]",
         "engine times of profiles, divided",
-        _POSITIVE_FACTOR,
+        POSITIVE_FACTOR,
     ),
-    *(Kind(name, "limit or headroom of the plan", domain) for name, (_, domain) in _LIMITS.items()),
-    *(Kind(name, "setting of the optimizer", domain) for name, (_, domain) in _SETTINGS.items()),
+    *(Kind(name, "limit or headroom of the plan", domain) for name, (_, domain) in LIMITS.items()),
+    *(Kind(name, "setting of the optimizer", domain) for name, (_, domain) in SETTINGS.items()),
 )
 """All kinds of parameters, in the order in which they are documented."""
 
@@ -304,10 +178,10 @@ def bind(fleet: Fleet, name: str) -> Parameter:
         elif head in _LOAD_FIELDS:
             field, domain = _LOAD_FIELDS[head]
             change = LoadChange(field, _loaded(fleet, rest))
-        elif name.replace("-", "_") in _SETTINGS:
-            change, domain = _SETTINGS[name.replace("-", "_")]
-        elif name.replace("-", "_") in _LIMITS:
-            change, domain = _LIMITS[name.replace("-", "_")]
+        elif name.replace("-", "_") in SETTINGS:
+            change, domain = SETTINGS[name.replace("-", "_")]
+        elif name.replace("-", "_") in LIMITS:
+            change, domain = LIMITS[name.replace("-", "_")]
         else:
             raise _unknown(name)
     except UnknownNameError as error:
@@ -332,11 +206,11 @@ def _loaded(fleet: Fleet, selector: str) -> frozenset[str]:
 
 
 def _load(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
-    return LoadScale(_loaded(fleet, selector)), _FACTOR
+    return LoadScale(_loaded(fleet, selector)), FACTOR
 
 
 def _targets(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
-    return TargetScale(targets_named(fleet, selector)), _POSITIVE_FACTOR
+    return TargetScale(targets_named(fleet, selector)), POSITIVE_FACTOR
 
 
 def _target(fleet: Fleet, rest: str) -> tuple[Change, Domain]:
@@ -349,7 +223,7 @@ def _target(fleet: Fleet, rest: str) -> tuple[Change, Domain]:
     pairs = targets_named(fleet, selector)
     latency = None if field == "tps" else Latency(field)
     change = TargetChange(pairs, latency, _percentile(field, statistic))
-    return change, _POSITIVE
+    return change, POSITIVE
 
 
 def _split_target(rest: str) -> tuple[str, str, str]:
@@ -377,20 +251,20 @@ def _percentile(field: str, statistic: str) -> float | None:
 
 def _price(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
     if pool := pool_named(fleet, selector):
-        return PoolPriceChange(pool), _AMOUNT
+        return PoolPriceChange(pool), AMOUNT
     accelerators, per_card = accelerators_named(fleet, selector)
-    return PriceChange(accelerators, per_card), _AMOUNT
+    return PriceChange(accelerators, per_card), AMOUNT
 
 
 def _cards(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
     if pool := pool_named(fleet, selector):
-        return PoolCardsChange(pool), _COUNT
+        return PoolCardsChange(pool), COUNT
     types = card_types_named(fleet, selector)
     several = Counter(pool.card_type for pool in fleet.pools)
     split = any(several[name] > 1 for name in types)
     # A number does not tell which of several pools its cards are in.
-    return CardsChange(types), _COUNTS_OF_POOLS if split else _COUNT
+    return CardsChange(types), COUNTS_OF_POOLS if split else COUNT
 
 
 def _speed(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
-    return SpeedChange(profiles_named(fleet, selector)), _POSITIVE_FACTOR
+    return SpeedChange(profiles_named(fleet, selector)), POSITIVE_FACTOR
