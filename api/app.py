@@ -15,6 +15,7 @@ from litestar.types import Message, Scope
 
 from api.catalogue_routes import CATALOGUE_ENDPOINTS
 from api.endpoint import Call, Endpoint, Place, Reply
+from api.explaining import EXPLAIN_ENDPOINT
 from api.inferno_changes import CHANGE_ENDPOINTS
 from api.inferno_reads import READ_ENDPOINTS
 from api.inferno_solves import OPTIMIZE_ONE_ENDPOINT
@@ -130,6 +131,7 @@ def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
     """Return all endpoints of a service, in the order of their documentation."""
     return (
         *NATIVE_ENDPOINTS,
+        EXPLAIN_ENDPOINT,
         *CATALOGUE_ENDPOINTS,
         *OPERATIONS_ENDPOINTS,
         OPTIMIZE_ONE_ENDPOINT,

@@ -47,26 +47,30 @@ _ENVELOPE = ("fleet", "options")
 
 def plan(services: Services, call: Call) -> Reply:
     """Plan the fleet of the body with the options of body and query."""
-    document, options = _fleet_and_options(decode_object(call.body), call.query)
-    fleet = options.apply(_fleet(document))
+    document, options = fleet_and_options(decode_object(call.body), call.query)
+    fleet = options.apply(fleet_of(document))
     return Reply(plan_to_document(services.planning.plan(fleet, fleet.settings)))
 
 
 def validate(_: Services, call: Call) -> Reply:
     """Answer every problem of the fleet in the body, or what is loose in a valid one."""
     try:
-        document, _options = _fleet_and_options(decode_object(call.body), call.query)
-        fleet = _fleet(document)
+        document, _options = fleet_and_options(decode_object(call.body), call.query)
+        fleet = fleet_of(document)
     except InvalidInputError as error:
         problems = problem_documents(error.problems)
         return Reply({"valid": False, "problems": problems, "notes": []})
     return Reply({"valid": True, "problems": [], "notes": list(loose_ends(fleet))})
 
 
-def _fleet_and_options(
+def fleet_and_options(
     body: dict[str, object], query: Mapping[str, str]
 ) -> tuple[object, PlanOptions]:
-    """Return the fleet's document, or the name of a built-in one, and the options."""
+    """Return the fleet's document, or the name of a built-in one, and the options.
+
+    Raises:
+        InvalidInputError: Unknown keys beside the fleet, or options that are not allowed.
+    """
     if "fleet" not in body:
         rest = {key: value for key, value in body.items() if key != "options"}
         return rest, parse_options(body.get("options"), query)
@@ -80,7 +84,12 @@ def _fleet_and_options(
     return body["fleet"], parse_options(body.get("options"), query)
 
 
-def _fleet(document: object) -> Fleet:
+def fleet_of(document: object) -> Fleet:
+    """Return the fleet of a document, or the built-in one of a name.
+
+    Raises:
+        InvalidInputError: Every problem of the document, or there is no such built-in fleet.
+    """
     if not isinstance(document, str):
         return parse_fleet(document)
     names = builtin_names()
@@ -161,7 +170,8 @@ _OPTION_EXAMPLES: Mapping[str, object] = {
 }
 
 
-def _option_parameters() -> tuple[Parameter, ...]:
+def option_parameters() -> tuple[Parameter, ...]:
+    """Return the options as query parameters."""
     properties = PlanOptions.model_json_schema()
     return tuple(
         Parameter(
@@ -175,7 +185,7 @@ def _option_parameters() -> tuple[Parameter, ...]:
     )
 
 
-_FLEET_BODY = Content(
+FLEET_BODY = Content(
     "A fleet in Stoker's or Inferno's format, or `fleet` (such a document, or the name of a "
     "built-in fleet) with `options`.",
     schemas.PLAN_REQUEST,
@@ -248,8 +258,8 @@ NATIVE_ENDPOINTS = (
             "settings. With none, the solver is milp. Servers that are not served in full are "
             "part of a plan, not an error: they stand under `unplaced` with reason and remedy."
         ),
-        parameters=_option_parameters(),
-        body=_FLEET_BODY,
+        parameters=option_parameters(),
+        body=FLEET_BODY,
         reply=Content("The plan.", schemas.PLAN, {"plan": example_answers.PLAN}),
         refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),
     ),
@@ -261,8 +271,8 @@ NATIVE_ENDPOINTS = (
         tag="Planning",
         summary="Find all problems of a fleet",
         description="A fleet with problems is a good answer: 200 with `valid` false.",
-        parameters=_option_parameters(),
-        body=_FLEET_BODY,
+        parameters=option_parameters(),
+        body=FLEET_BODY,
         reply=Content(
             "Whether it is valid, and why not.",
             schemas.PROBLEMS,

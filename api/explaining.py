@@ -1,0 +1,156 @@
+"""`POST /v1/explain`: plan a fleet, and tell why the plan is as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+
+from api import example_explanation, schemas
+from api.bodies import decode_object
+from api.endpoint import Call, Content, Endpoint, JsonSchema, Place, Reply
+from api.native import FLEET_BODY, fleet_and_options, fleet_of, option_parameters
+from api.schema_building import array_of, bare, definitions, map_of, named, object_of
+from api.services import Services
+from data.explanation_format import explanation_to_document
+from data.plan_format import plan_to_document
+from optimizer.explaining.explain import ExplainOptions, explain_plan
+
+_SHARE = 0.5
+"""Share of the time left after the plan within which something may still be planned again: the last
+one takes no more than the other half."""
+
+
+def explain(services: Services, call: Call) -> Reply:
+    """Plan the fleet of the body, and explain the plan in the time that is left."""
+    planning = services.planning
+    start = planning.clock()
+    document, options = fleet_and_options(decode_object(call.body), call.query)
+    fleet = options.apply(fleet_of(document))
+    plan = planning.plan(fleet, fleet.settings)
+    left_s = max(planning.time_limit_s - (planning.clock() - start), 0.1) * _SHARE
+    asked_s = fleet.settings.time_limit_s
+    limit_s = left_s if asked_s is None else min(asked_s, left_s)
+    explanation = explain_plan(
+        fleet,
+        plan,
+        replace(fleet.settings, time_limit_s=limit_s),
+        ExplainOptions(time_limit_s=left_s),
+        clock=planning.clock,
+    )
+    return Reply(
+        {
+            "plan": plan_to_document(plan),
+            "explanation": explanation_to_document(explanation),
+        }
+    )
+
+
+_TEXT: JsonSchema = {"type": "string"}
+_NAME: JsonSchema = {"type": ["string", "null"]}
+_KNOWN: JsonSchema = {"type": ["number", "null"]}
+_WHOLE: JsonSchema = {"type": "integer"}
+_YES: JsonSchema = {"type": "boolean"}
+
+
+def _or_null(schema: JsonSchema) -> JsonSchema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_OWN = object_of(
+    {
+        "served": _YES,
+        "cost_per_hour": _KNOWN,
+        "value": _KNOWN,
+        "parts": array_of(object_of({"accelerator": _NAME, "replicas": _WHOLE})),
+    }
+)
+_CHANGE = object_of(
+    {
+        "evidence": {"enum": ["resolved", "proven", "relaxed"]},
+        "served_change": map_of(_WHOLE),
+        "value_change": _KNOWN,
+        "cost_change": _KNOWN,
+        "no_longer_served": array_of(_TEXT),
+        "newly_served": array_of(_TEXT),
+        "moved": array_of(_TEXT),
+    }
+)
+_FORBIDDEN = object_of({"without": _TEXT, "own": _OWN, "own_cost_change": _KNOWN, "plan": _CHANGE})
+_MARGIN = object_of(
+    {
+        "statistic": _TEXT,
+        "predicted_ms": _KNOWN,
+        "target_ms": _KNOWN,
+        "margin_ms": _KNOWN,
+        "margin_share": _KNOWN,
+    }
+)
+_EXPLANATION = object_of(
+    {
+        "currency": _TEXT,
+        "cost_per_hour": _KNOWN,
+        "objective": _KNOWN,
+        "method": _TEXT,
+        "allocations": map_of(
+            object_of(
+                {
+                    "binding": _NAME,
+                    "count_limit": _TEXT,
+                    "choice_limit": _NAME,
+                    "margins": array_of(_MARGIN),
+                    "load_headroom": _KNOWN,
+                    "runner_up": _or_null(_FORBIDDEN),
+                    "forbidden": array_of(_FORBIDDEN),
+                }
+            )
+        ),
+        "unplaced": map_of(
+            object_of(
+                {
+                    "reason": _TEXT,
+                    "reachable": array_of(
+                        object_of({"scope": _TEXT, "factor": _KNOWN, "own": _OWN})
+                    ),
+                    "loads": array_of(object_of({"scope": _TEXT, "share": _KNOWN, "own": _OWN})),
+                    "purchases": array_of(
+                        object_of({"card_type": _TEXT, "cards": _WHOLE, "own": _OWN})
+                    ),
+                }
+            )
+        ),
+        "shadow_prices": array_of(
+            object_of({"kind": _TEXT, "of": _TEXT, "amount": _KNOWN, "plan": _CHANGE})
+        ),
+        "notes": array_of(_TEXT),
+    }
+)
+_REPLY = named(
+    "ExplainedPlan",
+    {
+        **object_of({"plan": bare(schemas.PLAN), "explanation": _EXPLANATION}),
+        "$defs": definitions(schemas.PLAN),
+    },
+)
+
+EXPLAIN_ENDPOINT = Endpoint(
+    method="POST",
+    path="/v1/explain",
+    answer=explain,
+    place=Place.SOLVE,
+    tag="Planning",
+    summary="Plan a fleet and explain the plan",
+    description=(
+        "The plan that `/v1/plan` answers, with what binds each allocation, its margins, the plan "
+        "without its accelerator, the price of one more card of each type, and what would serve "
+        "each server that is not served. What takes longer than the time limit of the service "
+        "is left open, and `notes` says so."
+    ),
+    parameters=option_parameters(),
+    body=FLEET_BODY,
+    reply=Content(
+        "The plan and its explanation.",
+        _REPLY,
+        {"explained": example_explanation.EXPLAINED},
+    ),
+    refusals=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+)
