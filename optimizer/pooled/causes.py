@@ -291,8 +291,8 @@ _RULED_OUT = (
         Rejection.REPLICA_BOUND,
         UnplacedReason.NO_CANDIDATE,
         "more replicas than a server may have would be needed",
-        "allow more replicas (limits.max_replicas_per_server, max_replicas of the server), or lower "
-        "the load",
+        "allow more replicas (limits.max_replicas_per_server, max_replicas of the server), or "
+        "lower the load",
     ),
     (
         Rejection.POWER_UNKNOWN,

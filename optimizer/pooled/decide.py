@@ -68,18 +68,20 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(run: Run, *, exact: bool, ratio: float) -> Decision:
+def decide(run: Run, *, bounding: Run | None = None, ratio: float = 10.0) -> Decision:
     """Return the best solution of a run's model.
 
     Args:
         run: The model, its solver and its deadline.
-        exact: Whether the served vector is compared lexicographically in exact stages.
-        ratio: Weight of a priority class relative to the next lower one, otherwise.
+        bounding: Where the model is one of whole columns, the model whose relaxation bounds every
+            plan: priorities are weighted then. None for an exact model, whose served vector is
+            compared lexicographically.
+        ratio: Weight of a priority class relative to the next lower one, where weighted.
     """
     groups = run.groups()
     stages = stages_of(run.model)
     rows, least_changes = _changes(run)
-    served = _served(run, groups, stages[0], rows, exact=exact, ratio=ratio)
+    served = _served(run, bounding, groups, stages[0], rows, ratio)
     if served.x is None:
         nothing = tuple(0 for _ in groups)
         return Decision(None, nothing, tuple(None for _ in groups))
@@ -91,6 +93,9 @@ def decide(run: Run, *, exact: bool, ratio: float) -> Decision:
             result = served.first
         else:
             result = run.solve(stage.values, rows, gap=run.gap)
+            if bounding is not None:
+                # Of the plans of whole columns alone, which is no bound on all.
+                result = replace(result, bound=None)
         x, reached = _reached(run, stage, result, x)
         results.append(reached)
         slack = stage.tolerance * abs(reached.value) + _SLACK * max(abs(reached.value), 1.0)
@@ -136,13 +141,14 @@ def _changes(run: Run) -> tuple[tuple[ModelRow, ...], int | None]:
 
 def _served(
     run: Run,
+    bounding: Run | None,
     groups: tuple[Group, ...],
     first: Stage,
     rows: tuple[ModelRow, ...],
-    *,
-    exact: bool,
     ratio: float,
 ) -> _Served:
+    if bounding is not None:
+        return _by_weights(run, bounding, groups, first, rows, ratio)
     everyone = np.flatnonzero(run.model.marks >= 0)
     goal = np.unique(run.model.marks[everyone]).size
     cost = np.zeros(run.model.count)
@@ -153,17 +159,20 @@ def _served(
         if result.x is not None:
             counts = tuple(group.served(result.x) for group in groups)
             return _Served(result.x, counts, counts, result)
-    if not exact:
-        found = served_by_weights(run, groups, first, rows, ratio)
-        return _Served(
-            found.result.x,
-            found.counts,
-            found.bounds,
-            found.result if found.result.x is not None else None,
-            True,
-            found.notes,
-        )
     return _staged(run, groups, rows)
+
+
+def _by_weights(
+    run: Run,
+    bounding: Run,
+    groups: tuple[Group, ...],
+    first: Stage,
+    rows: tuple[ModelRow, ...],
+    ratio: float,
+) -> _Served:
+    found = served_by_weights(run, bounding, groups, first, rows, ratio)
+    result = found.result if found.result.x is not None else None
+    return _Served(found.result.x, found.counts, found.bounds, result, True, found.notes)
 
 
 def _staged(run: Run, groups: tuple[Group, ...], rows: tuple[ModelRow, ...]) -> _Served:

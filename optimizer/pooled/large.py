@@ -7,11 +7,13 @@ split no server further; `relaxed_columns` gives the bound on all of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from optimizer.pooled.columns import Columns
+from optimizer.pooled.model import PooledModel, build_model
 from optimizer.pooled.options import Options
 from optimizer.pooled.question import Question
 from optimizer.table import BoolArray, FloatArray, IntArray
@@ -55,6 +57,16 @@ def relaxed_columns(question: Question) -> Columns:
     every = every[_unbeaten(question, every)]
     pattern = _Patterns.alone(question, every)
     return _joined(question, [pattern], np.zeros(options.count, dtype=np.bool_))
+
+
+def relaxed_model(question: Question) -> PooledModel:
+    """Return the model of `relaxed_columns`: without the rules that whole options may not break.
+
+    The share of spot cards over the plan has no part in it: spare replicas may help to keep it.
+    """
+    limits = replace(question.limits, max_spot_share=None)
+    loose = replace(question, limits=limits)
+    return build_model(loose, relaxed_columns(loose))
 
 
 class _Patterns:

@@ -18,8 +18,8 @@ from optimizer.pooled.causes import Causes
 from optimizer.pooled.columns import split_columns
 from optimizer.pooled.decide import Decision, decide
 from optimizer.pooled.goals import TIE
-from optimizer.pooled.large import whole_columns
-from optimizer.pooled.model import PooledModel, build_model
+from optimizer.pooled.large import relaxed_model, whole_columns
+from optimizer.pooled.model import build_model
 from optimizer.pooled.prune import needed_options
 from optimizer.pooled.question import Question
 from optimizer.pooled.refuse import refuse_combinations, unheeded
@@ -67,18 +67,19 @@ def place_pooled(
     whole = question
     question = question.with_options(needed_options(question))
     exact = len(table.servers) <= settings.exact_servers
-    model = build_model(question, split_columns(question) if exact else whole_columns(question))
+    columns = split_columns(question) if exact else whole_columns(question)
     default_gap = EXACT_GAP if exact else WEIGHTED_GAP
     limit = DEFAULT_TIME_LIMIT_S if settings.time_limit_s is None else settings.time_limit_s
     run = Run(
-        model=model,
+        model=build_model(question, columns),
         backend=backend,
         gap=default_gap if settings.relative_gap is None else settings.relative_gap,
         deadline=start + limit,
         clock=clock,
     )
+    bounding = None if exact else replace(run, model=relaxed_model(question))
     built = clock()
-    decision = decide(run, exact=exact, ratio=settings.class_weight_ratio)
+    decision = decide(run, bounding=bounding, ratio=settings.class_weight_ratio)
     solved = clock()
     outcome = _outcome(fleet, whole, run, decision)
     return replace(
@@ -247,9 +248,3 @@ def _notes(fleet: Fleet, decision: Decision) -> tuple[str, ...]:
         f"what runs cannot stay with at most {fleet.limits.max_changes} changes: the fewest are "
         f"{decision.least_changes}, and that many were allowed",
     )
-
-
-def model_of(question: Question) -> PooledModel:
-    """Return the exact model of a question, without the options that no best plan needs."""
-    question = question.with_options(needed_options(question))
-    return build_model(question, split_columns(question))

@@ -72,22 +72,39 @@ class Run:
         all_served: bool = False,
     ) -> SolveResult:
         """Solve with the time that is left, in a scale that the solver's tolerances suit."""
+        model = self.linear(cost, rows, all_served=all_served)
+        return self.solve_linear(model, gap=gap, relaxed=relaxed, max_nodes=max_nodes)
+
+    def linear(
+        self, cost: FloatArray, rows: tuple[ModelRow, ...], *, all_served: bool = False
+    ) -> LinearModel:
+        """Return the model that minimizes a cost, with further rows."""
+        model = self.model.linear(cost, rows)
+        return self._all_served(model) if all_served else model
+
+    def solve_linear(
+        self,
+        model: LinearModel,
+        *,
+        gap: float = 0.0,
+        relaxed: bool = False,
+        max_nodes: int | None = None,
+    ) -> SolveResult:
+        """Solve a model with the time that is left, in a scale that suits the solver."""
         left = self.deadline - self.clock()
         if left <= 0:
             return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
-        largest = float(np.max(np.abs(cost), initial=0.0))
+        largest = float(np.max(np.abs(model.cost), initial=0.0))
         scale = ROW_SCALE / largest if largest > 0 else 1.0
-        model = self.model.linear(cost * scale, rows)
-        if all_served:
-            model = self._all_served(model)
+        scaled = replace(model, cost=model.cost * scale)
         limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
         # Without whole numbers a solver has no tree, and tells no bound of one.
         plain = relaxed or not bool(np.any(model.integer))
-        result = solve(model, self.backend, limits, relaxed=plain, clock=self.clock)
+        result = solve(scaled, self.backend, limits, relaxed=plain, clock=self.clock)
         if result.x is None:
             return result
         bound = None if result.bound is None else result.bound / scale
-        return replace(result, objective=float(cost @ result.x), bound=bound)
+        return replace(result, objective=float(model.cost @ result.x), bound=bound)
 
     def _all_served(self, model: LinearModel) -> LinearModel:
         """Return a model in which every server that some option serves in full takes such a one.

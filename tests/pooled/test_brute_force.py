@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from optimizer.pooled.columns import split_columns
-from optimizer.pooled.decide import Decision, decide
 from optimizer.pooled.model import build_model
 from optimizer.pooled.prune import needed_options
-from optimizer.pooled.question import Question
-from optimizer.pooled.run import Run
 from stoker.domain.limits import Limits
 from stoker.domain.pools import Pool
 from tests.support.naive_pools import Client, Instance, Offer, best_plan
+from tests.support.pool_decisions import RELAXED, decision_of, pruned
 from tests.support.pool_instances import instances, question_of
-
-RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-
-
-def decision_of(question: Question) -> Decision:
-    model = build_model(question, split_columns(question))
-    run = Run(model, "HiGHS", 1e-9, time.perf_counter() + 60.0, time.perf_counter)
-    return decide(run, exact=True, ratio=10.0)
-
-
-def pruned(question: Question) -> Question:
-    return question.with_options(needed_options(question))
 
 
 @given(instance=instances())

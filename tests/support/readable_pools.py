@@ -1,0 +1,206 @@
+"""The model over pools as a person would write it in PuLP: names, sums, one rule a line.
+
+It takes the same question as `optimizer.pooled.model` and shares none of its code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pulp
+
+from optimizer.pooled.question import Question
+from stoker.domain.limits import Combination, ObjectiveName, Survival
+
+_SLACK = 1e-9
+
+
+class ReadableModel:
+    """A question as a PuLP problem."""
+
+    def __init__(self, question: Question) -> None:
+        self.q = question
+        self.problem = pulp.LpProblem("pools", pulp.LpMinimize)
+        o, p = question.options, question.pairs
+        self.y = [self._binary(f"take_{k}") for k in range(o.count)]
+        self.x: dict[tuple[int, int], Any] = {
+            (k, pool): self._whole(f"replicas_{k}_in_{pool}")
+            for k, pool in zip(p.option.tolist(), p.pool.tolist(), strict=True)
+        }
+        self.price = dict(zip(self.x, p.price.tolist(), strict=True))
+        self.value = dict(zip(self.x, p.value.tolist(), strict=True))
+        self.of = {k: [pool for (j, pool) in self.x if j == k] for k in range(o.count)}
+        self.started: dict[int, Any] = {}
+        self.servers = len(question.table.servers)
+        for k in range(o.count):
+            self._option_rules(k)
+        for server in range(self.servers):
+            own = [self.y[k] for k in range(o.count) if o.server[k] == server]
+            self.problem += pulp.lpSum(own) <= 1
+        self._pool_rules()
+        self._limits()
+        self.shortfall = self._shortfall()
+
+    def _binary(self, name: str) -> Any:
+        return self.problem.add_variable(name, 0, 1, "Integer")
+
+    def _whole(self, name: str, kind: str = "Integer") -> Any:
+        return self.problem.add_variable(name, 0, None, kind)
+
+    def replicas(self, k: int, pools: list[int] | None = None) -> Any:
+        return pulp.lpSum(self.x[k, p] for p in (self.of[k] if pools is None else pools))
+
+    def _option_rules(self, k: int) -> None:
+        q, o, take = self.q, self.q.options, self.y[k]
+        wishes, pools = q.wishes, q.pools
+        server, total = int(o.server[k]), self.replicas(k)
+        if o.cards_per_replica[k] == 0:
+            return
+        room = int(min(o.most[k], sum(pools.cards[p] for p in self.of[k])))
+        self.problem += total >= int(o.least[k]) * take
+        self.problem += total <= room * take
+        spot = [p for p in self.of[k] if pools.spot[p]]
+        if o.ruled[k] or o.changed[k]:
+            self.problem += self.replicas(k, spot) <= float(wishes.spot_share[server]) * total
+        start = float(o.start_cost[k])
+        if start > 0:
+            self.started[k] = self._whole(f"started_{k}", "Continuous")
+            self.problem += self.started[k] >= total - int(o.running[k]) * take
+        if not o.ruled[k]:
+            return
+        zones = {int(pools.zone[p]) for p in self.of[k]}
+        stands = []
+        for zone in sorted(zones):
+            inside = [p for p in self.of[k] if pools.zone[p] == zone]
+            self.problem += self.replicas(k, inside) <= float(wishes.zone_share[server]) * total
+            mark = self._binary(f"stands_{k}_{zone}")
+            self.problem += mark <= self.replicas(k, inside)
+            stands.append(mark)
+            if q.limits.headroom.survive is Survival.ZONE:
+                left = total - self.replicas(k, inside)
+                self.problem += left >= int(o.remain[k]) * take
+        self.problem += pulp.lpSum(stands) >= int(wishes.zones[server]) * take
+        if q.limits.headroom.survive is Survival.NODE:
+            for p in self.of[k]:
+                node = max(1, int(pools.node_cards[p]) // int(o.cards_per_replica[k]))
+                gone = self._binary(f"all_gone_{k}_{p}")
+                need = int(o.remain[k])
+                self.problem += total - self.x[k, p] >= need * take - need * (1 - gone)
+                self.problem += total - node * take >= need * take - node * gone
+
+    def _pool_rules(self) -> None:
+        q, o = self.q, self.q.options
+
+        def cards(members: list[int]) -> Any:
+            return pulp.lpSum(
+                int(o.cards_per_replica[k]) * x for (k, p), x in self.x.items() if p in members
+            )
+
+        for p in range(q.pools.count):
+            self.problem += cards([p]) <= int(q.pools.cards[p])
+        for quota, most in enumerate(q.pools.quota_cards.tolist()):
+            self.problem += cards(np.flatnonzero(q.pools.quota == quota).tolist()) <= most
+
+    def _limits(self) -> None:
+        limits, o = self.q.limits, self.q.options
+        for limit, each in (
+            (limits.budget_per_hour, self.price),
+            (limits.power_w, {key: float(o.power_w[key[0]]) for key in self.x}),
+            (limits.idle_power_w, {key: float(o.idle_power_w[key[0]]) for key in self.x}),
+            (limits.max_replicas, dict.fromkeys(self.x, 1.0)),
+        ):
+            if limit is not None:
+                self.problem += pulp.lpSum(each[key] * x for key, x in self.x.items()) <= limit
+        if limits.max_spot_share is not None:
+            cards = {key: int(o.cards_per_replica[key[0]]) for key in self.x}
+            spot = [key for key in self.x if self.q.pools.spot[key[1]]]
+            every = pulp.lpSum(cards[key] * x for key, x in self.x.items())
+            lost = pulp.lpSum(cards[key] * self.x[key] for key in spot)
+            self.problem += lost <= limits.max_spot_share * every
+
+    def _shortfall(self) -> Any:
+        q, o = self.q, self.q.options
+        worst = self._whole("shortfall", "Continuous")
+        for group in range(q.classes):
+            members = np.flatnonzero(q.class_index == group).tolist()
+            total = sum(float(q.rates[s]) for s in members)
+            if total > 0:
+                carried = []
+                for k in range(o.count):
+                    rate = float(q.rates[o.server[k]])
+                    if int(o.server[k]) in members and o.serves[k]:
+                        carried.append(rate * self.y[k])
+                    elif int(o.server[k]) in members:
+                        share = float(o.share_per_replica[k])
+                        carried.append(rate * share * self.replicas(k))
+                self.problem += total * worst >= total - pulp.lpSum(carried)
+        return worst
+
+    # What is minimized ---------------------------------------------------------------------------
+
+    def goal(self, name: ObjectiveName) -> Any:
+        o = self.q.options
+        if name is ObjectiveName.COST:
+            return (
+                pulp.lpSum(float(o.constant[k]) * self.y[k] for k in range(o.count))
+                + pulp.lpSum(self.value[key] * x for key, x in self.x.items())
+                + pulp.lpSum(float(o.start_cost[k]) * s for k, s in self.started.items())
+            )
+        if name is ObjectiveName.ENERGY:
+            return pulp.lpSum(float(o.power_w[k]) * x for (k, _), x in self.x.items())
+        if name is ObjectiveName.SLO_SLACK:
+            used = o.target_use
+            return pulp.lpSum(float(used[k]) * self.y[k] for k in range(o.count) if o.serves[k])
+        if name is ObjectiveName.CHANGES:
+            changed = pulp.lpSum(self.y[k] for k in range(o.count) if o.changed[k])
+            runs = np.flatnonzero(self.q.running).tolist()
+            stays = pulp.lpSum(self.y[k] for k in range(o.count) if int(o.server[k]) in runs)
+            return changed + len(runs) - stays
+        return self.shortfall
+
+    def spill(self) -> Any:
+        o, rank = self.q.options, self.q.wishes.rank
+        return pulp.lpSum(
+            int(rank[o.server[k], p]) * int(o.cards_per_replica[k]) * x
+            for (k, p), x in self.x.items()
+        )
+
+    def solve(self) -> tuple[tuple[int, ...], list[float]]:
+        """Return the served vector, and what each further stage reached."""
+        objectives, o = self.q.objectives, self.q.options
+        most = self.q.limits.max_changes
+        if most is not None:
+            changes = self.goal(ObjectiveName.CHANGES)
+            self.problem += changes <= max(most, round(self._least(changes)))
+        served = []
+        for priority in np.unique(self.q.table.priority).tolist():
+            members = np.flatnonzero(self.q.table.priority == priority).tolist()
+            count = pulp.lpSum(
+                self.y[k] for k in range(o.count) if o.serves[k] and int(o.server[k]) in members
+            )
+            served.append(-round(self._least(-1 * count)))
+            self.problem += count >= served[-1]
+        stages = [(self.spill(), 0.0)]
+        if objectives.combine is Combination.WEIGHTED:
+            total = pulp.lpSum(term.weight * self.goal(term.name) for term in objectives.terms)
+            stages.append((total, 0.0))
+        else:
+            stages += [(self.goal(term.name), term.tolerance) for term in objectives.terms]
+        if not objectives.includes(ObjectiveName.COST):
+            stages.append((self.goal(ObjectiveName.COST), 0.0))
+        reached = []
+        for goal, tolerance in stages:
+            least = self._least(goal)
+            reached.append(least)
+            slack = tolerance * abs(least) + _SLACK * max(1.0, abs(least))
+            self.problem += goal <= least + slack
+        return tuple(served), reached
+
+    def _least(self, goal: Any) -> float:
+        self.problem.setObjective(goal + 0 * self.shortfall)
+        self.problem.solve(pulp.HiGHS(msg=False, gapRel=1e-9))
+        assert self.problem.status == pulp.LpStatusOptimal
+        value = pulp.value(goal)
+        return 0.0 if value is None or math.isnan(value) else float(value)
