@@ -17,6 +17,10 @@ PLAN: dict[str, object] = {
     "allocations": {
         "Premium-granite_13b": {
             "accelerator": "A100",
+            "configuration": None,
+            "parallel": None,
+            "serving": "aggregated",
+            "sliced": False,
             "replicas": 3,
             "router": "random",
             "max_batch": 64,
