@@ -32,7 +32,7 @@ class Trap:
 def study_with_trap(deadly: tuple[float, ...]) -> Study:
     fleet = make_fleet(make_server("a"))
     fleet = replace(fleet, settings=replace(fleet.settings, analysis=Analysis.REFERENCE))
-    study = grid_study(fleet, ["load=1:12:1"])
+    study = grid_study(fleet, ["load=1:6:1"])
     trapped = replace(study.parameters[0], change=Trap(deadly))  # type: ignore[arg-type]
     return replace(study, parameters=(trapped,))
 
@@ -40,7 +40,7 @@ def study_with_trap(deadly: tuple[float, ...]) -> Study:
 def test_points_that_kill_their_process_are_named_and_no_other_is_lost() -> None:
     study = study_with_trap((4.0,))
     rows = run_sweep(study, jobs=2).rows
-    assert [row["point"] for row in rows] == list(range(12))
+    assert [row["point"] for row in rows] == list(range(6))
     assert [row["load"] for row in rows if row["status"] == FAILED] == [4.0]
     assert {row["reason"] for row in rows if row["status"] == FAILED} == {DIED}
 
