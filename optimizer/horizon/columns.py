@@ -220,16 +220,26 @@ class Decomposition:
             values, paths = self.pricer.switching(prices)
             new = [self._add_path(path) for path in paths]
             return values[self.servers], any(new)
-        each = self.pricer.price(prices, tried)
+        each, ways = self.pricer.price(prices)
         values = np.zeros(len(self.servers))
-        chosen: list[int] = []
+        further: list[int] = []
+        new = []
         for row, server in enumerate(self.servers):
-            own = np.flatnonzero(self.pricer.server == server)
-            order = own[np.argsort(each[own], kind="stable")]
+            order = self._near(server, each, tried)
             values[row] = each[order[0]]
-            chosen += [at for at in order[:tried].tolist() if np.isfinite(each[at])]
-        new = [self._add_path(path) for path in self.pricer.paths(prices, chosen)]
+            if order[0] in ways:
+                new.append(self._add_path(ways[order[0]]))
+            further += order[1:]
+        new += [self._add_path(path) for path in self.pricer.paths(prices, further)]
         return values, any(new)
+
+    def _near(self, server: int, each: FloatArray, most: int) -> list[int]:
+        """Return a server's cheapest options, none of them much dearer than the first."""
+        own = np.flatnonzero(self.pricer.server == server)
+        order = own[np.argsort(each[own], kind="stable")][:most]
+        near = each[order] <= _NEAR * each[order[0]]
+        near[0] = True
+        return [int(at) for at in order[near].tolist()]
 
     def _add_path(self, path: Path) -> bool:
         server = int(self.pricer.server[path.option[0]])
@@ -250,13 +260,11 @@ class Decomposition:
         """Let servers that keep an option answer with the cheapest ones at these prices."""
         if self.question.switch_cost is not None:
             return
-        each = self.pricer.price(best.prices, _ANSWERS)
-        options = []
-        for schedule in schedules:
-            own = np.flatnonzero(self.pricer.server == schedule.server)
-            order = own[np.argsort(each[own], kind="stable")][:_ANSWERS]
-            near = each[order] <= _NEAR * each[order[0]]
-            options.append(sorted({*order[near].tolist(), *schedule.options}))
+        each, _ = self.pricer.price(best.prices)
+        options = [
+            sorted({*self._near(schedule.server, each, _ANSWERS), *schedule.options})
+            for schedule in schedules
+        ]
         better = answered(self.question, self.pricer, schedules, options, self.run)
         incumbent.offer(better)
         for schedule in better:

@@ -31,6 +31,8 @@ class Solution:
     """Schedules of the servers that can be served.
 
     Attributes:
+        question: The question without servers and options that are left out; schedules name options
+            by their indices in it.
         schedules: One for each server that is served.
         cost: What they cost.
         bound: Proven lower bound for serving the same servers; None where unknown.
@@ -40,6 +42,7 @@ class Solution:
         alone: Schedules of planning each hour alone, of the same servers.
     """
 
+    question: Question
     schedules: tuple[Schedule, ...]
     cost: float
     bound: float | None
@@ -83,6 +86,7 @@ def solve_question(
     alone = each_hour_alone(question, pricer) if question.options else []
     schedules = found.schedules or []
     return Solution(
+        question=question,
         schedules=tuple(schedules),
         cost=found.cost if schedules else 0.0,
         bound=min(bound, found.cost) if bound is not None and schedules else bound,

@@ -15,6 +15,7 @@ from stoker.cli import (
     estimate,
     explain,
     fit,
+    horizon,
     pareto,
     place,
     predict,
@@ -79,6 +80,7 @@ app.command(epilog=pareto.EPILOG)(pareto.pareto)
 app.add_typer(replica.app, name="replica")
 app.command(epilog=simulate.EPILOG)(simulate.simulate)
 app.command(epilog=trace.EPILOG)(trace.trace)
+app.command(epilog=horizon.EPILOG)(horizon.horizon)
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=schema.EPILOG)(schema.schema)

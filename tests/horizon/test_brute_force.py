@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from optimizer.horizon.baselines import cost_alone
 from optimizer.horizon.outlay import outlay_of
 from optimizer.horizon.question import IMPOSSIBLE, UNLIMITED, Offer, Option, Question
 from optimizer.horizon.run import Run
@@ -101,9 +102,9 @@ def test_the_integer_program_is_as_cheap_as_trying_everything(question: Question
     assert found.cost == pytest.approx(least, rel=1e-9, abs=1e-9)
     assert found.bound is not None
     assert found.bound <= least * (1 + 1e-6) + 1e-6
-    outlay = outlay_of(question, found.schedules)
-    assert outlay.fits(question)
-    assert not [fault for one in found.schedules for fault in broken_rules(question, one)]
+    outlay = outlay_of(found.question, found.schedules)
+    assert outlay.fits(found.question)
+    assert not [fault for one in found.schedules for fault in broken_rules(found.question, one)]
 
 
 @settings(EXAMPLES, max_examples=100)
@@ -111,8 +112,19 @@ def test_the_integer_program_is_as_cheap_as_trying_everything(question: Question
 def test_the_decomposition_never_claims_more_than_is_true(question: Question) -> None:
     least = cheapest(question)
     found = solve_question(question, [1, 1], 1e-6, run(), COLUMNS)
-    assert not [fault for one in found.schedules for fault in broken_rules(question, one)]
+    assert not [fault for one in found.schedules for fault in broken_rules(found.question, one)]
     if math.isinf(least) or found.left_out:
         return
     assert found.cost >= least * (1 - 1e-9) - 1e-9
     assert found.bound is None or found.bound <= least * (1 + 1e-9) + 1e-9
+
+
+@settings(EXAMPLES, max_examples=150)
+@given(questions(), st.sampled_from([STRAIGHT, COLUMNS]), st.sampled_from([0.0, 0.2]))
+def test_never_dearer_than_each_hour_alone(question: Question, method: str, gap: float) -> None:
+    found = solve_question(question, [1, 1], gap, run(), method)
+    alone = cost_alone(found.question, found.alone)
+    if alone is not None:
+        assert found.cost <= alone * (1 + 1e-12)
+        schedules = found.alone or []
+        assert not [fault for one in schedules for fault in broken_rules(found.question, one)]
