@@ -12,20 +12,36 @@ from stoker.domain.routing import Router
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Replicas of one engine behind a router."""
+    """Replicas of one engine behind a router.
+
+    Attributes:
+        engine: The engine of each.
+        replicas: How many there are; with a schedule, at most.
+        router: How a request finds one.
+        schedule: When the number of those that take requests changes: time in ms from the start
+            and number, the times ascending; from the first one on, and before it as many as then.
+            Empty where it never does. Requests go to the first so many; a replica that takes none
+            any more finishes what it has.
+    """
 
     engine: Engine
     replicas: int = 1
     router: Router = Router.RANDOM
+    schedule: tuple[tuple[float, int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the number of replicas.
+        """Check the numbers of replicas.
 
         Raises:
-            ValueError: Fewer than one.
+            ValueError: Fewer than one, more in the schedule, or times that do not ascend.
         """
         if self.replicas < 1:
             raise ValueError(f"replicas is {self.replicas} (allowed: 1 or more)")
+        times = [time for time, _ in self.schedule]
+        if any(not 1 <= count <= self.replicas for _, count in self.schedule):
+            raise ValueError(f"schedule: from 1 to {self.replicas} replicas may take requests")
+        if times != sorted(set(times)):
+            raise ValueError("schedule: times must ascend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,15 @@ class Disaggregated:
     decode: Pool
     transfer_ms: float = 0.0
     transfer_ms_per_token: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that the pools stay as they are.
+
+        Raises:
+            ValueError: A pool has a schedule.
+        """
+        if self.prefill.schedule or self.decode.schedule:
+            raise ValueError("schedule: only replicas that do both may come and go")
 
 
 @dataclass(frozen=True, slots=True)

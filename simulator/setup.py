@@ -39,6 +39,7 @@ def build_world(scenario: Scenario, warm_up: float, cool_down: float) -> World:
     request_i, request_f, routing = _requests(scenario, pools)
     pending = (closed.clients if closed else 0) + (count if len(pools) == 2 else 0) + 1
     stride = -(-count // SNAPSHOTS)
+    openings = pools[0].schedule or ((-np.inf, pools[0].replicas),)
     world = World(
         engine_i=engine_i,
         engine_f=engine_f,
@@ -58,6 +59,8 @@ def build_world(scenario: Scenario, warm_up: float, cool_down: float) -> World:
         gap_sum=np.zeros(2),
         snapshots=np.zeros((-(-count // stride) + 1, at.SNAPSHOT)),
         counts=np.zeros(at.COUNTS, dtype=np.int64),
+        openings=np.array([time for time, _ in openings], dtype=np.float64),
+        opened=np.array([number for _, number in openings], dtype=np.int64),
     )
     world.replica_f[:, at.END] = np.inf
     world.counts[at.SNAPSHOT_STRIDE] = stride

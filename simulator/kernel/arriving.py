@@ -36,16 +36,28 @@ def _blocks_wanted(world: World, replica: int, now: float) -> int:
 
 
 @inner
+def _open_replicas(world: World, pool: int, now: float) -> int:
+    """Return how many replicas of a pool take requests at a time."""
+    if pool > 0:
+        return int(world.engine_i[pool, at.REPLICAS])
+    entry = world.counts[at.OPENING]
+    while entry + 1 < len(world.openings) and world.openings[entry + 1] <= now:
+        entry += 1
+    world.counts[at.OPENING] = entry
+    return int(world.opened[entry])
+
+
+@inner
 def _route(world: World, pool: int, request: int, now: float) -> int:
     engine = world.engine_i[pool]
-    first, count = engine[at.FIRST_REPLICA], engine[at.REPLICAS]
+    first, count = engine[at.FIRST_REPLICA], _open_replicas(world, pool, now)
     router = engine[at.ROUTER]
     if count == 1:
         return int(first)
     if router == at.RANDOM:
         return int(first + min(int(world.routing[request, pool] * count), count - 1))
     if router == at.ROUND_ROBIN:
-        turn = world.counts[at.TURN + pool]
+        turn = world.counts[at.TURN + pool] % count
         world.counts[at.TURN + pool] = (turn + 1) % count
         return int(first + turn)
     best, least = first, at.UNLIMITED

@@ -121,7 +121,8 @@ SNAPSHOT_STRIDE = 12
 SNAPSHOTS = 13
 BLOCKED = 14
 STREAMED = 15
-COUNTS = 16
+OPENING = 16  # entry of the openings that holds now
+COUNTS = 17
 
 # Columns of `snapshots`.
 AT_MS = 0
@@ -164,6 +165,8 @@ class World(NamedTuple):
         gap_sum: Sum of gaps, number of tokens.
         snapshots: Shape (number, SNAPSHOT).
         counts: Shape (COUNTS,).
+        openings: Times at which the number of replicas that take requests changes, ascending.
+        opened: From each of them on, how many of the first pool's replicas do, the first ones.
     """
 
     engine_i: IntArray
@@ -184,3 +187,5 @@ class World(NamedTuple):
     gap_sum: FloatArray
     snapshots: FloatArray
     counts: IntArray
+    openings: FloatArray
+    opened: IntArray

@@ -72,6 +72,25 @@ def test_identical_times_of_a_longer_run(
     assert sum(one.preemptions for one in naive.requests) > 0
 
 
+@pytest.mark.parametrize("router", Router)
+def test_identical_times_of_replicas_that_come_and_go(router: Router) -> None:
+    engine = Engine(TokenWorkParameters(7.3, 0.021, 0.00071), 12, token_budget=256, kv_tokens=2000)
+    lengths = SeparateLengths(LognormalLength(150.5, 1.0), LognormalLength(60, 0.8))
+    schedule = ((0.0, 2), (2000.0, 4), (2500.0, 1), (6000.0, 3), (9000.0, 2), (1e9, 4))
+    pool = Pool(engine, 4, router, schedule)
+    naive = compare(Scenario(GammaArrivals(30.0, 1.2), lengths, pool, 300, seed=4))
+    for request in naive.requests:
+        number = [count for time, count in schedule if time <= request.arrival][-1]
+        assert request.replica < number
+    assert len({request.replica for request in naive.requests}) == 4
+
+
+@pytest.mark.parametrize("schedule", [((0.0, 3),), ((0.0, 0),), ((5.0, 1), (5.0, 2))])
+def test_schedules_that_no_pool_can_have(schedule: tuple[tuple[float, int], ...]) -> None:
+    with pytest.raises(ValueError, match="schedule"):
+        Pool(Engine(TokenWorkParameters(7.0, 0.02, 0.0), 8), 2, schedule=schedule)
+
+
 def test_gaps_between_tokens() -> None:
     engine = Engine(TokenWorkParameters(7.3, 0.05, 0.0007), 8, token_budget=128, kv_tokens=1500)
     lengths = SeparateLengths(LognormalLength(150, 1.0), LognormalLength(40, 0.8))

@@ -295,15 +295,21 @@ def naive_simulate(scenario: Scenario) -> NaiveRun:
             return False
         return replicas[0].blocks(request.prompt) <= replicas[0].capacity
 
-    def route(request: Request) -> Replica:
+    def route(request: Request, now: float) -> Replica:
         pool = pools[request.stage]
         mine = [replica for replica in replicas if replica.pool == request.stage]
+        if pool.schedule:
+            past = [count for time, count in pool.schedule if time <= now]
+            mine = mine[: past[-1] if past else pool.schedule[0][1]]
+        if len(mine) == 1:
+            return mine[0]
         match pool.router:
             case Router.RANDOM:
                 return mine[min(int(request.draws[request.stage] * len(mine)), len(mine) - 1)]
             case Router.ROUND_ROBIN:
-                turns[request.stage] += 1
-                return mine[(turns[request.stage] - 1) % len(mine)]
+                turn = turns[request.stage] % len(mine)
+                turns[request.stage] = (turn + 1) % len(mine)
+                return mine[turn]
             case Router.SHORTEST_QUEUE:
                 return min(mine, key=lambda one: len(one.running) + len(one.waiting))
             case Router.LEAST_KV:
@@ -321,7 +327,7 @@ def naive_simulate(scenario: Scenario) -> NaiveRun:
                 request.status = 3
                 think(now)
                 return
-        replica = route(request)
+        replica = route(request, now)
         if request.stage == 0:
             request.replica = replicas.index(replica)
             inside = len(replica.running) + len(replica.waiting)
