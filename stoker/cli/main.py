@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stoker.cli import (
+    backtest,
     catalogue,
     convert,
     demo,
@@ -80,6 +81,7 @@ app.command(epilog=pareto.EPILOG)(pareto.pareto)
 app.add_typer(replica.app, name="replica")
 app.command(epilog=simulate.EPILOG)(simulate.simulate)
 app.command(epilog=trace.EPILOG)(trace.trace)
+app.command(epilog=backtest.EPILOG)(backtest.backtest)
 app.command(epilog=horizon.EPILOG)(horizon.horizon)
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=convert.EPILOG)(convert.convert)

@@ -1,0 +1,183 @@
+"""`stoker backtest`: replay a trace with a plan for every interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stoker.cli.exits import ExitCode
+from stoker.cli.figures import count_of
+from stoker.cli.options import OutputOption, examples, not_negative, positive
+from stoker.cli.output import (
+    check_output_directory,
+    check_output_file,
+    json_text,
+    output_width,
+    plain_text,
+    progress,
+    show,
+    show_notes,
+    write_text,
+)
+from stoker.cli.row_format import RowFormat
+from stoker.cli.trace_options import (
+    AttainmentOption,
+    BatchOption,
+    E2eOption,
+    FirstOption,
+    FleetOption,
+    ItlOption,
+    RouterOption,
+    SpeedOption,
+    TraceArgument,
+    TtftOption,
+    goal_of,
+    read_trace,
+    router_of,
+)
+from stoker.domain.errors import InvalidInputError, Problem
+
+if TYPE_CHECKING:
+    from studies.traces.backtest import Backtest
+
+FORECASTS = ("last", "peak", "trend")
+
+EPILOG = (
+    examples(
+        "stoker backtest trace.csv --fleet small --model llama_13b --accelerator A100 "
+        "--ttft 1000 --itl 80 --interval 60",
+        "stoker backtest trace.csv --fleet large --model llama3_8b --accelerator H100 "
+        "--ttft 1000 --itl 80 --startup 300 --forecast peak --headroom 1.2 --format json",
+    )
+    + """
+
+**Exit codes**
+
+0: planning keeps the targets. 2: bad input. 3: it does not."""
+)
+
+
+def backtest(
+    file: TraceArgument,
+    fleet: FleetOption,
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="Model to serve.", show_default=False)
+    ],
+    accelerator: Annotated[
+        str, typer.Option(metavar="NAME", help="Accelerator to serve it on.", show_default=False)
+    ],
+    ttft: TtftOption = None,
+    itl: ItlOption = None,
+    e2e: E2eOption = None,
+    attainment: AttainmentOption = 95.0,
+    interval: Annotated[
+        float, typer.Option(metavar="S", help="Seconds between plans.", callback=positive)
+    ] = 300.0,
+    startup: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            help="Seconds from a plan until a new replica takes requests.",
+            callback=not_negative,
+        ),
+    ] = 120.0,
+    forecast: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="What the next interval's load is taken for: `last`: that of the last one; "
+            "`peak`: the largest rate of the last three; `trend`: the last rate, and again what "
+            "it rose by.",
+        ),
+    ] = "last",
+    headroom: Annotated[
+        float, typer.Option(metavar="X", help="Plan for so many times the rate.", callback=positive)
+    ] = 1.0,
+    speed: SpeedOption = 1.0,
+    first: FirstOption = None,
+    router: RouterOption = "shortest-queue",
+    max_batch: BatchOption = None,
+    output_format: Annotated[
+        RowFormat, typer.Option("--format", help="What to print.", case_sensitive=False)
+    ] = RowFormat.TABLE,
+    output: OutputOption = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Draw load, replicas and cost into this directory.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Replay a trace with a plan for every interval.
+
+    Each plan sees the load of the intervals before, and new replicas take their time to start.
+    Attainment and cost stand beside those of hindsight (replicas that know every interval and are
+    started in time) and of the smallest fleet that is never changed.
+    """
+    check_output_file(output)
+    check_output_directory(plots, "--plots")
+    goal = goal_of(ttft, itl, e2e, attainment)
+    chosen = router_of(router)
+    if forecast not in FORECASTS:
+        message = f'no forecast is called "{forecast}"'
+        raise InvalidInputError([Problem("--forecast", message, ", ".join(FORECASTS))])
+    requests = read_trace(file, speed, first)
+
+    from data.fleets import read_fleet
+    from studies.traces.backtest import MOST_INTERVALS, BacktestSettings, Forecast
+    from studies.traces.backtest import backtest as replay
+    from studies.traces.options import replica_options
+
+    intervals = int(requests.span_ms // (1000 * interval)) + 1
+    if intervals > MOST_INTERVALS:
+        message = f"{interval:g} s make {intervals:,} intervals of the trace"
+        raise InvalidInputError([Problem("--interval", message, f"at most {MOST_INTERVALS:,}")])
+    offered = read_fleet(fleet)
+    option = replica_options(
+        offered,
+        float(requests.output_tokens.mean()),
+        models=(model,),
+        accelerators=(accelerator,),
+        max_batch=max_batch,
+    )[0]
+    message = f"Replaying {count_of(len(requests), 'request')} in {count_of(intervals, 'interval')}"
+    with progress(message, "hindsight plays the trace for every replica that it takes away"):
+        found = replay(
+            option,
+            requests,
+            goal,
+            BacktestSettings(1000 * interval, 1000 * startup, Forecast(forecast), headroom, chosen),
+        )
+    _write(found, offered.currency, output_format, output)
+    if plots is not None:
+        _draw(found, offered.currency, plots)
+    kept = found.planned.attainment >= goal.share - 1e-12
+    raise typer.Exit(ExitCode.DONE if kept else ExitCode.NOT_SERVED)
+
+
+def _write(found: Backtest, currency: str, output_format: RowFormat, output: Path | None) -> None:
+    from stoker.cli.backtest_output import backtest_csv, backtest_document, backtest_report
+
+    if output_format is RowFormat.JSON:
+        write_text(json_text(backtest_document(found, currency)), output)
+    elif output_format is RowFormat.CSV:
+        write_text(backtest_csv(found), output)
+    elif output is None:
+        show(backtest_report(found, currency), output_width())
+    else:
+        write_text(plain_text(backtest_report(found, currency)), output)
+
+
+def _draw(found: Backtest, currency: str, directory: Path) -> None:
+    from stoker.cli.plots import write_figure
+    from stoker.cli.plots.backtest import cost_figure, replicas_figure
+
+    written = [
+        write_figure(replicas_figure(found), directory / "replicas.png"),
+        write_figure(cost_figure(found, currency), directory / "cost.png"),
+    ]
+    show_notes(f"wrote {path}" for path in written)
