@@ -6,7 +6,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.explaining.alternatives import choice_limit, least_changing, options_of, without
+from optimizer.explaining.alternatives import (
+    choice_limit,
+    least_changing,
+    options_of,
+    planned_without,
+    settled_without,
+)
 from optimizer.explaining.confidence import Confidence, ProfileError
 from optimizer.explaining.edits import ProfileKey
 from optimizer.explaining.margins import explained_alone
@@ -200,8 +206,12 @@ class _Explainer:
         choice = None if len(own.parts) > 1 else choice_limit(options, own)
         names = dict.fromkeys(part.accelerator for part in own.parts)
         items: tuple[Forbidden, ...] = ()
-        if self._wanted(item.server) and own.served:
-            items = tuple(without(situation, server, name) for name in names if name is not None)
+        if own.served and self._asked(item.server):
+            items = tuple(
+                found
+                for name in names
+                if name is not None and (found := self._without(server, name)) is not None
+            )
         preferred = options[0] if own.served and options[0].accelerator not in names else None
         return replace(
             item,
@@ -240,7 +250,7 @@ class _Explainer:
             for name, item in named.items()
             if item.reason is not UnplacedReason.LOAD_UNKNOWN
             and self._plan.status is not PlanStatus.TIME_LIMIT
-            and (self._options.servers is None or name in self._options.servers)
+            and self._asked(name)
         ]
         servers = [self._index[name] for name in wanted]
         targets: dict[str, tuple[ReachableTargets, ...]] = dict.fromkeys(named, ())
@@ -291,13 +301,17 @@ class _Explainer:
             for item in self._plan.unplaced
         )
 
-    def _wanted(self, name: str) -> bool:
-        if self._options.servers is not None and name not in self._options.servers:
-            return False
-        if self._late():
+    def _asked(self, name: str) -> bool:
+        return self._options.servers is None or name in self._options.servers
+
+    def _without(self, server: int, name: str) -> Forbidden | None:
+        """Return the plan without an accelerator; None where the time is over to plan again."""
+        accelerator = self._situation.table.accelerators.index(name)
+        known = settled_without(self._situation, server, accelerator)
+        if known is None and self._late():
             self._skipped += 1
-            return False
-        return True
+            return None
+        return known or planned_without(self._situation, server, accelerator)
 
     def _late(self) -> bool:
         return self._deadline is not None and self._clock() > self._deadline

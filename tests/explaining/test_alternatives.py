@@ -53,7 +53,7 @@ def check_against_document(case: Planned, item: Forbidden, server: str) -> None:
         assert set(item.change.newly_served) == names_served(after) - names_served(before)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=18, suppress_health_check=[HealthCheck.too_slow])
 @given(
     fleet=fleets(),
     policy=st.sampled_from(SaturationPolicy),
@@ -70,7 +70,7 @@ def test_runner_up_is_the_plan_of_a_document_without_the_profile(
             check_against_document(case, item, case.base.servers[index])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(fleet=fleets(), cards=st.integers(0, 400), unlimited=st.booleans())
 def test_what_is_proven_without_planning_is_what_planning_finds(
     fleet: Fleet, cards: int, unlimited: bool

@@ -51,7 +51,7 @@ def explained(fleet: Fleet, error: float) -> Explanation:
     return explain_plan(fleet, plan_fleet(fleet), options=ExplainOptions(errors=errors))
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(fleet=fleets(most_servers=4), error=st.sampled_from([0.03, 0.1, 0.3]))
 def test_range_and_regret_are_those_of_other_profiles(fleet: Fleet, error: float) -> None:
     fleet = replace(fleet, settings=REFERENCE)

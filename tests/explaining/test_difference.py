@@ -27,7 +27,7 @@ def of(*rates: float, cards: dict[str, int] | None = None) -> Fleet:
     return replace(make_fleet(*servers, cards=cards or {"B": 50, "C": 100}), settings=REFERENCE)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(before=fleets(), after=fleets())
 def test_differences_add_up(before: Fleet, after: Fleet) -> None:
     first = plan_fleet(replace(before, settings=REFERENCE))

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from data.fleets import read_fleet
 from data.plan_format import plan_to_document
 from data.plan_reading import parse_plan, read_plan
-from optimizer.explaining.explain import explain_alone, explain_plan, settings_of
+from optimizer.explaining.explain import ExplainOptions, explain_alone, explain_plan, settings_of
 from optimizer.explaining.matching import matched_decision
 from optimizer.explaining.problem import planning_problem
 from optimizer.planner import plan_fleet
+from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.scaling import scale_capacity
@@ -144,8 +145,6 @@ def test_alone_a_plan_tells_what_it_can() -> None:
 
 
 def test_the_time_limit_leaves_questions_open_and_says_so() -> None:
-    from optimizer.explaining.explain import ExplainOptions
-
     case = planned(
         replace(make_fleet(make_server("a"), cards={"B": 0, "C": 1}), settings=REFERENCE)
     )
@@ -157,3 +156,36 @@ def test_the_time_limit_leaves_questions_open_and_says_so() -> None:
     assert explanation.shadow_prices == ()
     assert explanation.unplaced[0].reachable == ()
     assert "the time limit passed: 4 of the questions" in explanation.notes[0]
+
+
+def test_a_plan_that_serves_nobody_is_explained() -> None:
+    fleet = replace(make_fleet(make_server("a"), cards={"B": 0, "C": 0}), settings=REFERENCE)
+    explanation = explain_plan(fleet, plan_fleet(fleet))
+    assert explanation.allocations == ()
+    (item,) = explanation.unplaced
+    assert {bought.card_type for bought in item.purchases} == {"B", "C"}
+    assert item.loads == ()
+
+
+def test_plans_from_given_predictions_are_explained_but_for_new_predictions() -> None:
+    fleet = replace(make_fleet(make_server("a"), make_server("b"), cards={"B": 4, "C": 2}))
+    given = [
+        CandidateEstimate(server, name, replicas, 8, cost, cost, 50.0, 20.0, 0.5, 3.0)
+        for server in ("a", "b")
+        for name, replicas, cost in (("Big", 2, 10.0), ("Cheap", 2, 2.0))
+    ]
+    plan = plan_fleet(fleet, estimates=given)
+    explanation = explain_plan(fleet, plan, estimates=given)
+    costs = {x.server: x.cost_per_hour for x in explanation.allocations}
+    assert sorted(costs.values()) == [2.0, 10.0]
+    moved = next(x for x in explanation.allocations if x.cost_per_hour == 2.0)
+    assert moved.runner_up is not None
+    without = [x for x in given if (x.server, x.accelerator) != (moved.server, "Cheap")]
+    after = plan_fleet(fleet, estimates=without)
+    change = moved.runner_up.change
+    assert change.value_change == pytest.approx(after.objective - plan.objective)
+    short = replace(fleet, capacity=tuple(replace(x, count=2) for x in fleet.capacity))
+    plan = plan_fleet(short, estimates=given)
+    (item,) = explain_plan(short, plan, estimates=given).unplaced
+    assert (item.reachable, item.loads) == ((), ())
+    assert [(x.card_type, x.cards) for x in item.purchases] == [("C", 2), ("B", 2)]

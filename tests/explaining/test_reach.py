@@ -78,7 +78,7 @@ def check(
             assert all_served(richer, wanted) == enough
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=9, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fleet=fleets(most_servers=5))
 def test_nearest_targets_loads_and_purchases_are_the_nearest(fleet: Fleet) -> None:
     fleet = replace(fleet, settings=REFERENCE)

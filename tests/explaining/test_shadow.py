@@ -52,7 +52,7 @@ def check_prices(fleet: Fleet) -> int:
     return told
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(
     fleet=fleets(),
     policy=st.sampled_from(SaturationPolicy),
@@ -76,7 +76,7 @@ def test_no_price_where_cards_are_without_end() -> None:
     assert explain_plan(fleet, plan_fleet(fleet), options=NOBODY).shadow_prices == ()
 
 
-@pytest.mark.parametrize(("name", "scale"), [("large", 1.0), ("large", 0.5), ("small", 0.5)])
+@pytest.mark.parametrize(("name", "scale"), [("large", 1.0), ("small", 0.5)])
 def test_prices_of_the_relaxation_are_its_slope(name: str, scale: float) -> None:
     """Told by another solver: the relaxation solved with a thousandth of a card more."""
     case = planned(replace(scale_capacity(read_fleet(name), scale), settings=REFERENCE))
