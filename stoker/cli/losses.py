@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from typing import TypeGuard
 
 from stoker.cli.figures import count_of
 from stoker.domain.fleet import Fleet
@@ -47,7 +48,7 @@ def _differences(
             yield from _differences(
                 getattr(before, part.name), getattr(after, part.name), inner, place
             )
-    elif isinstance(before, tuple) and isinstance(after, tuple):
+    elif _is_section(before) and _is_section(after):
         yield from _item_differences(before, after, field, place)
     else:
         yield field, place, f"{_words(before)} becomes {_words(after)}"
@@ -96,9 +97,16 @@ def _is_value(value: object) -> bool:
     return is_dataclass(value) and not isinstance(value, type)
 
 
+def _is_section(value: object) -> TypeGuard[tuple[object, ...]]:
+    """Whether something is a tuple of values that are told one by one."""
+    return isinstance(value, tuple) and all(map(_is_value, value))
+
+
 def _words(value: object) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", ()):
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(_words, value))
     if _is_value(value):
         return type(value).__name__
     return str(value) if not isinstance(value, float) else f"{value:g}"
