@@ -76,6 +76,7 @@ def _count_limit(item: PlannedAllocation, *, unknown_load: bool) -> CountLimit:
     if not item.fully_served:
         return CountLimit.CARDS
     fewer = (item.replicas - 1) * item.max_rate_rps
-    if not item.mix and fewer >= item.arrival_rate_rps * (1 - _TOLERANCE):
+    # Of a mix, and of two pools, the replicas are not alike.
+    if not item.mix and not item.pools and fewer >= item.arrival_rate_rps * (1 - _TOLERANCE):
         return CountLimit.MINIMUM
     return CountLimit.LOAD
