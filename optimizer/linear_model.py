@@ -59,11 +59,15 @@ class SolveLimits:
         time_limit_s: Wall-clock limit in seconds; None for none.
         max_nodes: Largest number of branch-and-bound nodes; None for no limit. Unlike time, it
             gives the same answer on every machine. Solvers other than HiGHS and CBC ignore it.
+        interior_point: Whether to solve a relaxation by interior points, with a crossover to a
+            vertex, which is ten times as fast for those of thousands of servers. Solvers other
+            than HiGHS ignore it.
     """
 
     relative_gap: float = 0.0
     time_limit_s: float | None = None
     max_nodes: int | None = None
+    interior_point: bool = False
 
 
 @dataclass(frozen=True, slots=True)

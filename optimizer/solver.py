@@ -226,6 +226,7 @@ def _solver(backend: str, limits: SolveLimits, log: Path, presolve: bool) -> Any
             random_seed=0,
             presolve="choose" if presolve else "off",
             **({} if limits.max_nodes is None else {"mip_max_nodes": limits.max_nodes}),
+            **({"solver": "ipm"} if limits.interior_point else {}),
         )
     if backend == CBC:
         return pulp.COIN_CMD(

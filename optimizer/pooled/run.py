@@ -14,6 +14,8 @@ from optimizer.solver import solve
 from optimizer.table import BoolArray, FloatArray, IntArray
 
 COUNT_TOLERANCE = 1e-6
+LARGE_RELAXATION = 10_000
+"""Columns above which relaxations are solved by interior points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,12 @@ class Run:
         largest = float(np.max(np.abs(model.cost), initial=0.0))
         scale = ROW_SCALE / largest if largest > 0 else 1.0
         scaled = replace(model, cost=model.cost * scale)
-        limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
+        limits = SolveLimits(
+            relative_gap=gap,
+            time_limit_s=left,
+            max_nodes=max_nodes,
+            interior_point=relaxed and model.cost.size > LARGE_RELAXATION,
+        )
         # Without whole numbers a solver has no tree, and tells no bound of one.
         plain = relaxed or not bool(np.any(model.integer))
         result = solve(scaled, self.backend, limits, relaxed=plain, clock=self.clock)

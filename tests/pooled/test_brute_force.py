@@ -39,7 +39,7 @@ def test_the_model_agrees_with_trying_everything(instance: Instance) -> None:
 
 
 @given(instance=instances())
-@settings(max_examples=150, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=100, deadline=None, suppress_health_check=RELAXED)
 def test_pruning_never_changes_the_optimum(instance: Instance) -> None:
     question = question_of(instance)
     kept = pruned(question)

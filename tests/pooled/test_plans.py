@@ -115,7 +115,7 @@ def pooled_fleets(draw: st.DrawFn) -> Fleet:
 
 
 @given(fleet=pooled_fleets())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_plan_keeps_what_it_is_checked_for(fleet: Fleet) -> None:
     """A plan is checked before it is handed out; large methods are too."""
     exact = plan_fleet(fleet, REFERENCE)
