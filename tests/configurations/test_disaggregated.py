@@ -14,11 +14,13 @@ from data.planned_replicas import parse_planned_replicas
 from optimizer.candidates import build_candidates
 from optimizer.configurations.pools import PoolFleet
 from optimizer.evaluate import evaluate, evaluate_details, pools_of
+from optimizer.explaining.margins import explained_alone
 from optimizer.fleet_arrays import fleet_arrays
 from optimizer.planner import plan_fleet
 from optimizer.table import CandidateTable
 from queueing.engine.split import best_split
 from stoker.domain.errors import InvalidInputError
+from stoker.domain.explanation import CountLimit
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
 from stoker.domain.plan import Plan, Rejection
@@ -245,3 +247,8 @@ def test_the_reference_and_mixes_refuse_it() -> None:
         build_candidates(apart(), Analysis.REFERENCE)
     with pytest.raises(InvalidInputError, match=r"servers\.s\.serving: disaggregated is beyond"):
         plan_fleet(apart(), OptimizerSettings(heterogeneous=True))
+
+
+def test_an_explanation_does_not_count_pools_as_alike() -> None:
+    (told,) = explained_alone(planned()["disaggregated"])
+    assert told.count_limit is CountLimit.LOAD
