@@ -150,7 +150,7 @@ def backtest(
         return plans[load]
 
     wanted = _filled([plan(load) for load in loads])
-    seen = _filled([plan(_expected(loads, k, settings)) for k in range(len(loads))])
+    seen = _filled([plan(expected_load(loads, k, settings)) for k in range(len(loads))])
     player = _Player(option, trace, goal, settings)
     planned = player.result(
         "planned", decided(seen, settings.interval_ms, settings.startup_ms, in_time=False)
@@ -189,7 +189,7 @@ def interval_loads(trace: RequestTrace, interval_ms: float) -> list[Load | None]
     return loads
 
 
-def _expected(loads: Sequence[Load | None], k: int, settings: BacktestSettings) -> Load | None:
+def expected_load(loads: Sequence[Load | None], k: int, settings: BacktestSettings) -> Load | None:
     """Return the load that is planned for in an interval; that of the first is known."""
     last = loads[max(k - 1, 0)]
     if last is None:

@@ -1,0 +1,96 @@
+"""`stoker trace` and `stoker backtest`: answers in every format, pictures, errors, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import stoker
+from tests.support.traces import generated
+
+
+@pytest.fixture(scope="module")
+def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    trace = generated(requests=200, rate_rps=4.0)
+    path = tmp_path_factory.mktemp("trace") / "trace.csv"
+    rows = zip(
+        (trace.arrival_ms / 1000).tolist(),
+        trace.input_tokens.tolist(),
+        trace.output_tokens.tolist(),
+        strict=True,
+    )
+    lines = ["arrival_s,in_tokens,out_tokens", *(f"{a},{i},{o}" for a, i, o in rows)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+ASKED = ("--fleet", "small", "--model", "granite_13b", "--ttft", 2000, "--itl", 120)
+
+
+def test_answers_agree_in_every_format(trace_file: Path, tmp_path: Path) -> None:
+    asked = (trace_file, *ASKED, "--accelerator", "A100", "--accelerator", "G2")
+    result = stoker("trace", *asked, "--format", "json", "--plots", tmp_path)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    rows = list(csv.DictReader(StringIO(stoker("trace", *asked, "--format", "csv").stdout)))
+    table = stoker("trace", *asked, columns=200).stdout
+    assert [each["accelerator"] for each in document["fleets"]] == [r["accelerator"] for r in rows]
+    for fleet, row in zip(document["fleets"], rows, strict=True):
+        assert int(row["replicas"]) == fleet["replicas"] == fleet["answer"]["replicas"]
+        assert fleet["answer"]["attainment"] >= 0.95
+        assert fleet["lower_bound"]["replicas"] <= fleet["replicas"]
+        assert fleet["accelerator"] in table
+        if fleet["one_less"] is not None:
+            assert fleet["one_less"]["attainment"] < 0.95
+    costs = [fleet["cost_per_hour"] for fleet in document["fleets"]]
+    assert costs == sorted(costs)
+    assert document["best"] == {"granite_13b": document["fleets"][0]["accelerator"]}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attainment-1.png", "load.png"]
+
+
+def test_a_target_out_of_reach_is_explained(trace_file: Path) -> None:
+    result = stoker(
+        "trace", trace_file, "--fleet", "small", "--model", "granite_13b", "--ttft", 5,
+        "--accelerator", "A100",
+    )  # fmt: skip
+    assert result.exit_code == 3
+    assert "miss a target even on an idle replica" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--fleet", "small"), "--ttft"),
+        (("--fleet", "small", "--ttft", 5, "--attainment", 101), "--attainment"),
+        (("--fleet", "small", "--ttft", 5, "--router", "best"), "--router"),
+        (("--fleet", "small", "--ttft", 5, "--model", "no"), "--model"),
+        (("--fleet", "small", "--ttft", 5, "--accelerator", "no"), "--accelerator"),
+    ],
+)
+def test_mistakes_are_named(trace_file: Path, options: tuple[object, ...], message: str) -> None:
+    result = stoker("trace", trace_file, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "allowed" in result.stderr
+
+
+def test_backtests_in_every_format(trace_file: Path, tmp_path: Path) -> None:
+    asked = ("backtest", trace_file, *ASKED, "--accelerator", "A100", "--interval", 20)
+    result = stoker(*asked, "--startup", 5, "--format", "json", "--plots", tmp_path)
+    assert result.exit_code in (0, 3), result.output
+    document = json.loads(result.stdout)
+    assert set(document["policies"]) == {"planned", "clairvoyant", "static"}
+    assert document["policies"]["clairvoyant"]["cost"] <= document["policies"]["static"]["cost"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "replicas.png"]
+    kept = document["policies"]["planned"]["attainment"] >= 0.95
+    assert result.exit_code == (0 if kept else 3)
+
+
+def test_too_many_intervals_are_refused(trace_file: Path) -> None:
+    result = stoker("backtest", trace_file, *ASKED, "--accelerator", "A100", "--interval", 0.01)
+    assert result.exit_code == 2
+    assert "--interval" in result.stderr
