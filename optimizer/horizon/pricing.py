@@ -1,8 +1,7 @@
 """The cheapest schedule of each server where cards have a price in each hour.
 
 What comes out is a lower bound of the cost of each option: minimum up-times are not heeded here,
-nor what starting takes when a server moves to another option, nor all of starts that take longer
-than an hour (`chains`).
+nor all of starts that take longer than an hour (`chains`, `moving`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.horizon.chains import MOST_AT_ONCE, Chains, FirmCost, build_chains
+from optimizer.horizon.moving import cheapest_moves
 from optimizer.horizon.outlay import Schedule, kept_up
 from optimizer.horizon.question import Question
 from optimizer.horizon.spot import fewest_firm
@@ -122,14 +122,18 @@ class Pricer:
         Returns:
             Cost by server (0 for one without options), and the way of each server with options.
         """
-        cost, runs, spots = self.hourly(prices)
+        everything = np.ones(len(self.server), dtype=np.bool_)
+        moves = cheapest_moves(
+            self._parts(everything),
+            self.server,
+            self._running_prices(prices),
+            self.question.switch_cost or 0.0,
+            self._linked,
+        )
         values = np.zeros(len(self.question.servers))
-        found = []
-        for server in np.unique(self.server).tolist():
-            own = np.flatnonzero(self.server == server)
-            values[server], path = self._moving(own, cost[own], runs[own], spots[own])
-            found.append(path)
-        return values, found
+        values[moves.servers] = moves.value
+        ways = zip(moves.option, moves.firm, moves.spot, strict=True)
+        return values, [Path(*way) for way in ways]
 
     def respond(self, options: Sequence[int], room: Room) -> Path | None:
         """Return the cheapest way of a server by some options beside what the others take.
@@ -210,27 +214,6 @@ class Pricer:
         among = np.zeros(len(values), dtype=np.bool_)
         among[order[first]] = True
         return among
-
-    def _moving(
-        self, own: IntArray, cost: FloatArray, runs: IntArray, spots: IntArray
-    ) -> tuple[float, Path]:
-        """Return the least cost of moving between options, each hour at its least, and the way."""
-        hours, move = cost.shape[1], self.question.switch_cost or 0.0
-        value = cost[:, 0].copy()
-        before = np.zeros(cost.shape, dtype=np.int64)
-        for hour in range(1, hours):
-            best = int(np.argmin(value))
-            stay = value <= value[best] + move
-            before[:, hour] = np.where(stay, np.arange(len(own)), best)
-            value = np.where(stay, value, value[best] + move) + cost[:, hour]
-        at = int(np.argmin(value))
-        least = float(value[at])
-        order = np.zeros(hours, dtype=np.int64)
-        for hour in range(hours - 1, -1, -1):
-            order[hour] = at
-            at = int(before[at, hour])
-        each = np.arange(hours)
-        return least, Path(own[order], runs[order, each], spots[order, each])
 
     def _running_prices(self, prices: Prices) -> tuple[FloatArray, FloatArray]:
         """Return what a firm and a spot replica cost in each hour, (options, hours)."""
