@@ -13,12 +13,11 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 from data.decode import decode_json, read_text
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.horizon import HourlyDemand
+from stoker.domain.horizon import HourlyDemand, Missing
 from stoker.domain.server import Server
 from stoker.domain.workload import Load
 
@@ -28,17 +27,6 @@ _MOST_PROBLEMS = 20
 _MOST_HOURS = 9000
 _COLUMNS = ("hour", "server", "arrival_rate_rps", "input_tokens", "output_tokens", "quantile")
 _NEEDED = _COLUMNS[:3]
-
-
-class Missing(StrEnum):
-    """What an hour without a row means."""
-
-    ERROR = "error"
-    """That the file is refused."""
-    PREVIOUS = "previous"
-    """The load of the last hour before it that is known (the first known one at the beginning)."""
-    LARGEST = "largest"
-    """The largest rate of the server that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,16 +93,16 @@ def cheapest_moves(
         members = np.flatnonzero(of == index)
         option = int(members[leave[members].argmin()])
         found.value[index] = leave[option]
-        state = int(left_state[-1, option])
+        last = int(left_state[-1, option])
         for hour in range(hours - 1, -1, -1):
             batch, row = place[option]
             found.option[index, hour] = option
-            found.firm[index, hour] = int(parts[batch].firm[hour, row, state])
-            found.spot[index, hour] = int(parts[batch].spot[row, state])
-            state = int(before[batch][hour, row, state])
-            if state == MOVED and hour:
+            found.firm[index, hour] = int(parts[batch].firm[hour, row, last])
+            found.spot[index, hour] = int(parts[batch].spot[row, last])
+            last = int(before[batch][hour, row, last])
+            if last == MOVED and hour:
                 option = int(left_option[hour - 1, index])
-                state = int(left_state[hour - 1, option])
+                last = int(left_state[hour - 1, option])
     return found
 
 

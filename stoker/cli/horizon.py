@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from data.demand_file import Missing
 from stoker.cli.exits import ExitCode
 from stoker.cli.figures import count_of
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
@@ -25,6 +24,7 @@ from stoker.cli.output import (
     write_text,
 )
 from stoker.domain.errors import InvalidInputError, Problem
+from stoker.domain.horizon import Missing
 from stoker.domain.plan import PlanStatus
 from stoker.domain.settings import Analysis
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from stoker.domain.plan import PlanStatus
 from stoker.domain.settings import Analysis
 from stoker.domain.workload import Load
+
+
+class Missing(StrEnum):
+    """What an hour of a server means that nothing is told of."""
+
+    ERROR = "error"
+    """That the demand is refused."""
+    PREVIOUS = "previous"
+    """The load of the last hour before it that is known (the first known one at the beginning)."""
+    LARGEST = "largest"
+    """The largest rate of the server that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from data.fleets import read_fleet
 from stoker.cli.main import app
 from tests.support.cli import ROOT, stoker, stoker_process
 from tests.support.measured import PROFILE, guidellm_report, measured_rows, row_of, write_rows
@@ -64,6 +65,14 @@ def test_every_option_is_explained(name: str) -> None:
         assert getattr(parameter, "help", None), parameter.name
 
 
+def hourly_rates(hours: int) -> str:
+    """Return a file of demand for the built-in small fleet: busy by day, quiet by night."""
+    rows = ["hour,server,arrival_rate_rps"]
+    for server in read_fleet("small").servers:
+        rows += [f"{hour},{server.name},{0.1 + 0.2 * (hour % 24 > 8)}" for hour in range(hours)]
+    return "\n".join(rows) + "\n"
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the files that the examples name."""
@@ -82,6 +91,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "profile.yaml").write_text(PROFILE)
     (folder / "points.jsonl").write_text('{"in_tokens": 512, "out_tokens": 128, "rate": 2}\n')
     (folder / "points.csv").write_text("in_tokens,out_tokens,concurrency\n512,128,8\n")
+    for name, hours in (("day.csv", 24), ("weeks.csv", 2 * 168)):
+        (folder / name).write_text(hourly_rates(hours))
     (folder / "trace.csv").write_text("arrival_s,in_tokens,out_tokens\n0,128,64\n0.5,256,32\n")
     stoker("solve", "small", "--format", "json", "--output", folder / "plan.json")
     plan = (folder / "plan.json").read_text()

@@ -9,13 +9,13 @@ import pytest
 from data.demand_file import (
     HOURS_PER_WEEK,
     DemandRow,
-    Missing,
     demand_rows_of_trace,
     hourly_demand,
     read_demand_rows,
     read_trace_demand,
 )
 from stoker.domain.errors import InvalidInputError
+from stoker.domain.horizon import Missing
 from stoker.domain.server import Server
 from stoker.domain.workload import Load
 
