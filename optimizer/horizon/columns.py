@@ -68,11 +68,13 @@ class Decomposed:
         schedules: A schedule for each server with options; None where no choice was found.
         bound: Proven lower bound of the cost.
         rounds: Rounds of pricing.
+        kept: Options that a better plan may use; all others are proven to cost too much.
     """
 
     schedules: list[Schedule] | None
     bound: float | None
     rounds: int
+    kept: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,23 @@ class Decomposition:
                 break
         if incumbent.gap(bound) > gap:
             self._choose(incumbent, best, bound, gap)
-        return Decomposed(incumbent.schedules, bound if np.isfinite(bound) else None, rounds)
+        return Decomposed(
+            incumbent.schedules,
+            bound if np.isfinite(bound) else None,
+            rounds,
+            self._kept(incumbent, best, bound),
+        )
+
+    def _kept(self, incumbent: Incumbent, best: _Multipliers, bound: float) -> tuple[int, ...]:
+        """Return the options whose least cost at these prices leaves room below the best plan."""
+        everything = tuple(range(len(self.pricer.server)))
+        if self.question.switch_cost is not None or not np.isfinite(incumbent.cost - bound):
+            return everything
+        each, _ = self.pricer.price(best.prices)
+        least = {at: float(each[self.pricer.server == at].min()) for at in self.servers}
+        over = each - np.array([least[at] for at in self.pricer.server.tolist()])
+        room = incumbent.cost - bound + 1e-6 * abs(incumbent.cost)
+        return tuple(np.flatnonzero(over <= room).tolist())
 
     def _improve(self, incumbent: Incumbent, best: _Multipliers) -> None:
         """Round at prices, then let one server after the other answer to the others."""

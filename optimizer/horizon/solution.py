@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from optimizer.table import IntArray
 
 STRAIGHT = "milp"
 COLUMNS = "columns"
+
+MOST_SETTLED = 20_000
+"""Columns of that of what is left to decide where the decomposition did not prove enough."""
 
 MOST_STRAIGHT = 6_000
 """Columns of the integer program of a whole question that is solved as one."""
@@ -131,12 +134,38 @@ def _solved(
         result = Decomposition(question, run).solve(gap, [alone] if alone is not None else [])
         if result.schedules is not None:
             incumbent.offer(result.schedules)
-        return incumbent, result.bound, chosen, False
+        bound = result.bound
+        if bound is not None and incumbent.gap(bound) > gap:
+            bound = max(bound, _settled(question, result.kept, incumbent, gap, run))
+        return incumbent, bound, chosen, False
     straight = formulate(question)
     solved = run.solve(straight.model, gap)
     if solved.x is not None:
         incumbent.offer(straight.schedules(solved.x))
     return incumbent, solved.bound, chosen, solved.status is SolveStatus.INFEASIBLE
+
+
+def _settled(
+    question: Question, kept: Sequence[int], incumbent: Incumbent, gap: float, run: Run
+) -> float:
+    """Solve what is left to decide as one program, if it is small; return its bound.
+
+    Options that are not kept are part of no plan that is better than the incumbent, so that its
+    cost or the bound over the others, whichever is less, is a bound of all.
+    """
+    part = question.with_options(list(kept))
+    if incumbent.schedules is None or size_of(part) > MOST_SETTLED or run.left_s <= 0:
+        return -np.inf
+    straight = formulate(part)
+    solved = run.solve(straight.model, gap)
+    if solved.x is not None:
+        incumbent.offer(
+            [
+                replace(schedule, options=tuple(kept[at] for at in schedule.options))
+                for schedule in straight.schedules(solved.x)
+            ]
+        )
+    return -np.inf if solved.bound is None else min(solved.bound, incumbent.cost)
 
 
 def servable(question: Question, priority: Sequence[int], run: Run) -> set[int]:

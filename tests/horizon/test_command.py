@@ -46,7 +46,7 @@ def test_json_csv_table_and_picture(demand: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(stoker(*command, "--format", "csv").stdout)))
     assert {row["server"] for row in rows} == set(answer["servers"])
     table = stoker(*command).stdout
-    assert "each hour planned alone" in table
+    assert "of the least possible, analysis full" in table
     assert "G2" in table
 
 
