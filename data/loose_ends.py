@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from data.node_fields import free_cards
 from data.wording import shown
 from stoker.domain.fleet import Fleet
 from stoker.domain.profile import all_zero
@@ -18,6 +19,7 @@ def loose_ends(fleet: Fleet) -> tuple[str, ...]:
     """
     return (
         *_hardware(fleet),
+        *_nodes(fleet),
         *_profiles(fleet),
         *_servers(fleet),
     )
@@ -42,6 +44,22 @@ def _hardware(fleet: Fleet) -> Iterator[str]:
     for card_type in counts:
         if card_type not in by_type:
             yield f"no accelerator has the card type {shown(card_type)} of the capacity"
+
+
+def _nodes(fleet: Fleet) -> Iterator[str]:
+    """Yield how the nodes differ from the cards that the plan counts."""
+    if not fleet.nodes:
+        return
+    free = free_cards(fleet.nodes)
+    for item in fleet.capacity:
+        if item.card_type not in free:
+            kind = shown(item.card_type)
+            yield f"no node has cards of {kind}, of which {item.count:,} are counted"
+        elif free[item.card_type] != item.count:
+            yield (
+                f"{item.count:,} cards of {shown(item.card_type)} are counted, and "
+                f"{free[item.card_type]:,} are free on its nodes"
+            )
 
 
 def _profiles(fleet: Fleet) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -17,7 +19,7 @@ MOST_CARDS = 1024
 """Cards that one node may have."""
 
 MOST_NODES = 100_000
-"""Nodes that one entry may stand for."""
+"""Nodes that a document may tell of."""
 
 _NodeCards = Annotated[int, Field(ge=1, le=MOST_CARDS)]
 
@@ -57,7 +59,16 @@ class NodeEntry(StrictModel):
 def check_nodes(value: Mapping[str, object]) -> Iterator[Finding]:
     """Yield what is wrong with the section `nodes` of a document, beyond its types."""
     first: dict[str, Loc] = {}
-    for loc, entry in entries(value, "nodes"):
+    told = list(entries(value, "nodes"))
+    total = sum(_count(entry) for _, entry in told)
+    if total > MOST_NODES:
+        yield Finding(
+            ("nodes",),
+            f"the entries stand for {shown(total)} nodes",
+            f"at most {shown(MOST_NODES)}",
+        )
+        return
+    for loc, entry in told:
         yield from _check_cards(loc, entry)
         for name in _names(entry):
             if name in first:
@@ -95,6 +106,12 @@ def _check_cards(loc: Loc, entry: Mapping[str, object]) -> Iterator[Finding]:
             f"the groups hold {shown(sum(known))} cards, and the node {shown(cards)}",
             "every card in one group; a card that is joined to no other is a group of one",
         )
+
+
+def _count(entry: Mapping[str, object]) -> int:
+    count = number_at(entry, "count")
+    # What is no count of one entry is told by its own check.
+    return count if isinstance(count, int) and 1 <= count <= MOST_NODES else 1
 
 
 def _names(entry: Mapping[str, object]) -> Iterable[str]:
@@ -142,3 +159,32 @@ def node_to_document(node: Node) -> dict[str, object]:
     if node.zone is not None:
         document["zone"] = node.zone
     return document
+
+
+def nodes_section(nodes: Iterable[Node]) -> list[dict[str, object]]:
+    """Return the entries of nodes; alike ones named ``x-1``, ``x-2``, ... in a row as one entry."""
+    section: list[dict[str, object]] = []
+    first: Node | None = None
+    stem, count = "", 0
+    for node in nodes:
+        alike = first is not None and replace(node, name=first.name) == first
+        if alike and count and node.name == f"{stem}-{count + 1}" and count < MOST_NODES:
+            count += 1
+            section[-1] = {"name": stem, "count": count, **_without_name(section[-1])}
+            continue
+        section.append(node_to_document(node))
+        numbered = re.fullmatch(r"(.+)-1", node.name, re.DOTALL)
+        first, stem, count = node, numbered[1] if numbered else "", 1 if numbered else 0
+    return section
+
+
+def _without_name(entry: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in entry.items() if key not in ("name", "count")}
+
+
+def free_cards(nodes: Iterable[Node]) -> dict[str, int]:
+    """Return the cards of each type that are free on nodes."""
+    free: dict[str, int] = {}
+    for node in nodes:
+        free[node.card_type] = free.get(node.card_type, 0) + node.free
+    return free

@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from data.decode import Decoded, read_document
 from data.document import Document
 from data.fields import StrictModel
-from data.node_fields import NodeEntry, check_nodes, node_to_document, nodes_from_entries
+from data.node_fields import NodeEntry, check_nodes, nodes_from_entries, nodes_section
 from data.problems import Finding, findings_from_validation
 from stoker.domain.nodes import Node
 
@@ -44,7 +44,7 @@ def parse_nodes(document: object, file: str = "") -> tuple[Node, ...]:
 
 def nodes_to_document(nodes: Iterable[Node]) -> dict[str, object]:
     """Return nodes as a document that `parse_nodes` reads back."""
-    return {"version": 1, "nodes": [node_to_document(node) for node in nodes]}
+    return {"version": 1, "nodes": nodes_section(nodes)}
 
 
 def nodes_schema() -> dict[str, object]:

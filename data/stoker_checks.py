@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from data.configuration_checks import check_configurations, profile_key
 from data.document import Document, entries, mapping_at, number_at, text_at
 from data.name_checks import repeated, unresolved
+from data.node_fields import check_nodes
 from data.overlap_fields import ENGINE_FIELDS
 from data.pool_checks import check_pools
 from data.problems import Finding
@@ -33,6 +34,8 @@ def check_fleet(document: Document) -> Iterator[Finding]:
     yield from _check_references(value)
     yield from _check_capacity(value)
     yield from check_pools(document, value)
+    yield from check_nodes(value)
+    yield from _check_node_types(value)
     yield from check_configurations(value)
     for loc, profile in entries(value, "profiles"):
         yield from _check_parameters(loc, profile)
@@ -98,7 +101,7 @@ def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
     capacity = mapping_at(value, "capacity")
     if capacity is None:
         unlimited = (mapping_at(value, "optimizer") or {}).get("unlimited")
-        told = value.get("capacity") is not None or bool(value.get("pools"))
+        told = value.get("capacity") is not None or value.get("pools") or value.get("nodes")
         if not told and unlimited is not True:
             yield Finding(
                 ("capacity",),
@@ -106,17 +109,38 @@ def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
                 "cards by card type; or optimizer.unlimited: true, to plan without a limit",
             )
         return
-    if _names(value, "accelerators", "name") is None:
+    types = _card_types(value)
+    if types is None:
         return
-    types = dict.fromkeys(
-        name
-        for _, entry in entries(value, "accelerators")
-        if (name := text_at(entry, "card_type") or text_at(entry, "name")) is not None
-    )
     for card_type in capacity:
         yield from unresolved(
             ("capacity", card_type), card_type, types, "card type of an accelerator"
         )
+
+
+def _check_node_types(value: Mapping[str, object]) -> Iterator[Finding]:
+    types = _card_types(value)
+    for loc, node in entries(value, "nodes") if types is not None else ():
+        name = text_at(node, "card_type")
+        yield from unresolved((*loc, "card_type"), name, types, "card type of an accelerator")
+    needed = (mapping_at(value, "optimizer") or {}).get("placement") is True
+    if needed and not value.get("nodes"):
+        yield Finding(
+            ("nodes",),
+            "is missing, though optimizer.placement is true",
+            "the nodes that replicas are placed on; or placement: false",
+        )
+
+
+def _card_types(value: Mapping[str, object]) -> dict[str, None] | None:
+    """Return the card types of accelerators, or None where those cannot all be read."""
+    if _names(value, "accelerators", "name") is None:
+        return None
+    return dict.fromkeys(
+        name
+        for _, entry in entries(value, "accelerators")
+        if (name := text_at(entry, "card_type") or text_at(entry, "name")) is not None
+    )
 
 
 def _check_parameters(loc: Loc, profile: Mapping[str, object]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from data.curve_fields import CurveEntry
 from data.latency_fields import mean_limit, percentile_limits
+from data.node_fields import free_cards, nodes_from_entries
 from data.overlap_fields import OverlapEntry
 from data.pool_fields import (
     limits_from_entry,
@@ -91,16 +92,19 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
         },
         limits=limits_from_entry(entry.limits),
         objectives=objectives_from_entry(entry.objectives),
+        nodes=nodes_from_entries(entry.nodes or ()),
     )
 
 
 def _capacity(entry: FleetEntry) -> tuple[Capacity, ...]:
-    """Return the cards by type: those counted, and those of pools."""
+    """Return the cards by type: those counted, those of pools, else those free on nodes."""
     counts = dict(entry.capacity or {})
     pooled: dict[str, int] = {}
     for pool in entry.pools or ():
         pooled[pool.card_type] = pooled.get(pool.card_type, 0) + pool.cards
-    return tuple(Capacity(name, count) for name, count in (counts | pooled).items())
+    told = counts | pooled
+    free = free_cards(nodes_from_entries(entry.nodes or ()))
+    return tuple(Capacity(name, told.get(name, count)) for name, count in (told | free).items())
 
 
 def _wishes(entry: ServerEntry) -> PoolWishes:
@@ -242,6 +246,7 @@ def _settings(entry: OptimizerEntry, analysis: str | None) -> OptimizerSettings:
         exact_servers=entry.exact_servers,
         class_weight_ratio=entry.class_weight_ratio,
         analysis=Analysis(analysis) if analysis else None,
+        placement=entry.placement,
     )
 
 

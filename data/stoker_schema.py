@@ -25,6 +25,7 @@ from data.fields import (
 )
 from data.latency_fields import CoefficientOfVariation, LatencyTarget
 from data.model_fields import Allowed
+from data.node_fields import NodeEntry
 from data.overlap_fields import OverlapEntry
 from data.pool_fields import LimitsEntry, ObjectiveEntry, PoolEntry
 from data.stoker_example import EXAMPLE
@@ -347,4 +348,9 @@ class FleetEntry(StrictModel):
     )
     analysis: Literal["reference", "full"] | None = Field(
         None, description="Performance model behind the figures."
+    )
+    nodes: list[NodeEntry] | None = Field(
+        None,
+        description="The machines that hold the cards. A card type that is counted neither in "
+        "`capacity` nor in `pools` has as many cards as are free on its nodes.",
     )

@@ -34,6 +34,9 @@ class OptimizerEntry(StrictModel):
     class_weight_ratio: Annotated[float, Field(ge=1, le=1e6)] = Field(
         10.0, description="Weight of a priority class against the next lower one, if weighted."
     )
+    placement: bool = Field(
+        False, description="Every replica must find a place on `nodes` (milp only)."
+    )
 
 
 class RulesEntry(StrictModel):

@@ -10,6 +10,7 @@ from data.configuration_fields import (
     slice_document,
 )
 from data.latency_fields import target_value
+from data.node_fields import nodes_section
 from data.overlap_fields import overlap_document
 from data.pool_writing import pool_sections, unpooled_capacity, wish_fields
 from data.stoker_schema import AUTO, FORMAT_VERSION
@@ -60,6 +61,7 @@ def entry_of_fleet(fleet: Fleet) -> dict[str, object]:
             analysis=analysis,
         )
         | pool_sections(fleet)
+        | _present(nodes=nodes_section(fleet.nodes) or None)
     )
 
 

@@ -11,7 +11,7 @@ from optimizer.nodes.answer import Answer
 from optimizer.nodes.fillings import TooManyFillingsError
 from optimizer.nodes.goals import Run, solve_exactly
 from optimizer.nodes.question import Question
-from stoker.domain.nodes import LinkGroup, Node
+from stoker.domain.nodes import LinkGroup, Node, natural_order
 from stoker.domain.placement import (
     Misfit,
     PlacementStrategy,
@@ -217,7 +217,7 @@ def _targets(
         if room:
             elsewhere.append((room, node.name))
     targets = []
-    for room, name in sorted(elsewhere):
+    for room, name in sorted(elsewhere, key=lambda one: (one[0], natural_order(one[1]))):
         part = min(room, short)
         if part:
             targets.append((name, part))

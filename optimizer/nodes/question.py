@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stoker.domain.nodes import Node
+from stoker.domain.nodes import Node, natural_order
 from stoker.domain.placement import PlacementStrategy, ReplicaDemand
 
 
@@ -15,7 +15,7 @@ class Question:
 
     Attributes:
         demands: What to place, one entry a server and accelerator.
-        nodes: The nodes, in order of name, so that the order of a file does not matter.
+        nodes: The nodes, in natural order of name, so that the order of a file does not matter.
         strategy: What to prefer among placements of equally many replicas.
         most_per_node: Most replicas of one demand on a node; None for no limit.
         spare: Names of the nodes that do not exist yet; using few of them is then what counts.
@@ -78,7 +78,7 @@ def questions(
     for demand in demands:
         if demand.replicas:
             by_type.setdefault(demand.card_type, []).append(demand)
-    ordered = sorted(nodes, key=lambda node: node.name)
+    ordered = sorted(nodes, key=lambda node: natural_order(node.name))
     return [
         Question(
             tuple(asked),

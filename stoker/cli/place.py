@@ -22,6 +22,7 @@ from stoker.cli.output import (
     show_notes,
     write_text,
 )
+from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.placement import PlacementStrategy
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ EPILOG = (
         "stoker place plan.json --nodes nodes.yaml",
         "stoker place plan.json --nodes nodes.yaml --strategy spread --most-per-node 2",
         "stoker place plan.json --nodes nodes.yaml --fleet small --format json",
+        "stoker place plan.json --fleet fleet.yaml",
     )
     + """
 
@@ -55,15 +57,19 @@ def place(
         ),
     ],
     nodes: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="The nodes, YAML or JSON.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The nodes, YAML or JSON; those of the fleet, where left out.",
+            show_default=False,
+        ),
+    ] = None,
     fleet: Annotated[
         str | None,
         typer.Option(
             metavar="FLEET",
-            help="The fleet that was planned, for the priorities of its servers; without it all "
-            "are equal.",
+            help="The fleet that was planned, for the priorities of its servers (without it all "
+            "are equal) and its nodes.",
             show_default=False,
         ),
     ] = None,
@@ -121,22 +127,23 @@ def place(
 
 
 def _read(
-    plan: Path, nodes: Path, fleet: str | None
+    plan: Path, nodes: Path | None, fleet: str | None
 ) -> tuple[tuple[ReplicaDemand, ...], tuple[Node, ...]]:
     from data.fleets import read_fleet
     from data.nodes_file import read_nodes
     from data.planned_replicas import read_planned_replicas
 
-    priorities: dict[str, int] = {}
-    if fleet is not None:
-        known = read_fleet(fleet)
-        of_class = {each.name: each.priority for each in known.service_classes}
-        priorities = {
-            server.name: of_class[server.service_class]
-            for server in known.servers
-            if server.service_class in of_class
-        }
-    return read_planned_replicas(plan, priorities), read_nodes(nodes)
+    known = None if fleet is None else read_fleet(fleet)
+    priorities = {} if known is None else known.priorities
+    if nodes is not None:
+        machines = read_nodes(nodes)
+    elif known is not None and known.nodes:
+        machines = known.nodes
+    else:
+        told = "is missing" if known is None else f"is missing, and {fleet} tells of no nodes"
+        allowed = "a file of nodes, or --fleet with a fleet that has a section nodes"
+        raise InvalidInputError([Problem("--nodes", told, allowed)])
+    return read_planned_replicas(plan, priorities), machines
 
 
 def _placed(

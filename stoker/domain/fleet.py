@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.limits import COST_ALONE, NO_LIMITS, Limits, Objectives
+from stoker.domain.nodes import Node
 from stoker.domain.pools import Pool, PoolWishes, QuotaGroup
 from stoker.domain.profile import ModelProfile
 from stoker.domain.server import Server
@@ -51,6 +52,7 @@ class Fleet:
         wishes: What servers ask of pools, by name of the server; a server may be left out.
         limits: Bounds on the plan as a whole, and its headroom.
         objectives: What the plan is to be best at.
+        nodes: The machines that hold the cards, where they are told; names unique.
     """
 
     currency: str
@@ -68,6 +70,7 @@ class Fleet:
     wishes: Mapping[str, PoolWishes] = field(default_factory=dict)
     limits: Limits = NO_LIMITS
     objectives: Objectives = COST_ALONE
+    nodes: tuple[Node, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -79,3 +82,13 @@ class Fleet:
             and self.limits == NO_LIMITS
             and self.objectives == COST_ALONE
         )
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """Priority by name of server, of those whose service class is known."""
+        of_class = {item.name: item.priority for item in self.service_classes}
+        return {
+            item.name: of_class[item.service_class]
+            for item in self.servers
+            if item.service_class in of_class
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -60,3 +61,12 @@ class Node:
     def largest_group(self) -> int:
         """Cards of its largest group, taken or not."""
         return max((group.cards for group in self.groups), default=0)
+
+
+def natural_order(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a key that sorts names as people count: ``node-2`` before ``node-10``."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    # Numbers of equal size with more leading zeros are told apart by their text.
+    return tuple(
+        (not part[0].isdigit(), int(part) if part[0].isdigit() else 0, part) for part in parts
+    )

@@ -101,6 +101,7 @@ class OptimizerSettings:
         class_weight_ratio: Weight of a priority class relative to the next lower one, in the
             weighted method.
         analysis: Performance model; None where the document leaves it open (`DEFAULT_ANALYSIS`).
+        placement: Whether every replica must find a place on the nodes of the fleet (MILP only).
     """
 
     unlimited: bool = False
@@ -114,3 +115,4 @@ class OptimizerSettings:
     exact_servers: int = 100
     class_weight_ratio: float = 10.0
     analysis: Analysis | None = None
+    placement: bool = False
