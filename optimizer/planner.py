@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from optimizer.assemble import assemble_plan
-from optimizer.candidates import build_candidates, table_from_estimates
 from optimizer.check import check_plan
 from optimizer.complete import completed, with_best_effort
 from optimizer.greedy import place_greedy
@@ -20,19 +19,15 @@ from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
 from optimizer.pooled.assemble import with_pools
 from optimizer.pooled.place import place_pooled
-from optimizer.pooled.surge import surged
-from optimizer.predictors import refuse_mixing, unheeded_notes
+from optimizer.predictors import unheeded_notes
+from optimizer.preparation import Clock, Prepared, prepare
 from optimizer.table import CandidateTable, IntArray
-from optimizer.transition import for_mixing
 from optimizer.unlimited import place_unlimited
 from optimizer.usage import card_counts
 from stoker.domain.candidate import CandidateEstimate
-from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
-from stoker.domain.settings import DEFAULT_ANALYSIS, Analysis, OptimizerSettings, SolverKind
-
-Clock = Callable[[], float]
+from stoker.domain.settings import OptimizerSettings, SolverKind
 
 
 def plan_fleet(
@@ -62,70 +57,46 @@ def plan_fleet(
             beyond the analysis or the way of planning.
         PlanCheckError: The plan broke its own rules, which is a bug.
     """
-    chosen = effective_settings(settings or fleet.settings, fleet.settings.analysis)
-    analysis = chosen.analysis or DEFAULT_ANALYSIS
+    return plan_prepared(prepare(fleet, settings, estimates=estimates, clock=clock), clock=clock)
+
+
+def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Plan:
+    """Place what is prepared, and return the plan, checked.
+
+    Args:
+        prepared: The fleet and its candidates.
+        clock: Seconds, for timings and time limits.
+
+    Raises:
+        SolverUnavailableError: The MILP solver asked for cannot be used.
+        PlanCheckError: The plan broke its own rules, which is a bug.
+    """
+    fleet, settings, table = prepared.fleet, prepared.settings, prepared.table
     start = clock()
-    surge = fleet.limits.headroom.surge
-    if estimates is not None and surge != 1.0:
-        raise InvalidInputError([_surged_estimates(surge)])
-    fleet = surged(fleet)
-    if estimates is None:
-        refuse_mixing(fleet, chosen)
-    table = (
-        build_candidates(fleet, analysis)
-        if estimates is None
-        else table_from_estimates(fleet, estimates)
-    )
-    if chosen.heterogeneous and not chosen.unlimited and chosen.solver is SolverKind.MILP:
-        table = for_mixing(table, _current_replicas(fleet))
-    predicted = clock()
-    kept = kept_allocations(fleet)
-    outcome = place(fleet, table, chosen, kept_cards(kept), clock)
+    outcome = place(fleet, table, settings, kept_cards(prepared.kept), clock)
     placed = clock()
-    stays = _left_as_they_run(fleet, outcome)
     plan = assemble_plan(
         fleet,
         table,
         outcome,
-        analysis=analysis,
-        unlimited=chosen.unlimited,
-        kept=(*kept, *stays),
-        notes=(
-            *_notes(chosen),
-            *_surge_notes(surge),
-            *(unheeded_notes(fleet, analysis) if estimates is None else ()),
-            *kept_notes(fleet, kept, None if chosen.unlimited else card_counts(fleet)),
-        ),
+        analysis=prepared.analysis,
+        unlimited=settings.unlimited,
+        kept=(*prepared.kept, *_left_as_they_run(fleet, outcome)),
+        notes=_notes(prepared),
     )
-    plan = replace(with_pools(fleet, table, outcome, plan), surge=surge)
-    if estimates is not None:
+    plan = replace(with_pools(fleet, table, outcome, plan), surge=prepared.surge)
+    if not prepared.own_predictions:
         plan = replace(plan, notes=plan.notes + missed_notes(fleet, plan))
-    check_plan(fleet, plan, unlimited=chosen.unlimited, own_predictions=estimates is None)
+    check_plan(fleet, plan, unlimited=settings.unlimited, own_predictions=prepared.own_predictions)
     end = clock()
     timings = {
-        "candidates": _ms(start, predicted),
-        "place": _ms(predicted, placed),
+        "candidates": prepared.prepared_ms,
+        "place": _ms(start, placed),
         **outcome.timings_ms,
         "assemble": _ms(placed, end),
-        "total": _ms(start, end),
+        "total": prepared.prepared_ms + _ms(start, end),
     }
     return replace(plan, timings_ms=timings)
-
-
-def effective_settings(
-    settings: OptimizerSettings, analysis: Analysis | None = None
-) -> OptimizerSettings:
-    """Return settings with what is left open decided: MILP, and the analysis.
-
-    Args:
-        settings: The settings.
-        analysis: Analysis where they name none; None for `DEFAULT_ANALYSIS`.
-    """
-    return replace(
-        settings,
-        solver=settings.solver or SolverKind.MILP,
-        analysis=settings.analysis or analysis or DEFAULT_ANALYSIS,
-    )
 
 
 def place(
@@ -142,7 +113,7 @@ def place(
     Args:
         fleet: The fleet; its loads are taken as they are, whatever its surge (`surged`).
         table: Its candidates.
-        settings: How to plan, nothing left open (`effective_settings`).
+        settings: How to plan, nothing left open (`optimizer.preparation`).
         taken: Cards that are nobody's to give, by type.
         clock: Seconds, for timings and time limits.
     """
@@ -169,15 +140,19 @@ def _capacity(fleet: Fleet, table: CandidateTable, taken: Mapping[str, int]) -> 
     return np.array(left, dtype=np.int64)
 
 
-def _current_replicas(fleet: Fleet) -> IntArray:
-    """Return the replicas of each server that run now, 0 where none do."""
-    return np.array(
-        [server.current.replicas if server.current else 0 for server in fleet.servers],
-        dtype=np.int64,
+def _notes(prepared: Prepared) -> tuple[str, ...]:
+    """Return what a reader should know before how it was planned is told."""
+    fleet, settings = prepared.fleet, prepared.settings
+    counts = None if settings.unlimited else card_counts(fleet)
+    return (
+        *_unheeded_settings(settings),
+        *_surge_notes(prepared.surge),
+        *(unheeded_notes(fleet, prepared.analysis) if prepared.own_predictions else ()),
+        *kept_notes(fleet, prepared.kept, counts),
     )
 
 
-def _notes(settings: OptimizerSettings) -> tuple[str, ...]:
+def _unheeded_settings(settings: OptimizerSettings) -> tuple[str, ...]:
     """Return what a reader should know of settings that this method does not heed."""
     if settings.heterogeneous and (settings.unlimited or settings.solver is SolverKind.GREEDY):
         method = "an unlimited plan" if settings.unlimited else "the greedy solver"
@@ -193,14 +168,6 @@ def _left_as_they_run(fleet: Fleet, outcome: Outcome) -> tuple[PlannedAllocation
         replace(fleet.servers[server], load=None) for server in sorted(outcome.pooled.stays)
     )
     return kept_allocations(replace(fleet, servers=left))
-
-
-def _surged_estimates(surge: float) -> Problem:
-    return Problem(
-        "limits.headroom.surge",
-        f"{surge:g}, with predictions that were made for the load as it is",
-        "1, or Stoker's own predictions",
-    )
 
 
 def _surge_notes(surge: float) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,10 @@ from optimizer.explaining.decision import (
     pools_of,
 )
 from optimizer.explaining.edits import ProfileKey, with_slower_profiles
-from optimizer.explaining.problem import PlanningProblem, predicted
+from optimizer.explaining.problem import PlanningProblem
 from optimizer.explaining.situation import Situation
 from optimizer.predictions import ReplicaDetails, ReplicaFigures
+from optimizer.preparation import candidate_table
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
 from stoker.domain.explanation import (
     Evidence,
@@ -151,9 +152,7 @@ class Confidence:
 
 
 def _with_profiles(problem: PlanningProblem, fleet: Fleet) -> PlanningProblem:
-    return PlanningProblem(
-        fleet, predicted(fleet, problem.settings), problem.settings, problem.taken, problem.clock
-    )
+    return replace(problem, fleet=fleet, table=candidate_table(fleet, problem.settings))
 
 
 def _entries(situation: Situation) -> tuple[IntArray, IntArray]:

@@ -17,12 +17,12 @@ from optimizer.explaining.confidence import Confidence, ProfileError
 from optimizer.explaining.edits import ProfileKey
 from optimizer.explaining.margins import explained_alone
 from optimizer.explaining.matching import matched_decision
-from optimizer.explaining.problem import planning_problem
+from optimizer.explaining.problem import problem_of
 from optimizer.explaining.reach import Reach
 from optimizer.explaining.relaxation import LABEL, NO_PRICES, can_relax, relaxed_prices
 from optimizer.explaining.shadow import change_with, questions
 from optimizer.explaining.situation import Situation, situation_of
-from optimizer.planner import Clock
+from optimizer.preparation import Clock, Prepared, prepare
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.explanation import (
     AllocationExplanation,
@@ -110,13 +110,58 @@ def explain_plan(
         InvalidInputError: The plan is not of this fleet.
         SolverUnavailableError: The solver cannot be used.
     """
-    options = options or ExplainOptions()
-    fleet = with_planned_capacity(fleet, plan)
     chosen = settings or settings_of(plan, fleet.settings)
-    problem = planning_problem(fleet, chosen, estimates=estimates, clock=clock)
+    planned = with_planned_capacity(fleet, plan)
+    prepared = prepare(planned, chosen, estimates=estimates, clock=clock)
+    return explain_prepared(prepared, plan, options, clock=clock, report=report)
+
+
+def explain_prepared(
+    prepared: Prepared,
+    plan: Plan,
+    options: ExplainOptions | None = None,
+    *,
+    clock: Clock = time.perf_counter,
+    report: Report | None = None,
+) -> Explanation:
+    """Return why a plan is as it is, from what it was made from: nothing of it is predicted again.
+
+    Args:
+        prepared: What the plan was made from.
+        plan: The plan.
+        options: What to explain, and for how long.
+        clock: Seconds, for the time limit.
+        report: Is told how many steps are done, of how many.
+
+    Raises:
+        InvalidInputError: The plan was not made from that.
+        SolverUnavailableError: The solver cannot be used.
+    """
+    problem = problem_of(prepared, clock)
     base = matched_decision(problem.fleet, problem.table, plan)
-    explainer = _Explainer(situation_of(problem, base), plan, options, clock, report)
-    return explainer.explanation(predictable=estimates is None)
+    situation = situation_of(problem, base)
+    explainer = _Explainer(situation, plan, options or ExplainOptions(), clock, report)
+    return explainer.explanation(predictable=prepared.own_predictions)
+
+
+def prepared_of(
+    fleet: Fleet, plan: Plan, *, heterogeneous: bool | None = None, clock: Clock = time.perf_counter
+) -> Prepared:
+    """Return what a plan was made from, as far as it and its fleet tell.
+
+    Args:
+        fleet: The fleet that it was made for.
+        plan: The plan.
+        heterogeneous: Whether it was allowed to mix accelerators; None for what it tells.
+        clock: Seconds, for timings.
+
+    Raises:
+        InvalidInputError: What the fleet promises is beyond the plan's analysis.
+    """
+    settings = settings_of(plan, fleet.settings)
+    if heterogeneous is not None:
+        settings = replace(settings, heterogeneous=heterogeneous)
+    return prepare(with_planned_capacity(fleet, plan), settings, clock=clock)
 
 
 def settings_of(plan: Plan, own: OptimizerSettings) -> OptimizerSettings:

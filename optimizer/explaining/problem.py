@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from optimizer.candidates import build_candidates, table_from_estimates
-from optimizer.kept import kept_allocations, kept_cards
+from optimizer.kept import kept_cards
 from optimizer.placement import Outcome
-from optimizer.planner import Clock, effective_settings, place
-from optimizer.pooled.surge import surged
-from optimizer.predictors import refuse_mixing
-from optimizer.table import ACCEPTED, BoolArray, CandidateTable, IntArray, rejection_code
-from optimizer.transition import for_mixing
-from stoker.domain.candidate import CandidateEstimate
+from optimizer.planner import place
+from optimizer.preparation import Clock, Prepared, may_mix
+from optimizer.table import ACCEPTED, BoolArray, CandidateTable, rejection_code
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Limits
 from stoker.domain.plan import Rejection
-from stoker.domain.settings import (
-    DEFAULT_ANALYSIS,
-    OptimizerSettings,
-    SaturationPolicy,
-    SolverKind,
-)
+from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 
 _OF_SERVERS = frozenset({"priority", "total_rate_rps", "row_start", "best_ms"})
 """Arrays of a table that are not by row alone; all others are."""
@@ -128,57 +119,15 @@ class PlanningProblem:
         return replace(self, table=replace(table, rejection=rejection))
 
 
-def planning_problem(
-    fleet: Fleet,
-    settings: OptimizerSettings,
-    *,
-    estimates: Sequence[CandidateEstimate] | None = None,
-    clock: Clock,
-) -> PlanningProblem:
-    """Return the problem that `optimizer.planner.plan_fleet` places.
+def problem_of(prepared: Prepared, clock: Clock) -> PlanningProblem:
+    """Return the problem that `optimizer.planner.plan_prepared` places.
 
     Args:
-        fleet: What to plan for.
-        settings: How to plan.
-        estimates: Somebody else's predictions to plan from in place of Stoker's own.
+        prepared: The fleet and its candidates.
         clock: Seconds.
-
-    Raises:
-        InvalidInputError: As `plan_fleet`.
     """
-    fleet = surged(fleet)
-    chosen = effective_settings(settings, fleet.settings.analysis)
-    if estimates is None:
-        refuse_mixing(fleet, chosen)
-    table = predicted(fleet, chosen, estimates)
-    return PlanningProblem(fleet, table, chosen, kept_cards(kept_allocations(fleet)), clock)
-
-
-def predicted(
-    fleet: Fleet,
-    settings: OptimizerSettings,
-    estimates: Sequence[CandidateEstimate] | None = None,
-) -> CandidateTable:
-    """Return the candidates of a fleet as they are planned with."""
-    analysis = settings.analysis or DEFAULT_ANALYSIS
-    table = (
-        build_candidates(fleet, analysis)
-        if estimates is None
-        else table_from_estimates(fleet, estimates)
-    )
-    if not may_mix(settings):
-        return table
-    running: IntArray = np.array(
-        [server.current.replicas if server.current else 0 for server in fleet.servers],
-        dtype=np.int64,
-    )
-    return for_mixing(table, running)
-
-
-def may_mix(settings: OptimizerSettings) -> bool:
-    """Whether settings let a server mix accelerators."""
-    milp = settings.solver is not SolverKind.GREEDY
-    return settings.heterogeneous and not settings.unlimited and milp
+    taken = kept_cards(prepared.kept)
+    return PlanningProblem(prepared.fleet, prepared.table, prepared.settings, taken, clock)
 
 
 def with_cards(fleet: Fleet, card_type: str, more: int) -> Fleet:

@@ -9,10 +9,11 @@ import numpy as np
 
 from optimizer.explaining.decision import decision_of, difference
 from optimizer.explaining.edits import scaled_target, with_scaled_load, with_scaled_targets
-from optimizer.explaining.problem import PlanningProblem, predicted
+from optimizer.explaining.problem import PlanningProblem
 from optimizer.explaining.search import smallest_factors
 from optimizer.explaining.situation import Situation
 from optimizer.fleet_columns import MOST_CARDS
+from optimizer.preparation import candidate_table
 from optimizer.table import EMPTY, BoolArray
 from stoker.domain.explanation import (
     FittingLoad,
@@ -165,7 +166,7 @@ class Reach:
                 for index, factor in pairs
             ]
             servers = [cases[index].server for index, _ in pairs]
-            table = predicted(_alone(fleets, servers), self._problem.settings)
+            table = candidate_table(_alone(fleets, servers), self._problem.settings)
             for place, (index, factor) in enumerate(pairs):
                 case = cases[index]
                 problem = self._problem.with_rows(fleets[place], case.server, table, place)

@@ -16,6 +16,7 @@ from stoker.cli.output import (
     json_text,
     output_width,
     plain_text,
+    progress,
     show,
     write_text,
 )
@@ -26,11 +27,10 @@ from stoker.domain.explanation import ShadowMethod
 if TYPE_CHECKING:
     from optimizer.explaining.confidence import ProfileError
     from optimizer.explaining.edits import ProfileKey
-    from stoker.domain.candidate import CandidateEstimate
+    from optimizer.preparation import Prepared
     from stoker.domain.explanation import Explanation
     from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
-    from stoker.domain.settings import OptimizerSettings
 
 EPILOG = (
     examples(
@@ -154,17 +154,14 @@ def explain(
 
         explanation = explain_alone(planned)
     else:
-        from dataclasses import replace
-
         from data.fleets import read_fleet
-        from optimizer.explaining.explain import settings_of
+        from optimizer.explaining.explain import prepared_of
 
         known = read_fleet(fleet)
-        settings = settings_of(planned, known.settings)
-        if heterogeneous is not None:
-            settings = replace(settings, heterogeneous=heterogeneous)
+        with progress("Predicting"):
+            prepared = prepared_of(known, planned, heterogeneous=heterogeneous)
         asked = Asked(error, explain_time, shadow, server)
-        explanation = explained(known, planned, settings, asked)
+        explanation = explained(prepared, planned, asked)
     write_explanation(chosen(explanation, server), output_format, output)
 
 
@@ -210,40 +207,25 @@ class Asked:
     servers: Sequence[str] | None = None
 
 
-def explained(
-    fleet: Fleet,
-    plan: Plan,
-    settings: OptimizerSettings | None,
-    asked: Asked,
-    estimates: Sequence[CandidateEstimate] | None = None,
-) -> Explanation:
+def explained(prepared: Prepared, plan: Plan, asked: Asked) -> Explanation:
     """Return the explanation of a plan, with a bar where it takes long.
 
     Args:
-        fleet: The fleet that was planned.
+        prepared: What the plan was made from.
         plan: The plan.
-        settings: How it was made.
         asked: What the command line says.
-        estimates: Predictions that it was made from, where not Stoker's own.
     """
-    from optimizer.explaining.explain import ExplainOptions, explain_plan
+    from optimizer.explaining.explain import ExplainOptions, explain_prepared
 
     options = ExplainOptions(
         servers=frozenset(asked.servers) if asked.servers else None,
         time_limit_s=asked.time_limit_s,
         shadow=asked.shadow,
-        errors=profile_errors(fleet, asked.error),
+        errors=profile_errors(prepared.fleet, asked.error),
     )
     steps = len(plan.allocations) + len(plan.usage) + 2 * len(plan.unplaced)
     with steps_bar("Planning again under edits", steps) as report:
-        return explain_plan(
-            fleet,
-            plan,
-            settings,
-            options,
-            estimates=estimates,
-            report=_done_of(report),
-        )
+        return explain_prepared(prepared, plan, options, report=_done_of(report))
 
 
 def chosen(explanation: Explanation, servers: Sequence[str] | None) -> Explanation:

@@ -39,11 +39,10 @@ from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
 if TYPE_CHECKING:
-    from stoker.domain.candidate import CandidateEstimate
+    from optimizer.preparation import Prepared
     from stoker.domain.explanation import Explanation
     from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
-    from stoker.domain.settings import OptimizerSettings
 
 _PLACEMENT = "How to plan (what is not given is as the fleet's own settings say)"
 _SATURATION = "When the cards do not suffice (likewise)"
@@ -252,7 +251,8 @@ def solve(
         message = f"{output_format.value} has no place for an explanation"
         raise InvalidInputError([Problem("--format", message, "table or json with --explain")])
     planned = _plan(fleet, flags, capacity_scale, candidates, output_format)
-    why = planned.explanation(Asked(error, explain_time, shadow)) if explain else None
+    asked = Asked(error, explain_time, shadow)
+    why = explained(planned.prepared, planned.plan, asked) if explain else None
     _write(planned.fleet, planned.plan, why, output_format, output)
     if plots is not None:
         _draw(planned.fleet, planned.plan, plots)
@@ -264,12 +264,7 @@ class _Planned(NamedTuple):
 
     fleet: Fleet
     plan: Plan
-    settings: OptimizerSettings
-    estimates: tuple[CandidateEstimate, ...] | None
-
-    def explanation(self, asked: Asked) -> Explanation:
-        """Return why it is as it is."""
-        return explained(self.fleet, self.plan, self.settings, asked, self.estimates)
+    prepared: Prepared
 
 
 def _plan(
@@ -281,7 +276,8 @@ def _plan(
 ) -> _Planned:
     from data.candidates_file import read_candidates
     from data.fleets import read_fleet
-    from optimizer.planner import plan_fleet
+    from optimizer.planner import plan_prepared
+    from optimizer.preparation import prepare
 
     fleet = read_fleet(source)
     if not fleet.name:
@@ -298,8 +294,9 @@ def _plan(
     estimates = None if candidates is None else read_candidates(candidates)
     message = f"Planning {count_of(len(fleet.servers), 'server')}"
     with progress(message, solving_words(settings)):
-        plan = plan_fleet(fleet, settings, estimates=estimates)
-    return _Planned(fleet, plan, settings, None if estimates is None else tuple(estimates))
+        prepared = prepare(fleet, settings, estimates=estimates)
+        plan = plan_prepared(prepared)
+    return _Planned(fleet, plan, prepared)
 
 
 def _write(

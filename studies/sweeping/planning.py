@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
-from optimizer.assemble import assemble_plan
-from optimizer.check import check_plan
-from optimizer.kept import kept_allocations, kept_cards, kept_notes
-from optimizer.planner import effective_settings, place, plan_fleet
-from optimizer.predictors import unheeded_notes
+from optimizer.planner import plan_fleet, plan_prepared
+from optimizer.preparation import Clock, prepare
 from optimizer.table import CandidateTable
-from optimizer.usage import card_counts
 from stoker.domain.errors import PlanCheckError, StokerError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan
-from stoker.domain.settings import DEFAULT_ANALYSIS, SolverKind
+from stoker.domain.settings import Analysis
 from studies.sweeping.changes import changes_predictions
 from studies.sweeping.grid import Point, Study
 from studies.sweeping.reuse import is_plain, neutral_table, repriced
 from studies.sweeping.rows import Layout, Row
 from studies.sweeping.values import Value
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +40,20 @@ class Predictions:
         """Begin with none."""
         self._last: tuple[tuple[Value, ...], CandidateTable] | None = None
 
-    def table(self, study: Study, point: Point, fleet: Fleet) -> CandidateTable:
+    def table(self, study: Study, point: Point, fleet: Fleet, analysis: Analysis) -> CandidateTable:
         """Return the table of a point at its own prices, made anew only where it must be.
 
         Args:
             study: The study; one object remembers one study alone.
             point: The point.
             fleet: Its fleet.
+            analysis: The analysis that its settings name.
 
         Raises:
             InvalidInputError: As `build_candidates`.
         """
         key, last = prediction_key(study, point), self._last
         if last is None or last[0] != key:
-            analysis = fleet.settings.analysis or DEFAULT_ANALYSIS
             last = self._last = (key, neutral_table(fleet, analysis))
         return repriced(last[1], fleet)
 
@@ -89,8 +83,10 @@ def plan_points(
         start = clock()
         try:
             fleet = study.at(point)
-            if shareable and _can_share(fleet):
-                plan = plan_with_table(fleet, known.table(study, point, fleet), clock, start)
+            if shareable and fleet.is_plain:
+                predict = partial(known.table, study, point)
+                prepared = prepare(fleet, predict=predict, clock=clock)
+                plan = plan_prepared(prepared, clock=clock)
             else:
                 plan = plan_fleet(fleet, clock=clock)
             row = layout.plan_row(point, fleet, plan)
@@ -120,56 +116,3 @@ def in_groups(study: Study, points: Iterable[Point]) -> list[list[Point]]:
     for point in points:
         groups.setdefault(prediction_key(study, point), []).append(point)
     return list(groups.values())
-
-
-def _can_share(fleet: Fleet) -> bool:
-    """Return whether a fleet is planned from a table alone; pools, limits and mixes need more."""
-    settings = fleet.settings
-    mixing = settings.heterogeneous and not settings.unlimited
-    return fleet.is_plain and not (mixing and settings.solver is not SolverKind.GREEDY)
-
-
-def plan_with_table(
-    fleet: Fleet, table: CandidateTable, clock: Clock, start: float | None = None
-) -> Plan:
-    """Return the plan of a fleet by its own settings, from its candidate table.
-
-    The plan is that of `plan_fleet`, whose steps these are, but for the first.
-
-    Args:
-        fleet: The fleet; it mixes no accelerators.
-        table: Its candidates, at its own prices.
-        clock: Seconds, for timings and time limits.
-        start: When the predictions began; None where they were there already.
-
-    Raises:
-        SolverUnavailableError: The MILP solver asked for cannot be used.
-        PlanCheckError: The plan broke its own rules, which is a bug.
-    """
-    predicted = clock()
-    settings = effective_settings(fleet.settings)
-    analysis = table.analysis
-    kept = kept_allocations(fleet)
-    outcome = place(fleet, table, settings, kept_cards(kept), clock)
-    placed = clock()
-    counts = None if settings.unlimited else card_counts(fleet)
-    plan = assemble_plan(
-        fleet,
-        table,
-        outcome,
-        analysis=analysis,
-        unlimited=settings.unlimited,
-        kept=kept,
-        notes=(*unheeded_notes(fleet, analysis), *kept_notes(fleet, kept, counts)),
-    )
-    check_plan(fleet, plan, unlimited=settings.unlimited, own_predictions=True)
-    end = clock()
-    begun = predicted if start is None else start
-    timings = {
-        "candidates": (predicted - begun) * 1e3,
-        "place": (placed - predicted) * 1e3,
-        **outcome.timings_ms,
-        "assemble": (end - placed) * 1e3,
-        "total": (end - begun) * 1e3,
-    }
-    return replace(plan, timings_ms=timings)

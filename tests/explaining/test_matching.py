@@ -15,8 +15,9 @@ from data.plan_format import plan_to_document
 from data.plan_reading import parse_plan, read_plan
 from optimizer.explaining.explain import ExplainOptions, explain_alone, explain_plan, settings_of
 from optimizer.explaining.matching import matched_decision
-from optimizer.explaining.problem import planning_problem
+from optimizer.explaining.problem import problem_of
 from optimizer.planner import plan_fleet
+from optimizer.preparation import prepare
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
@@ -44,7 +45,7 @@ def test_plan_survives_the_file_and_is_found_again(
     again = parse_plan(document)
     assert plan_to_document(again) == document
     chosen = settings_of(again, fleet.settings)
-    problem = planning_problem(fleet, chosen, clock=lambda: 0.0)
+    problem = problem_of(prepare(fleet, chosen), lambda: 0.0)
     base = matched_decision(fleet, problem.table, again)
     kept = sum(
         x.cost_per_hour

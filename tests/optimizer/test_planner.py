@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.planner import effective_settings, plan_fleet
+from optimizer.planner import plan_fleet
+from optimizer.preparation import effective_settings
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from optimizer.explaining.decision import Decision
 from optimizer.explaining.matching import matched_decision
-from optimizer.explaining.problem import PlanningProblem, planning_problem
+from optimizer.explaining.problem import PlanningProblem, problem_of
 from optimizer.explaining.situation import Situation, situation_of
 from optimizer.planner import plan_fleet
+from optimizer.preparation import prepare
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan
 from stoker.domain.settings import Analysis, OptimizerSettings
@@ -37,7 +38,7 @@ class Planned:
 
 def planned(fleet: Fleet) -> Planned:
     plan = plan_fleet(fleet)
-    problem = planning_problem(fleet, fleet.settings, clock=lambda: 0.0)
+    problem = problem_of(prepare(fleet), lambda: 0.0)
     return Planned(fleet, plan, situation_of(problem, matched_decision(fleet, problem.table, plan)))
 
 
