@@ -6,165 +6,50 @@ Keys that this version does not know are passed over, so that plans of later one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from data.decode import Decoded, read_document
 from data.document import Document
-from data.fields import Count, Name
-from data.latency_fields import LatencyTarget, mean_limit, percentile_limits
+from data.latency_fields import mean_limit, percentile_limits
 from data.problems import Finding, findings_from_validation
+from data.written_plan import (
+    WrittenAllocation,
+    WrittenChoice,
+    WrittenParallelism,
+    WrittenPart,
+    WrittenPlan,
+    WrittenPool,
+    WrittenPoolUsage,
+    percentile_of,
+    unknown_words,
+)
 from stoker.domain.latency import MEAN, Latency, LatencyStatistics
 from stoker.domain.plan import (
     BatchChoice,
     CardUsage,
     ClassService,
+    LimitUse,
     MixPart,
+    ObjectiveValue,
     Plan,
     PlannedAllocation,
     PlanStatus,
     PoolPart,
+    PoolPlacement,
+    PoolUsage,
     Rejection,
     Unplaced,
     UnplacedReason,
 )
+from stoker.domain.pools import PriceKind
 from stoker.domain.profile import EstimateKind
 from stoker.domain.routing import Router
 from stoker.domain.serving import Parallelism
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
-
-
-class _Written(BaseModel):
-    """Base: what is not known here is passed over, what is must be right."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class WrittenTargets(_Written):
-    """Targets, as a fleet has them."""
-
-    ttft_ms: LatencyTarget = None
-    itl_ms: LatencyTarget = None
-    e2e_ms: LatencyTarget = None
-    tps: float | None = None
-
-
-class WrittenChoice(_Written):
-    """What a batch limit was preferred to."""
-
-    largest: Count
-    max_rate_rps: float | None = None
-    binding: str | None = None
-
-
-class WrittenParallelism(_Written):
-    """How the cards of a replica share its work."""
-
-    tensor: Count = 1
-    pipeline: Count = 1
-    expert: Count = 1
-    data: Count = 1
-
-
-class WrittenPart(_Written):
-    """Replicas on one accelerator configuration."""
-
-    accelerator: Name | None
-    replicas: Count
-    max_batch: Count = 0
-    cost_per_hour: float
-    cards: Count = 0
-    card_type: Name | None = None
-    arrival_rate_rps: float | None = None
-    max_rate_rps: float | None = None
-    ttft_ms: float | None = None
-    itl_ms: float | None = None
-    utilization: float | None = None
-    blocking: float | None = None
-    binding: str | None = None
-    kv_use: float | None = None
-    preemptions_per_request: float | None = None
-    latencies: dict[str, dict[str, float | None]] | None = None
-    batch_choice: WrittenChoice | None = None
-    configuration: str | None = None
-    parallel: WrittenParallelism | None = None
-
-
-class WrittenPool(_Written):
-    """Replicas of a prefill or a decode pool."""
-
-    role: str
-    configuration: str | None = None
-    parallel: WrittenParallelism | None = None
-    replicas: Count
-    router: str = Router.RANDOM.label
-    max_batch: Count = 0
-    cards: Count = 0
-    cost_per_hour: float = 0.0
-
-
-class WrittenAllocation(WrittenPart):
-    """What a server gets."""
-
-    service_class: str = ""
-    model: str = ""
-    value: float = 0.0
-    max_queue: Count | None = None
-    router: str = Router.RANDOM.label
-    fully_served: bool = True
-    estimate: str | None = None
-    targets: WrittenTargets = WrittenTargets()
-    mix: list[WrittenPart] = Field(default_factory=list)
-    pools: list[WrittenPool] = Field(default_factory=list)
-
-
-class WrittenUnplaced(_Written):
-    """Why a server is not served in full."""
-
-    reason: str
-    detail: str = ""
-    remedy: str = ""
-    rejections: dict[str, str] = Field(default_factory=dict)
-
-
-class WrittenUsage(_Written):
-    """Cards of a type."""
-
-    used: Count
-    available: Count | None
-    cost_per_hour: float = 0.0
-
-
-class WrittenService(_Written):
-    """Servers of a priority."""
-
-    priority: Count
-    servers: Count
-    served: Count
-    bound: Count | None = None
-
-
-class WrittenPlan(_Written):
-    """A plan."""
-
-    status: str
-    objective: float = 0.0
-    bound: float | None = None
-    gap: float | None = None
-    cost_per_hour: float
-    currency: str
-    analysis: str
-    method: str
-    backend: str | None = None
-    allocations: dict[Name, WrittenAllocation]
-    unplaced: dict[Name, WrittenUnplaced] = Field(default_factory=dict)
-    usage: dict[Name, WrittenUsage] = Field(default_factory=dict)
-    services: list[WrittenService] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list)
-    timings_ms: dict[str, float | None] = Field(default_factory=dict)
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -194,7 +79,7 @@ def _plan(decoded: Decoded, file: str) -> Plan:
     except ValidationError as error:
         wrong.extend(findings_from_validation(error, WrittenPlan))
     if written is not None:
-        wrong.extend(_unknown_words(written))
+        wrong.extend(unknown_words(written))
     document.refuse_if(wrong)
     assert written is not None  # no plan without findings, and those were raised
     return Plan(
@@ -228,44 +113,17 @@ def _plan(decoded: Decoded, file: str) -> Plan:
         backend=written.backend or "",
         notes=tuple(written.notes),
         timings_ms={name: value for name, value in written.timings_ms.items() if value is not None},
+        pools=tuple(_pool_usage(name, item) for name, item in written.pools.items()),
+        limits=tuple(
+            LimitUse(name, item.used, item.limit, _own_unit(item.unit, written.currency))
+            for name, item in written.limits.items()
+        ),
+        objectives=tuple(
+            ObjectiveValue(item.name, item.value, item.bound, item.unit)
+            for item in written.objectives
+        ),
+        surge=written.surge,
     )
-
-
-def _unknown_words(plan: WrittenPlan) -> Iterator[Finding]:
-    """Yield the words that are none of those a plan may use at their place."""
-
-    def known(loc: tuple[str | int, ...], word: str, words: list[str]) -> Iterator[Finding]:
-        if word not in words:
-            yield Finding(loc, f'"{word}" is not known here', ", ".join(words))
-
-    yield from known(("status",), plan.status, [item.value for item in PlanStatus])
-    yield from known(("analysis",), plan.analysis, [item.value for item in Analysis])
-    for name, item in plan.allocations.items():
-        loc = ("allocations", name)
-        routers = [router.label for router in Router]
-        yield from known((*loc, "router"), item.router, routers)
-        for index, pool in enumerate(item.pools):
-            yield from known((*loc, "pools", index, "router"), pool.router, routers)
-        if item.estimate is not None:
-            kinds = [kind.value for kind in EstimateKind]
-            yield from known((*loc, "estimate"), item.estimate, kinds)
-        for index, part in enumerate((item, *item.mix)):
-            where = loc if index == 0 else (*loc, "mix", index - 1)
-            for latency in part.latencies or {}:
-                words = [each.value for each in Latency]
-                yield from known((*where, "latencies", latency), latency, words)
-            for latency, figures in (part.latencies or {}).items():
-                for statistic in figures:
-                    if statistic != MEAN and _percentile(statistic) is None:
-                        place = (*where, "latencies", latency, statistic)
-                        yield Finding(place, f'"{statistic}" is no statistic', "mean, p95, ...")
-    for name, lacking in plan.unplaced.items():
-        loc = ("unplaced", name)
-        reasons = [reason.value for reason in UnplacedReason]
-        yield from known((*loc, "reason"), lacking.reason, reasons)
-        for accelerator, why in lacking.rejections.items():
-            words = [item.value for item in Rejection]
-            yield from known((*loc, "rejections", accelerator), why, words)
 
 
 def _allocation(name: str, item: WrittenAllocation) -> PlannedAllocation:
@@ -316,6 +174,20 @@ def _allocation(name: str, item: WrittenAllocation) -> PlannedAllocation:
         configuration=item.configuration or "",
         parallel=_parallel(item.parallel),
         pools=tuple(_pool(pool) for pool in item.pools),
+        sliced=item.sliced,
+        placements=tuple(
+            PoolPlacement(
+                pool=part.pool,
+                replicas=part.replicas,
+                cards=part.cards,
+                price_kind=PriceKind(part.price_kind),
+                cost_per_hour=part.cost_per_hour,
+            )
+            for part in item.placements
+        ),
+        spare_replicas=item.spare_replicas,
+        power_w=item.power_w,
+        idle_power_w=item.idle_power_w,
     )
 
 
@@ -356,6 +228,27 @@ def _pool(pool: WrittenPool) -> PoolPart:
     )
 
 
+def _pool_usage(name: str, item: WrittenPoolUsage) -> PoolUsage:
+    return PoolUsage(
+        pool=name,
+        card_type=item.card_type,
+        region=item.region,
+        zone=item.zone,
+        cluster=item.cluster,
+        price_kind=PriceKind(item.price_kind),
+        used=item.used,
+        available=item.available,
+        replicas=item.replicas,
+        cost_per_hour=item.cost_per_hour,
+        interruptions_per_hour=item.interruptions_per_hour,
+    )
+
+
+def _own_unit(unit: str, currency: str) -> str:
+    """Return the unit of a limit as a plan has it: money has none there."""
+    return "" if unit == f"{currency} per hour" else unit
+
+
 def _parallel(written: WrittenParallelism | None) -> Parallelism | None:
     if written is None:
         return None
@@ -386,19 +279,8 @@ def _latencies(
             {
                 percentile: value
                 for name, value in figures.items()
-                if (percentile := _percentile(name)) is not None
+                if (percentile := percentile_of(name)) is not None
             },
         )
         for latency, figures in (written or {}).items()
     }
-
-
-def _percentile(name: str) -> float | None:
-    """Return the percentile of a name such as ``p99.9``; None for no such name."""
-    if not name.startswith("p"):
-        return None
-    try:
-        value = float(name[1:])
-    except ValueError:
-        return None
-    return value if 0 < value < 100 else None
