@@ -24,6 +24,7 @@ from api.native import NATIVE_ENDPOINTS
 from api.openapi import openapi_document
 from api.operations import OPERATIONS_ENDPOINTS
 from api.paths import names_in, routed, template
+from api.placements import PLACEMENT_ENDPOINT
 from api.planning import Planner, Planning
 from api.problems import (
     AnyRequest,
@@ -132,6 +133,7 @@ def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
     return (
         *NATIVE_ENDPOINTS,
         EXPLAIN_ENDPOINT,
+        PLACEMENT_ENDPOINT,
         *CATALOGUE_ENDPOINTS,
         *OPERATIONS_ENDPOINTS,
         OPTIMIZE_ONE_ENDPOINT,

@@ -120,9 +120,10 @@ def _check_capacity(value: Mapping[str, object]) -> Iterator[Finding]:
 
 def _check_node_types(value: Mapping[str, object]) -> Iterator[Finding]:
     types = _card_types(value)
-    for loc, node in entries(value, "nodes") if types is not None else ():
-        name = text_at(node, "card_type")
-        yield from unresolved((*loc, "card_type"), name, types, "card type of an accelerator")
+    if types is not None:
+        for loc, node in entries(value, "nodes"):
+            name = text_at(node, "card_type")
+            yield from unresolved((*loc, "card_type"), name, types, "card type of an accelerator")
     needed = (mapping_at(value, "optimizer") or {}).get("placement") is True
     if needed and not value.get("nodes"):
         yield Finding(
