@@ -14,6 +14,7 @@ EXPLAINED: dict[str, object] = {
         "allocations": {
             "Premium-granite_13b": {
                 "accelerator": "A100",
+                "configuration": None,
                 "replicas": 3,
                 "cost_per_hour": 1.2,
                 "fully_served": True,

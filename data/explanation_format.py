@@ -74,6 +74,7 @@ def difference_to_document(difference: PlanDifference) -> Json:
 def _allocation(item: AllocationExplanation) -> Json:
     return {
         "accelerator": item.accelerator,
+        "configuration": item.configuration or None,
         "replicas": item.replicas,
         "cost_per_hour": money(item.cost_per_hour),
         "fully_served": item.fully_served,
@@ -230,11 +231,20 @@ def _brief(item: PlannedAllocation | None) -> Json | None:
         return None
     return {
         "accelerator": item.accelerator,
+        "configuration": item.configuration or None,
+        "prefill_replicas": item.prefill_replicas,
         "replicas": item.replicas,
         "max_batch": item.max_batch,
         "cost_per_hour": money(item.cost_per_hour),
         "fully_served": item.fully_served,
-        "mix": [{"accelerator": part.accelerator, "replicas": part.replicas} for part in item.mix],
+        "mix": [
+            {
+                "accelerator": part.accelerator,
+                "configuration": part.configuration or None,
+                "replicas": part.replicas,
+            }
+            for part in item.mix
+        ],
     }
 
 

@@ -8,6 +8,7 @@ from data.node_fields import free_cards
 from data.wording import shown
 from stoker.domain.fleet import Fleet
 from stoker.domain.profile import all_zero
+from stoker.domain.serving import configured_name
 
 _NAMES_SHOWN = 3
 
@@ -66,7 +67,9 @@ def _profiles(fleet: Fleet) -> Iterator[str]:
     """Yield profiles that no replica can have."""
     known = {item.name for item in fleet.accelerators}
     for profile in fleet.profiles:
-        pair = f"the profile of {shown(profile.model)} on {shown(profile.accelerator)}"
+        configuration = shown(profile.configuration) if profile.configuration else ""
+        where = configured_name(shown(profile.accelerator), configuration)
+        pair = f"the profile of {shown(profile.model)} on {where}"
         if profile.accelerator not in known:
             yield f"{pair} is of no use: the fleet has no such accelerator"
         if all_zero(profile.parameters):

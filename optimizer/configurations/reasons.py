@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from optimizer.table import EMPTY, NO_NAME, CandidateTable
 from stoker.domain.plan import Rejection
+from stoker.domain.serving import configured_name
 
 _FURTHEST_FIRST = (
     Rejection.NO_CARDS,
@@ -46,4 +47,4 @@ def named_row(table: CandidateTable, row: int) -> str:
     configuration = int(table.configured[row]) if table.configuration is not None else NO_NAME
     if configuration == NO_NAME:
         return name
-    return f"{name} ({table.configurations[configuration]})"
+    return configured_name(name, table.configurations[configuration])

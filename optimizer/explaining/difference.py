@@ -93,13 +93,13 @@ def _change(
         return ServerChange.SERVED
     if old is None or new is None:
         return None if old is new else ServerChange.MOVED
-    if _accelerators(old) != _accelerators(new):
+    if _hardware(old) != _hardware(new):
         return ServerChange.MOVED
     if [part.replicas for part in _parts(old)] != [part.replicas for part in _parts(new)]:
         return ServerChange.RESIZED
     same = (
         old.max_batch == new.max_batch
-        and old.configuration == new.configuration
+        and old.prefill_replicas == new.prefill_replicas
         and _close(old.cost_per_hour, new.cost_per_hour)
     )
     return None if same else ServerChange.CHANGED
@@ -132,7 +132,7 @@ def _own_causes(old: PlannedAllocation, new: PlannedAllocation) -> Iterator[Caus
         yield _figures(CauseKind.LOAD, old.arrival_rate_rps, new.arrival_rate_rps)
     if (old.targets or _NO_TARGET) != (new.targets or _NO_TARGET):
         yield Cause(CauseKind.TARGETS, _told(old.targets), _told(new.targets))
-    if old.mix or new.mix or old.accelerator != new.accelerator:
+    if old.mix or new.mix or _hardware(old) != _hardware(new):
         return
     if old.replicas and new.replicas:
         price = old.cost_per_hour / old.replicas, new.cost_per_hour / new.replicas
@@ -172,8 +172,12 @@ def _parts(item: PlannedAllocation) -> tuple[PlannedAllocation | MixPart, ...]:
     return item.mix or (item,)
 
 
-def _accelerators(item: PlannedAllocation) -> list[str | None]:
-    return [part.accelerator for part in _parts(item)]
+def _hardware(item: PlannedAllocation) -> tuple[object, ...]:
+    """Return what an allocation is on: accelerators, configurations, and the way of serving.
+
+    What a replica of them costs and carries cannot be compared with a replica of others.
+    """
+    return item.serving, *((part.accelerator, part.configuration) for part in _parts(item))
 
 
 def _figures(kind: CauseKind, before: float, after: float) -> Cause:

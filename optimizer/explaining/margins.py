@@ -24,6 +24,7 @@ def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
             count_limit=_count_limit(item, unknown_load=item.server in unknown),
             margins=margins_of(item),
             load_headroom=load_headroom(item),
+            configuration=item.configuration,
         )
         for item in plan.allocations
     )

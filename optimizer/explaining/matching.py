@@ -124,7 +124,7 @@ def _row(
         message = f"it is on {on}, which is no candidate of the server in this fleet"
         return Problem(f"{where}.accelerator", message, "a plan of this fleet")
 
-    planned = part.configuration, _prefill(item)
+    planned = part.configuration, item.prefill_replicas
 
     def unlike(row: int) -> tuple[bool, bool, bool, bool]:
         found = part_of(table, row, int(table.replicas[row]))
@@ -166,10 +166,6 @@ def _row(
             "a plan of this fleet",
         )
     return row
-
-
-def _prefill(item: PlannedAllocation) -> int:
-    return sum(pool.replicas for pool in item.pools if pool.role == "prefill")
 
 
 def _count(table: CandidateTable, row: int, replicas: int) -> int:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from stoker.cli.explanation_words import names_of, signed
+from stoker.cli.explanation_words import names_of, replicas_words, signed
 from stoker.cli.figures import count_of, money
 from stoker.domain.plan import PlannedAllocation
 from stoker.domain.plan_difference import (
@@ -82,10 +82,16 @@ def _headline(item: ServerDifference, currency: str) -> str:
 
 
 def allocation_words(item: PlannedAllocation | None) -> str:
-    """Return what a server has: ``3 × H100``, ``2 × A100 + 1 × L4``, ``nothing``."""
+    """Return what a server has: ``3 × H100 (tp2)``, ``2 × A100 + 1 × L4``, ``nothing``."""
     if item is None or item.accelerator is None:
         return "nothing"
-    return " + ".join(f"{part.replicas:,} × {part.accelerator}" for part in item.mix or (item,))
+    if item.mix:
+        return " + ".join(
+            replicas_words(part.replicas, part.accelerator, part.configuration) for part in item.mix
+        )
+    return replicas_words(
+        item.replicas, item.accelerator, item.configuration, prefill=item.prefill_replicas
+    )
 
 
 def cause_words(cause: Cause) -> str:

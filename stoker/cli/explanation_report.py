@@ -15,6 +15,7 @@ from stoker.cli.explanation_words import (
     own_words,
     percent,
     regret_sentences,
+    replicas_words,
     shadow_words,
     signed,
     statistic_words,
@@ -76,10 +77,14 @@ def _allocations(
 def _heading_of(item: AllocationExplanation, currency: str) -> str:
     if item.accelerator is None:
         return item.server
-    return (
-        f"{item.server}: {item.replicas:,} × {item.accelerator}, "
-        f"{money(item.cost_per_hour)} {currency}/h"
-    )
+    return f"{item.server}: {_has(item)}, {money(item.cost_per_hour)} {currency}/h"
+
+
+def _has(item: AllocationExplanation) -> str:
+    """Return what a server has, in words; nothing where it has nothing."""
+    if item.accelerator is None:
+        return ""
+    return replicas_words(item.replicas, item.accelerator, item.configuration)
 
 
 def _paragraph(heading: str, lines: Iterable[str]) -> RenderableType:
@@ -123,7 +128,7 @@ def _row(item: AllocationExplanation) -> tuple[Cell, ...]:
     fewest = UNKNOWN if off is None or off.fewest is None else f"{off.fewest:,}"
     cells = (
         item.server,
-        f"{item.replicas:,} × {item.accelerator}" if item.accelerator else "nothing",
+        _has(item) or "nothing",
         money(item.cost_per_hour),
         _bound_by(item),
         "" if share is None else percent(share),

@@ -23,6 +23,7 @@ from stoker.domain.explanation import (
     UnplacedExplanation,
 )
 from stoker.domain.latency import MEAN, Latency
+from stoker.domain.serving import configured_name
 
 _NAMES = 3
 _CENT = 0.005
@@ -51,12 +52,25 @@ def percent(share: float) -> str:
     return f"{figure:.1f}%" if abs(figure) < 10 else f"{figure:,.0f}%"
 
 
+def replicas_words(replicas: int, accelerator: str, configuration: str, *, prefill: int = 0) -> str:
+    """Return replicas on an accelerator: ``3 × H100 (tp2)``, ``7 × H100, 5 of them for prefill``.
+
+    Args:
+        replicas: How many, those of two pools together.
+        accelerator: What they are on.
+        configuration: The configuration there; empty where it has no name.
+        prefill: How many of them compute prompts for the others.
+    """
+    words = f"{replicas:,} × {configured_name(accelerator, configuration)}"
+    return f"{words}, {prefill:,} of them for prefill" if prefill else words
+
+
 def own_words(own: OwnAllocation) -> str:
     """Return what a server gets: ``3 × H100``, ``2 × A100 + 1 × L4``, ``nothing``."""
     parts = [
-        f"{part.replicas:,} × {part.accelerator}"
-        + (f" {part.configuration}" if part.configuration else "")
-        + (f" ({part.prefill_replicas:,} for prefill)" if part.prefill_replicas else "")
+        replicas_words(
+            part.replicas, part.accelerator, part.configuration, prefill=part.prefill_replicas
+        )
         for part in own.parts
         if part.accelerator
     ]
@@ -132,7 +146,13 @@ def _choice(item: AllocationExplanation, currency: str) -> Iterator[str]:
             else f"{preferred.card_type} cards are short, and others save more with them"
         )
         less = f"{money(saved)} {currency}/h less" if saved > 0 else "less, counting the change,"
-        yield f"{preferred.replicas:,} × {preferred.accelerator} would cost {less}: {why}"
+        other = replicas_words(
+            preferred.replicas,
+            preferred.accelerator or "",
+            preferred.configuration,
+            prefill=preferred.prefill_replicas,
+        )
+        yield f"{other} would cost {less}: {why}"
 
 
 def forbidden_words(item: Forbidden, currency: str) -> str:

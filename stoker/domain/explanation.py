@@ -253,6 +253,7 @@ class AllocationExplanation:
             nothing.
         runner_up: The one of them that changes the plan least; None where unknown.
         replica_range: Replicas if the profile is off by its error; None where that is unknown.
+        configuration: Configuration of the model on the accelerator; empty where it has no name.
     """
 
     server: str
@@ -270,6 +271,7 @@ class AllocationExplanation:
     forbidden: tuple[Forbidden, ...] = ()
     runner_up: Forbidden | None = None
     replica_range: ReplicaRange | None = None
+    configuration: str = ""
 
 
 @dataclass(frozen=True, slots=True)

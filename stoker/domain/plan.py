@@ -264,6 +264,11 @@ class PlannedAllocation:
     idle_power_w: float | None = None
 
     @property
+    def prefill_replicas(self) -> int:
+        """How many of the replicas compute prompts for the others; 0 without two pools."""
+        return sum(pool.replicas for pool in self.pools if pool.role == "prefill")
+
+    @property
     def serving(self) -> Serving:
         """Whether prefill and decode are on the same replicas."""
         return Serving.DISAGGREGATED if self.pools else Serving.AGGREGATED

@@ -21,11 +21,12 @@ class ServerChange(StrEnum):
     SERVED = "served"
     """It is served in full and was not."""
     MOVED = "moved"
-    """It is on another accelerator, or another mix."""
+    """It is on another accelerator, in another configuration, served another way, or mixed
+    otherwise."""
     RESIZED = "resized"
     """It has another number of replicas."""
     CHANGED = "changed"
-    """It has another batch limit, configuration or price."""
+    """It has another batch limit, other shares of two pools, or another price."""
 
 
 class CauseKind(StrEnum):
@@ -38,7 +39,7 @@ class CauseKind(StrEnum):
     PRICE = "price"
     """What one replica costs per hour."""
     CARRIES = "carries"
-    """What one replica on the same accelerator carries within its targets, in requests per second:
+    """What one replica on the same hardware carries within its targets, in requests per second:
     another profile, other lengths of requests, or another batch limit."""
     BATCH = "batch"
     """The batch limit."""

@@ -66,3 +66,13 @@ class Disaggregation:
     decode_router: Router = Router.SHORTEST_QUEUE
     transfer_ms: float = 0.0
     transfer_ms_per_token: float = 0.0
+
+
+def configured_name(accelerator: str, configuration: str) -> str:
+    """Return an accelerator with the configuration of the model on it: ``H100 (tp2)``.
+
+    Args:
+        accelerator: Its name.
+        configuration: Name of the configuration; empty where it has none.
+    """
+    return f"{accelerator} ({configuration})" if configuration else accelerator

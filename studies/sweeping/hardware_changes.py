@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from optimizer.configurations.running import RunningAllocations
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Survival
@@ -40,15 +41,13 @@ class PriceChange:
             for item in fleet.accelerators
         )
         new = {item.name: item for item in changed}
-        units = {
-            (item.model, item.accelerator): item.accelerators_per_replica for item in fleet.profiles
-        }
+        running = RunningAllocations(fleet)
 
         def repriced(server: Server) -> Server:
             now = server.current
             if now is None or now.accelerator not in self.accelerators:
                 return server
-            count = now.replicas * units.get((server.model, now.accelerator), 1)
+            count = running.of(server, now).units
             before = old[now.accelerator].cost_per_hour * count
             if not math.isclose(now.cost_per_hour, before, rel_tol=_PRICE_ROUNDING):
                 return server

@@ -35,6 +35,10 @@ ASTRAY = dataclasses.replace(PROFILES[0], accelerator="Gone")
             'the profile of "m" on "Big" is of no use: all its parameters are zero',
         ),
         (
+            make_fleet(profiles=(dataclasses.replace(ZERO, configuration="tp2"), *PROFILES)),
+            'the profile of "m" on "Big" ("tp2") is of no use: all its parameters are zero',
+        ),
+        (
             make_fleet(profiles=(ASTRAY, *PROFILES)),
             'the profile of "m" on "Gone" is of no use: the fleet has no such accelerator',
         ),

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from data.explanation_format import explanation_to_document
 from data.plan_format import plan_to_document
 from data.plan_reading import parse_plan
+from optimizer.explaining.difference import compare_plans
 from optimizer.explaining.explain import explain_plan
 from optimizer.planner import plan_fleet
+from stoker.cli.difference_report import allocation_words, difference_report
+from stoker.cli.explanation_report import explanation_report
+from stoker.cli.output import plain_text
+from stoker.domain.plan_difference import CauseKind, ServerChange
 from tests.support.configured_fleets import FP8, LOAD, TP1, TP2, configured_fleet, profile, server
 from tests.support.explained import served, without_profile
 
@@ -71,3 +78,29 @@ def test_two_pools_are_found_again_in_a_written_plan() -> None:
     assert option.prefill_replicas == allocation.pools[0].replicas
     assert item.runner_up is not None
     assert item.runner_up.change.served_change == {1: -1}
+
+
+def test_words_name_configurations_and_a_change_of_one_is_a_move() -> None:
+    fleets = [configured_fleet([profile(x)], server("a")) for x in (TP1, TP2)]
+    before, after = (plan_fleet(fleet) for fleet in fleets)
+    (item,) = compare_plans(before, after).servers
+    assert item.change is ServerChange.MOVED
+    # What a replica of two cards costs and carries is no change of a replica of one.
+    assert [cause.kind for cause in item.causes] == [CauseKind.OTHERS]
+    words = plain_text(difference_report(compare_plans(before, after)), 100)
+    count, other = (plan.allocations[0].replicas for plan in (before, after))
+    assert f"moved from {count} × H100 (tp1) to {other} × H100 (tp2)" in words
+    told = explain_plan(fleets[1], after)
+    assert f"a: {other} × H100 (tp2)" in plain_text(explanation_report(told, 100), 100)
+    document: Any = explanation_to_document(told)
+    assert document["allocations"]["a"]["configuration"] == "tp2"
+
+
+def test_words_tell_replicas_for_prefill() -> None:
+    way = {**TP1, "disaggregated": {}}
+    fleet = configured_fleet([profile(way)], server("a", serving=["disaggregated"]))
+    (item,) = plan_fleet(fleet).allocations
+    assert item.prefill_replicas == item.pools[0].replicas
+    assert allocation_words(item) == (
+        f"{item.replicas} × H100 (tp1), {item.prefill_replicas} of them for prefill"
+    )

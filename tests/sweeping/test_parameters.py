@@ -18,6 +18,7 @@ from stoker.domain.workload import Load
 from studies.sweeping.changes import faster
 from studies.sweeping.grid import grid_study
 from studies.sweeping.parameters import KINDS
+from tests.support.configured_fleets import TP1, TP2, configured_fleet, profile, server
 from tests.support.small_fleets import make_fleet, make_server
 
 FLEET = make_fleet(
@@ -81,6 +82,21 @@ def test_what_runs_at_the_fleets_prices_is_priced_anew_and_what_does_not_is_not(
     fleet = changed("price.Cheap=2")
     costs = [server.current.cost_per_hour for server in fleet.servers if server.current]
     assert costs == [6.0, 9.0]
+
+
+@pytest.mark.parametrize(("configuration", "cost"), [("tp1", 3.0), ("tp2", 6.0)])
+def test_what_runs_is_priced_by_its_own_configuration(configuration: str, cost: float) -> None:
+    now = {
+        "accelerator": "H100",
+        "configuration": configuration,
+        "replicas": 3,
+        "cost_per_hour": 2.5 * cost,
+    }
+    for profiles in ([TP1, TP2], [TP2, TP1]):
+        fleet = configured_fleet(list(map(profile, profiles)), server(current=now))
+        (changed_server,) = changed("price.H100=1", fleet).servers
+        assert changed_server.current is not None
+        assert changed_server.current.cost_per_hour == cost
 
 
 def test_cards() -> None:
