@@ -107,7 +107,7 @@ class Decomposition:
         )
         self.most = np.array([float(offer.most_committed) for offer in question.offers])
         self.servers = sorted({option.server for option in question.options})
-        self._limited = _may_bind(question)
+        self._limited = may_bind(question)
         self._spot_limited = _spot_may_bind(question)
 
     def solve(self, gap: float, warm: Iterable[Sequence[Schedule]] = ()) -> Decomposed:
@@ -142,7 +142,7 @@ class Decomposition:
                 self._improve(incumbent, best)
             if stale >= _MOST_STALE:
                 break
-        if incumbent.gap(bound) > gap:
+        if incumbent.gap(bound) > gap and self.run.left_s > 0:
             self._choose(incumbent, best, bound, gap)
         return Decomposed(
             incumbent.schedules,
@@ -430,7 +430,7 @@ class Decomposition:
         return [own[at].schedule for at in picked.tolist()]
 
 
-def _may_bind(question: Question) -> BoolArray:
+def may_bind(question: Question) -> BoolArray:
     """Return where a limit of cards may matter, (types, hours)."""
     most = _most_cards(question, beyond=2.0)
     return question.limited & (most > question.limit)

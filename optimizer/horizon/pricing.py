@@ -18,6 +18,10 @@ from optimizer.horizon.question import Question
 from optimizer.horizon.spot import fewest_firm
 from optimizer.table import BoolArray, FloatArray, IntArray
 
+MOST_MOVING = 400_000
+"""Pairs of states of neighbouring hours, over all options, from which starts are left out of the
+price where servers may move."""
+
 _LAST_RESORT = 100.0
 """Price of a card beyond the limit over its price on demand, where a way is looked for."""
 
@@ -119,17 +123,18 @@ class Pricer:
     def switching(self, prices: Prices) -> tuple[FloatArray, list[Path]]:
         """Return the least cost of each server that may move, and a way that has it.
 
+        With too many states starts are left out, which makes it a lower bound.
+
         Returns:
             Cost by server (0 for one without options), and the way of each server with options.
         """
         everything = np.ones(len(self.server), dtype=np.bool_)
-        moves = cheapest_moves(
-            self._parts(everything),
-            self.server,
-            self._running_prices(prices),
-            self.question.switch_cost or 0.0,
-            self._linked,
-        )
+        pairs = sum(chains.able.shape[1] * chains.able.shape[2] ** 2 for chains in self._chains)
+        parts = self._parts(everything)
+        running = self._running_prices(prices)
+        linked = self._linked and pairs <= MOST_MOVING
+        move = self.question.switch_cost or 0.0
+        moves = cheapest_moves(parts, self.server, running, move, linked)
         values = np.zeros(len(self.question.servers))
         values[moves.servers] = moves.value
         ways = zip(moves.option, moves.firm, moves.spot, strict=True)

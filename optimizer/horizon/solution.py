@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.horizon.baselines import each_hour_alone
-from optimizer.horizon.columns import Decomposition
+from optimizer.horizon.columns import Decomposition, may_bind
 from optimizer.horizon.improve import Incumbent
 from optimizer.horizon.outlay import Schedule
 from optimizer.horizon.pricing import Pricer
@@ -21,6 +21,9 @@ from optimizer.table import IntArray
 
 STRAIGHT = "milp"
 COLUMNS = "columns"
+
+_STAYING_SHARE = 0.5
+"""Share of the time in which servers that may move are planned as if they did not."""
 
 MOST_SETTLED = 20_000
 """Columns of that of what is left to decide where the decomposition did not prove enough."""
@@ -71,7 +74,7 @@ def solve_question(
     question = without_impossible(question)
     left_out = sorted(everybody - {option.server for option in question.options})
     servers = {option.server for option in question.options}
-    if question.limited.any() and servers:
+    if servers and may_bind(question).any():
         served = servable(question, priority, run)
         left_out += sorted(servers - served)
         question = question.within(served)
@@ -131,7 +134,12 @@ def _solved(
         incumbent.offer(alone)
     chosen = method or (STRAIGHT if size_of(question) <= MOST_STRAIGHT else COLUMNS)
     if chosen == COLUMNS:
-        result = Decomposition(question, run).solve(gap, [alone] if alone is not None else [])
+        warm = [alone] if alone is not None else []
+        if question.switch_cost is not None:
+            warm += _staying(question, gap, run.within(_STAYING_SHARE))
+        for known in warm:
+            incumbent.offer(known)
+        result = Decomposition(question, run).solve(gap, warm)
         if result.schedules is not None:
             incumbent.offer(result.schedules)
         bound = result.bound
@@ -143,6 +151,25 @@ def _solved(
     if solved.x is not None:
         incumbent.offer(straight.schedules(solved.x))
     return incumbent, solved.bound, chosen, solved.status is SolveStatus.INFEASIBLE
+
+
+def _staying(question: Question, gap: float, run: Run) -> list[list[Schedule]]:
+    """Return good schedules in which no server moves, if there are any."""
+    kept = [at for at, option in enumerate(question.options) if IMPOSSIBLE not in option.need]
+    part = replace(question.with_options(kept), switch_cost=None)
+    if len({option.server for option in part.options}) < len(
+        {option.server for option in question.options}
+    ):
+        return []
+    found = Decomposition(part, run).solve(gap).schedules
+    if found is None:
+        return []
+    return [
+        [
+            replace(schedule, options=tuple(kept[at] for at in schedule.options))
+            for schedule in found
+        ]
+    ]
 
 
 def _settled(
@@ -221,8 +248,8 @@ def _most_served(question: Question, group: Sequence[int], must: set[int], run: 
             if limit < UNLIMITED and sum(value for _, value in cards[index][hour]) > limit:
                 rows.add_row(cards[index][hour], high=float(limit))
     result = run.within(0.2).solve(rows.model(), 0.0)
-    if result.x is None:
-        return must
+    if result.x is None:  # out of time: try them all
+        return asked
     return {server for server, column in served.items() if result.x[column] > 0.5}
 
 

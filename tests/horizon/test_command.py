@@ -29,7 +29,18 @@ def demand(tmp_path: Path) -> Path:
     return path
 
 
-OPTIONS = ("--reserved", "0.7", "--reserved", "G2=0.5", "--spot", "0.35", "--start-up-hours", 1)
+OPTIONS = (
+    "--gap",
+    0.05,
+    "--reserved",
+    "0.7",
+    "--reserved",
+    "G2=0.5",
+    "--spot",
+    "0.35",
+    "--start-up-hours",
+    1,
+)
 
 
 def test_json_csv_table_and_picture(demand: Path, tmp_path: Path) -> None:
