@@ -26,6 +26,7 @@ from optimizer.linear_model import (
     SolveResult,
     SolveStatus,
 )
+from optimizer.table import FloatArray, IntArray
 from stoker.domain.errors import SolverUnavailableError
 
 _T = TypeVar("_T")
@@ -45,11 +46,11 @@ _HIGHS_FEASIBLE_POINT = 2
 """HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
 _ROUNDING = 1e-7
 """Rounding allowed between an objective and its bound, both relative and absolute."""
+_NO_INDEX = np.zeros(0, dtype=np.int32)
+_NO_VALUE = np.zeros(0)
 _SILENT_GAP_SHARE = 0.5
 """Share of the gap given to a solver that reports no bound: its word is the only proof, so it
 must be worth more than the gap asked for."""
-_HIGHS_FEASIBLE_POINT = 2
-"""HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
 
 
 def resolve_backend(name: str) -> str:
@@ -318,3 +319,59 @@ def _without_deprecations() -> Iterator[None]:
 def _quietly(action: Callable[[], _T]) -> _T:
     with _without_deprecations():
         return action()
+
+
+class GrowingProgram:
+    """A linear program for HiGHS that columns are added to, solved from where it was left.
+
+    Rows are ``rows @ x <= upper``, and columns are at least 0. For column generation: a model of
+    PuLP would be built anew for every few columns more.
+    """
+
+    def __init__(self, row_upper: FloatArray) -> None:
+        import highspy  # where it cannot be loaded, the bundled CBC still serves
+
+        self._library = highspy
+        self._solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+        self._solver.setOptionValue("output_flag", False)
+        self._solver.setOptionValue("threads", 1)
+        self._solver.setOptionValue("random_seed", 0)
+        for bound in row_upper.tolist():
+            self._solver.addRow(-np.inf, bound, 0, _NO_INDEX, _NO_VALUE)
+
+    def add(self, cost: FloatArray, start: IntArray, row: IntArray, value: FloatArray) -> None:
+        """Add columns by their coefficients.
+
+        Args:
+            cost: Their costs, shape (columns,).
+            start: Where the coefficients of each begin, shape (columns,).
+            row: Row of each coefficient.
+            value: Coefficients.
+        """
+        self._solver.addCols(
+            cost.size,
+            cost,
+            np.zeros(cost.size),
+            np.full(cost.size, np.inf),
+            value.size,
+            start.astype(np.int32),
+            row.astype(np.int32),
+            value,
+        )
+
+    def solve(
+        self, time_limit_s: float, *, interior_point: bool = False
+    ) -> tuple[FloatArray, FloatArray, float] | None:
+        """Return columns, prices of rows (not negative) and the objective; None if out of time."""
+        if time_limit_s <= 0:
+            return None
+        self._solver.setOptionValue("solver", "ipm" if interior_point else "choose")
+        # The library counts the time of all its runs.
+        self._solver.setOptionValue("time_limit", self._solver.getRunTime() + time_limit_s)
+        self._solver.run()
+        if self._solver.getModelStatus() != self._library.HighsModelStatus.kOptimal:
+            return None
+        solution = self._solver.getSolution()
+        x = np.maximum(np.array(solution.col_value, dtype=np.float64), 0.0)
+        price = np.maximum(-np.array(solution.row_dual, dtype=np.float64), 0.0)
+        return x, price, float(self._solver.getObjectiveValue())

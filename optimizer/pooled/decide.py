@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from optimizer.pooled.goals import Stage, stages_of
 from optimizer.pooled.model import changes_row
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import COUNT_TOLERANCE, Group, Run, at_most
-from optimizer.pooled.weights import served_by_weights
+from optimizer.pooled.weights import Weighted
 from optimizer.table import FloatArray
 from stoker.domain.limits import ObjectiveName
 
@@ -24,6 +25,8 @@ TIE_NODES = 1000
 TIE_SERVERS = 200
 """Largest fleet whose ties are broken by cards."""
 _SLACK = 1e-9
+
+ByWeights = Callable[[Run, tuple[Group, ...], Stage, tuple[ModelRow, ...]], Weighted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +71,35 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(run: Run, *, bounding: Run | None = None, ratio: float = 10.0) -> Decision:
+def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
     """Return the best solution of a run's model.
 
     Args:
         run: The model, its solver and its deadline.
-        bounding: Where the model is one of whole columns, the model whose relaxation bounds every
-            plan: priorities are weighted then. None for an exact model, whose served vector is
+        by_weights: What settles the served vector of a large fleet, where the model is one of whole
+            columns and does not bound every plan. None for an exact model, whose served vector is
             compared lexicographically.
-        ratio: Weight of a priority class relative to the next lower one, where weighted.
     """
     groups = run.groups()
     stages = stages_of(run.model)
     rows, least_changes = _changes(run)
-    served = _served(run, bounding, groups, stages[0], rows, ratio)
+    served = _served(run, by_weights, groups, stages[0], rows)
     if served.x is None:
         nothing = tuple(0 for _ in groups)
         return Decision(None, nothing, tuple(None for _ in groups))
+    x = served.x
+    if least_changes is not None and by_weights is not None:
+        # What was proven holds for the changes allowed, which are not enough.
+        first = None if served.first is None else replace(served.first, bound=None)
+        served = replace(served, first=first, bounds=tuple(None for _ in groups))
     rows = (*rows, *(g.row(float(n)) for g, n in zip(groups, served.counts, strict=True)))
     results: list[StageResult] = []
-    x = served.x
     for index, stage in enumerate(stages):
         if index == 0 and served.first is not None:
             result = served.first
         else:
             result = run.solve(stage.values, rows, gap=run.gap)
-            if bounding is not None:
+            if by_weights is not None:
                 # Of the plans of whole columns alone, which is no bound on all.
                 result = replace(result, bound=None)
         x, reached = _reached(run, stage, result, x)
@@ -141,14 +147,15 @@ def _changes(run: Run) -> tuple[tuple[ModelRow, ...], int | None]:
 
 def _served(
     run: Run,
-    bounding: Run | None,
+    by_weights: ByWeights | None,
     groups: tuple[Group, ...],
     first: Stage,
     rows: tuple[ModelRow, ...],
-    ratio: float,
 ) -> _Served:
-    if bounding is not None:
-        return _by_weights(run, bounding, groups, first, rows, ratio)
+    if by_weights is not None:
+        found = by_weights(run, groups, first, rows)
+        result = found.result if found.result.x is not None else None
+        return _Served(found.result.x, found.counts, found.bounds, result, True, found.notes)
     everyone = np.flatnonzero(run.model.marks >= 0)
     goal = np.unique(run.model.marks[everyone]).size
     cost = np.zeros(run.model.count)
@@ -160,19 +167,6 @@ def _served(
             counts = tuple(group.served(result.x) for group in groups)
             return _Served(result.x, counts, counts, result)
     return _staged(run, groups, rows)
-
-
-def _by_weights(
-    run: Run,
-    bounding: Run,
-    groups: tuple[Group, ...],
-    first: Stage,
-    rows: tuple[ModelRow, ...],
-    ratio: float,
-) -> _Served:
-    found = served_by_weights(run, bounding, groups, first, rows, ratio)
-    result = found.result if found.result.x is not None else None
-    return _Served(found.result.x, found.counts, found.bounds, result, True, found.notes)
 
 
 def _staged(run: Run, groups: tuple[Group, ...], rows: tuple[ModelRow, ...]) -> _Served:

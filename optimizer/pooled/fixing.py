@@ -3,7 +3,8 @@
 A relaxation of thousands of servers under a few dozen limits splits hardly more servers than there
 are limits. Those that it splits, and some more so that there is room to move, are left open to a
 small model; the bound of the relaxation says how good the result is, and more servers are opened
-until that is good enough.
+until that is good enough. Servers planned in turn come first, so that there is a plan whatever the
+time.
 """
 
 from __future__ import annotations
@@ -13,22 +14,44 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.linear_model import LinearModel, SolveResult, SolveStatus
+from optimizer.pooled.in_turn import planned_in_turn
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import Run
 from optimizer.table import BoolArray, FloatArray, IntArray
 
-FIRST_OPEN = 200
+FIRST_OPEN = 100
 """Servers that are opened beside the split ones, at first."""
-MORE = 4
+MORE = 3
 """Factor on them in every further round."""
 _WHOLE = 1e-6
-ROUND_SHARE = 0.5
+ROUND_SHARE = 0.4
 """Share of the time left that one round may take."""
+_STRICTER = 0.3
+"""Share of what may be missing to the bound that a small model may leave open."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
-    """A model without the servers that are fixed, and what those take."""
+class Start:
+    """What a relaxation tells.
+
+    Attributes:
+        share: Values of the columns in it, the first of them at least; None if there is none.
+        bound: What no plan goes below.
+        allowed: What a plan may lie above the bound.
+        reduced: What columns cost at prices of the limits, if known: what lies further above the
+            best column of its server than a plan above the bound is in no better plan.
+    """
+
+    share: FloatArray | None
+    bound: float
+    allowed: float
+    reduced: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A model without what is fixed."""
 
     model: LinearModel
     kept: IntArray
@@ -36,48 +59,59 @@ class Fixed:
 
 
 def solve_by_fixing(
-    run: Run,
-    cost: FloatArray,
-    rows: tuple[ModelRow, ...],
-    relaxation: SolveResult,
-    *,
-    wanted: float,
-    all_served: bool = False,
+    run: Run, cost: FloatArray, rows: tuple[ModelRow, ...], start: Start
 ) -> SolveResult:
-    """Return a solution at most so far above a bound, or the best found in time.
+    """Return a plan that is as near to the bound as is allowed, or the best found in time.
 
     Args:
         run: The model, its solver and its deadline.
         cost: What to minimize.
         rows: Further rows.
-        relaxation: The linear relaxation of just that.
-        wanted: Value of the objective that is good enough.
-        all_served: Whether every server that can be served must be.
+        start: What the relaxation tells.
     """
-    best = SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
-    if relaxation.x is None:
-        return best
-    model = run.linear(cost, rows, all_served=all_served)
+    model = run.linear(cost, rows)
     server = _server_of_columns(run)
-    servers = len(run.model.question.table.servers)
-    always = _split_servers(run, relaxation.x, server, servers)
+    x = np.zeros(run.model.count)
+    if start.share is not None:
+        x[: start.share.size] = start.share
+    best = planned_in_turn(model, server, run.model.whole, x)
+    if start.share is None or _good(best, start):
+        return _result(model, best)
+    always = _split_servers(run, x, server)
+    regret = _regret(run, start, server)
     opened = FIRST_OPEN
-    while True:
-        free = always | _some_more(always, opened)
+    while not _good(best, start) and run.deadline - run.clock() > 0:
+        free = always | _nearest(always, regret, opened)
         everything = bool(np.all(free))
-        part = _without_fixed(model, relaxation.x, server, free)
+        part = _part(model, x, server, free, _useful(run, start, server, best))
         limited = run if everything else run.within(ROUND_SHARE)
-        found = limited.solve_linear(part.model, gap=run.gap / 10)
+        found = limited.solve_linear(part.model, gap=_inner_gap(part, x, start, run.gap))
         if found.x is not None:
-            x = part.x.copy()
-            x[part.kept] = found.x
-            value = float(cost @ x)
-            if best.objective is None or value < best.objective:
-                best = SolveResult(SolveStatus.FEASIBLE, x, value, None, 0.0)
-        good = best.objective is not None and best.objective <= wanted
-        if good or everything or run.deadline - run.clock() <= 0:
-            return best
+            again = part.x.copy()
+            again[part.kept] = found.x
+            value = float(cost @ again)
+            if best is None or value < best[1]:
+                best = again, value
+        if everything:
+            break
         opened *= MORE
+    return _result(model, best)
+
+
+def _good(best: tuple[FloatArray, float] | None, start: Start) -> bool:
+    return best is not None and best[1] - start.bound <= start.allowed
+
+
+def _result(model: LinearModel, best: tuple[FloatArray, float] | None) -> SolveResult:
+    if best is None:
+        return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
+    return SolveResult(SolveStatus.FEASIBLE, best[0], float(model.cost @ best[0]), None, 0.0)
+
+
+def _inner_gap(part: _Part, x: FloatArray, start: Start, gap: float) -> float:
+    """Return the relative gap of a part that leaves a share of what is allowed to the whole."""
+    about = abs(float(part.model.cost @ x[part.kept]))
+    return min(gap, _STRICTER * start.allowed / about) if about > 0 else gap
 
 
 def _server_of_columns(run: Run) -> IntArray:
@@ -88,32 +122,71 @@ def _server_of_columns(run: Run) -> IntArray:
     return server
 
 
-def _split_servers(run: Run, x: FloatArray, server: IntArray, servers: int) -> BoolArray:
+def _split_servers(run: Run, x: FloatArray, server: IntArray) -> BoolArray:
     """Return the servers that a relaxation splits, and those whose replicas have columns."""
     columns = run.model.columns
-    split = np.zeros(servers, dtype=np.bool_)
+    split = np.zeros(len(run.model.question.table.servers), dtype=np.bool_)
     part = (np.abs(x - np.rint(x)) > _WHOLE) & (server >= 0)
     split[server[part]] = True
     split[server[: columns.count][columns.split[columns.option]]] = True
     return split
 
 
-def _some_more(split: BoolArray, count: int) -> BoolArray:
-    """Return so many of the other servers, spread evenly over all of them."""
+def _regret(run: Run, start: Start, server: IntArray) -> FloatArray | None:
+    """Return what the second best column of each server, or none, costs more than its best."""
+    if start.reduced is None:
+        return None
+    servers = len(run.model.question.table.servers)
+    own = server[: start.reduced.size]
+    values = np.concatenate([start.reduced, np.zeros(servers)])
+    owner = np.concatenate([own, np.arange(servers)])
+    order = np.lexsort((values, owner))
+    first = np.searchsorted(owner[order], np.arange(servers))
+    counts = np.bincount(owner, minlength=servers)
+    second = order[np.minimum(first + 1, order.size - 1)]
+    regret: FloatArray = np.where(counts > 1, values[second] - values[order[first]], np.inf)
+    return regret
+
+
+def _nearest(split: BoolArray, regret: FloatArray | None, count: int) -> BoolArray:
+    """Return so many of the other servers: half those nearest to a change, half spread evenly."""
     others = np.flatnonzero(~split)
     more = np.zeros(split.size, dtype=np.bool_)
     if count >= others.size:
         more[others] = True
-    else:
-        more[others[np.linspace(0, others.size - 1, count).astype(np.int64)]] = True
+        return more
+    if regret is not None:
+        near = others[np.argsort(regret[others], kind="stable")]
+        more[near[: count // 2]] = True
+        others, count = np.flatnonzero(~split & ~more), count - count // 2
+    more[others[np.linspace(0, others.size - 1, count).astype(np.int64)]] = True
     return more
 
 
-def _without_fixed(model: LinearModel, x: FloatArray, server: IntArray, free: BoolArray) -> Fixed:
+def _useful(
+    run: Run, start: Start, server: IntArray, best: tuple[FloatArray, float] | None
+) -> BoolArray:
+    """Return the columns that a better plan than the best may hold, by their reduced costs."""
+    useful = np.ones(run.model.count, dtype=np.bool_)
+    if start.reduced is None or best is None or not np.isfinite(start.bound):
+        return useful
+    own = server[: start.reduced.size]
+    least = np.zeros(len(run.model.question.table.servers))
+    np.minimum.at(least, own, start.reduced)
+    above = start.reduced - least[own]
+    open_to = best[1] - start.bound
+    useful[: own.size] = above <= open_to + _ROUNDING * abs(best[1])
+    return useful
+
+
+def _part(
+    model: LinearModel, x: FloatArray, server: IntArray, free: BoolArray, useful: BoolArray
+) -> _Part:
     """Return a model of the free servers alone, what the others take off its rows."""
     open_column = (server < 0) | free[np.where(server < 0, 0, server)]
-    kept = np.flatnonzero(open_column)
     fixed = np.where(open_column, 0.0, np.rint(x))
+    open_column = open_column & (useful | (x > _WHOLE))
+    kept = np.flatnonzero(open_column)
     taken = np.bincount(
         model.entry_row,
         weights=model.entry_value * fixed[model.entry_column],
@@ -137,4 +210,4 @@ def _without_fixed(model: LinearModel, x: FloatArray, server: IntArray, free: Bo
         row_lower=model.row_lower[used] - taken[used],
         row_upper=model.row_upper[used] - taken[used],
     )
-    return Fixed(smaller, kept, fixed)
+    return _Part(smaller, kept, fixed)

@@ -78,6 +78,13 @@ class PooledModel:
             row_upper=np.concatenate([self.row_upper, [r.upper for r in rows]]),
         )
 
+    @property
+    def whole(self) -> BoolArray:
+        """Columns that take an option with all its replicas."""
+        found = np.zeros(self.count, dtype=np.bool_)
+        found[: self.columns.count] = self.columns.takes & ~self.columns.split[self.columns.option]
+        return found
+
     def served_columns(self, servers: BoolArray) -> IntArray:
         """Return the columns that serve any of the masked servers in full."""
         marked = self.marks >= 0
@@ -412,6 +419,16 @@ class _Builder:
         )
         return started, growing
 
+    def _known_starts(self) -> FloatArray:
+        """Return the value of starts of each column that holds a known number of replicas."""
+        options, columns = self.question.options.take(self.columns.option), self.columns
+        held = np.bincount(
+            columns.entry_column, weights=columns.entry_replicas, minlength=columns.count
+        )
+        whole = ~columns.split[columns.option]
+        total = np.where(whole, np.rint(held).astype(np.int64), options.least)
+        return np.where(whole | ~options.grows, options.starts(total), 0.0)
+
     def _fairness(self) -> IntArray:
         """The largest shortfall, t, is no less than the share that each class goes without."""
         question = self.question
@@ -450,8 +467,9 @@ class _Builder:
         question, options, columns = self.question, self.question.options, self.columns
         takes, option = columns.takes, columns.option
         value = self._by_entry(columns.entry_value, count)
-        known = np.where(options.grows, 0.0, options.starts(options.least))
-        value[: columns.count] += np.where(takes, (options.constant + known)[option], 0.0)
+        value[: columns.count] += np.where(
+            takes, options.constant[option] + self._known_starts(), 0
+        )
         value[starts[0]] = options.start_cost[starts[1]]
         watts = np.nan_to_num(options.power_w[self._entry_option()]) * columns.entry_replicas
         slack = np.zeros(count)

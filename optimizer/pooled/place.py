@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,16 +17,18 @@ from optimizer.pooled.answer import PooledAnswer, PooledEntry
 from optimizer.pooled.ask import ask
 from optimizer.pooled.causes import Causes
 from optimizer.pooled.columns import split_columns
-from optimizer.pooled.decide import Decision, decide
+from optimizer.pooled.decide import ByWeights, Decision, decide
+from optimizer.pooled.generating import can_generate, relax
 from optimizer.pooled.goals import TIE
 from optimizer.pooled.large import relaxed_model, whole_columns
 from optimizer.pooled.model import build_model
 from optimizer.pooled.prune import needed_options
 from optimizer.pooled.question import Question
 from optimizer.pooled.refuse import refuse_combinations, unheeded
-from optimizer.pooled.run import Run
+from optimizer.pooled.run import Run, Solver
 from optimizer.pooled.taken import Taken, read_solution
 from optimizer.pooled.used import UNITS, limit_uses, used_by
+from optimizer.pooled.weights import served_by_weights, weights_of
 from optimizer.solver import default_backend
 from optimizer.table import REJECTIONS, CandidateTable
 from stoker.domain.fleet import Fleet
@@ -67,19 +70,17 @@ def place_pooled(
     whole = question
     question = question.with_options(needed_options(question))
     exact = len(table.servers) <= settings.exact_servers
-    columns = split_columns(question) if exact else whole_columns(question)
     default_gap = EXACT_GAP if exact else WEIGHTED_GAP
     limit = DEFAULT_TIME_LIMIT_S if settings.time_limit_s is None else settings.time_limit_s
-    run = Run(
-        model=build_model(question, columns),
+    solver = Solver(
         backend=backend,
         gap=default_gap if settings.relative_gap is None else settings.relative_gap,
         deadline=start + limit,
         clock=clock,
     )
-    bounding = None if exact else replace(run, model=relaxed_model(question))
+    run, by_weights = _run(question, solver, exact, settings.class_weight_ratio)
     built = clock()
-    decision = decide(run, bounding=bounding, ratio=settings.class_weight_ratio)
+    decision = decide(run, by_weights=by_weights)
     solved = clock()
     outcome = _outcome(fleet, whole, run, decision)
     return replace(
@@ -88,6 +89,20 @@ def place_pooled(
         notes=(*((note,) if note else ()), *unheeded(settings), *outcome.notes),
         timings_ms={"formulate": (built - start) * 1e3, "solve": (solved - built) * 1e3},
     )
+
+
+def _run(
+    question: Question, solver: Solver, exact: bool, ratio: float
+) -> tuple[Run, ByWeights | None]:
+    """Return the run of a question, and what settles the served vector of a large fleet."""
+    if exact:
+        return solver.run(build_model(question, split_columns(question))), None
+    if can_generate(question, solver.backend):
+        run, relaxed = relax(question, solver, ratio)
+        return run, relaxed.served
+    bounding = solver.run(relaxed_model(question))
+    served = partial(served_by_weights, bounding=bounding, weights=weights_of(question, ratio))
+    return solver.run(build_model(question, whole_columns(question))), served
 
 
 def _outcome(fleet: Fleet, whole: Question, run: Run, decision: Decision) -> Outcome:

@@ -41,6 +41,27 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Solver:
+    """A solver with its limits, before there is a model.
+
+    Attributes:
+        backend: PuLP's name of the solver.
+        gap: Relative gap at which an objective counts as proven.
+        deadline: Reading of the clock at which to stop.
+        clock: Seconds.
+    """
+
+    backend: str
+    gap: float
+    deadline: float
+    clock: Callable[[], float]
+
+    def run(self, model: PooledModel) -> Run:
+        """Return the run of a model."""
+        return Run(model, self.backend, self.gap, self.deadline, self.clock)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A model with the solver that it is given to.
 

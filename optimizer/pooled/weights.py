@@ -7,21 +7,46 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.linear_model import SolveResult, SolveStatus
-from optimizer.pooled.fixing import solve_by_fixing
+from optimizer.pooled.coupling import first_goal
+from optimizer.pooled.fixing import Start, solve_by_fixing
 from optimizer.pooled.goals import Stage, stages_of
 from optimizer.pooled.model import PooledModel, changes_row
+from optimizer.pooled.patterns import PatternPricer
+from optimizer.pooled.question import Question
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import COUNT_TOLERANCE, Group, Run
-from optimizer.table import FloatArray
+from optimizer.table import BoolArray, FloatArray
 from stoker.domain.limits import ObjectiveName
 
 LARGEST_WEIGHT = 1e7
 """Ratio between the weights of the highest and the lowest class, at most."""
-
-
 RELAXATION_SHARE = 0.5
 SEARCH_SHARE = 0.8
 """Shares of the time left for a relaxation, and for the search; the rest is for bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Prices of unserved servers.
+
+    Attributes:
+        price: Price of leaving each server unserved, (servers,).
+        by_group: Weight of each priority group, highest first.
+    """
+
+    price: FloatArray
+    by_group: FloatArray
+
+    def note(self, groups: tuple[Group, ...]) -> str:
+        """Return the sentence that tells how priorities were weighed."""
+        told = ", ".join(
+            f"priority {group.priority}: {weight:g}"
+            for group, weight in zip(groups, self.by_group.tolist(), strict=True)
+        )
+        return (
+            f"{self.price.size:,} servers are above the limit for exact stages: "
+            f"unserved demand was priced at a multiple of each server's cheapest candidate ({told})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,99 +59,93 @@ class Weighted:
     notes: tuple[str, ...] = ()
 
 
+def weights_of(question: Question, ratio: float) -> Weights:
+    """Return the price of leaving each server unserved.
+
+    It is a multiple of what the server's least option costs in the first stage.
+
+    Args:
+        question: The question.
+        ratio: Weight of a priority class relative to the next lower one.
+    """
+    levels, place = np.unique(question.table.priority, return_inverse=True)
+    ranks = np.arange(levels.size, 0, -1, dtype=np.float64)
+    step = min(np.log(ratio), np.log(LARGEST_WEIGHT) / max(levels.size - 1, 1))
+    weights: FloatArray = ratio * np.exp(step * (ranks - 1.0))
+    cheapest = _cheapest(question)
+    typical = cheapest[np.isfinite(cheapest) & (cheapest > 0)]
+    # A free option must still be worth serving.
+    least = float(typical.min()) if typical.size else 1.0
+    cheapest = np.where(np.isfinite(cheapest), np.maximum(cheapest, least), 0.0)
+    return Weights(weights[place] * cheapest, weights)
+
+
+def _cheapest(question: Question) -> FloatArray:
+    """Return what the least option of each server costs about in the first stage."""
+    options = question.options
+    if question.objectives.includes(ObjectiveName.FAIRNESS):
+        worth = options.least * options.unit_cost
+    else:
+        goal = first_goal(question)
+        priced = PatternPricer(question).priced(goal.pair, goal.start_weight)
+        worth = np.abs(goal.option + priced.cost)
+    cheapest = np.full(len(question.table.servers), np.inf)
+    np.minimum.at(cheapest, options.server[options.serves], worth[options.serves])
+    return cheapest
+
+
 def served_by_weights(
     run: Run,
-    bounding: Run,
     groups: tuple[Group, ...],
     first: Stage,
     rows: tuple[ModelRow, ...],
-    ratio: float,
+    *,
+    bounding: Run,
+    weights: Weights,
 ) -> Weighted:
     """Price unserved servers by class, and bound the sum and each class by relaxations.
 
     Args:
         run: The model of whole columns.
-        bounding: The model whose relaxation bounds every plan.
         groups: Priority groups of the first model.
         first: The first stage of the first model.
         rows: Further rows of the first model.
-        ratio: Weight of a priority class relative to the next lower one.
+        bounding: The model whose relaxation bounds every plan.
+        weights: Prices of unserved servers.
     """
-    model = run.model
-    price, weights = _prices(run, groups, first, ratio)
-    cost = _priced(first, model, price)
-    bound = _relaxed_bound(bounding, price)
+    cost = priced(first, run.model, weights.price)
+    bound = _relaxed_bound(bounding, weights.price)
     relaxation = run.within(RELAXATION_SHARE).solve(cost, rows, relaxed=True)
-    reach = 0.0 if relaxation.x is None else float(cost @ relaxation.x)
+    reach = -np.inf if relaxation.x is None else float(cost @ relaxation.x)
     own = 0.0 if relaxation.x is None else abs(first.of(relaxation.x))
-    # The gap is promised on the objective alone, not on the prices.
-    wanted = (reach if bound is None else max(bound, reach)) + 0.9 * run.gap * own
-    found = run.within(SEARCH_SHARE)
-    result = solve_by_fixing(found, cost, rows, relaxation, wanted=wanted)
+    start = Start(
+        relaxation.x,
+        reach if bound is None else max(bound, reach),
+        # The gap is promised on the objective alone, not on the prices.
+        0.9 * run.gap * own,
+    )
+    result = solve_by_fixing(run.within(SEARCH_SHARE), cost, rows, start)
     if result.x is None:
         return Weighted(result, tuple(0 for _ in groups), tuple(None for _ in groups))
     value = float(first.values @ result.x)
     bound = None if bound is None else value - (float(cost @ result.x) - bound)
     counts = tuple(group.served(result.x) for group in groups)
-    told = ", ".join(
-        f"priority {group.priority}: {weight:g}"
-        for group, weight in zip(groups, weights, strict=True)
-    )
-    note = (
-        f"{len(model.question.table.servers):,} servers are above the limit for exact stages: "
-        f"unserved demand was priced at a multiple of each server's cheapest candidate ({told})"
-    )
     return Weighted(
         replace(result, objective=value, bound=bound),
         counts,
         _bounds(bounding, counts),
-        (note,),
+        (weights.note(groups), *time_notes(relaxation.x is not None)),
     )
 
 
-def _prices(
-    run: Run, groups: tuple[Group, ...], first: Stage, ratio: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the price of leaving each server unserved, and the weight of each group.
-
-    A price is a multiple of what the server's least option costs in the first stage, and no less
-    than the largest such difference that serving it could make to others.
-    """
-    ranks = np.arange(len(groups), 0, -1, dtype=np.float64)
-    most = max(len(groups) - 1, 1)
-    step = min(np.log(ratio), np.log(LARGEST_WEIGHT) / most)
-    weights = ratio * np.exp(step * (ranks - 1.0))
-    question = run.model.question
-    servers = len(question.table.servers)
-    worth = _option_worth(run, first)
-    cheapest = np.full(servers, np.inf)
-    serving = np.flatnonzero(question.options.serves)
-    np.minimum.at(cheapest, question.options.server[serving], worth[serving])
-    typical = cheapest[np.isfinite(cheapest) & (cheapest > 0)]
-    # A free option must still be worth serving.
-    least = float(typical.min()) if typical.size else 1.0
-    cheapest = np.where(np.isfinite(cheapest), np.maximum(cheapest, least), 0.0)
-    price = np.zeros(servers)
-    for group, weight in zip(groups, weights, strict=True):
-        price[group.members] = weight * cheapest[group.members]
-    return price, weights
+def time_notes(relaxed: bool) -> tuple[str, ...]:
+    """Return what is to be said of a plan that was made without a relaxation."""
+    if relaxed:
+        return ()
+    return ("the time limit passed before a relaxation was solved: servers were planned in turn",)
 
 
-def _option_worth(run: Run, first: Stage) -> FloatArray:
-    """Return what each option costs about in the first stage: in its cheapest pool."""
-    columns, options = run.model.columns, run.model.question.options
-    values = np.abs(first.values[: columns.count])
-    worth = np.full(options.count, np.inf)
-    takes = columns.takes
-    np.minimum.at(worth, columns.option[takes], values[takes])
-    part = np.full(options.count, np.inf)
-    np.minimum.at(part, columns.option[~takes], values[~takes])
-    split = np.isfinite(part)
-    worth[split] += options.least[split] * part[split]
-    return worth
-
-
-def _priced(first: Stage, model: PooledModel, price: FloatArray) -> FloatArray:
+def priced(first: Stage, model: PooledModel, price: FloatArray) -> FloatArray:
     """Return a stage less the prices of the servers that a column serves."""
     cost = first.values.copy()
     marked = model.marks >= 0
@@ -139,7 +158,7 @@ def _relaxed_bound(bounding: Run, price: FloatArray) -> float | None:
     if bounding.model.question.objectives.includes(ObjectiveName.FAIRNESS):
         return None  # parts of a load have replicas of their own, which whole columns do not bound
     first = stages_of(bounding.model)[0]
-    cost = _priced(first, bounding.model, price)
+    cost = priced(first, bounding.model, price)
     result = bounding.within(RELAXATION_SHARE).solve(cost, changes_allowed(bounding), relaxed=True)
     return result.objective if result.status is SolveStatus.OPTIMAL else None
 
@@ -148,6 +167,13 @@ def changes_allowed(run: Run) -> tuple[ModelRow, ...]:
     """Return the row of the changes allowed; none where they are not limited."""
     most = run.model.question.limits.max_changes
     return () if most is None else (changes_row(run.model, most),)
+
+
+def servable(question: Question) -> BoolArray:
+    """Return the servers that some option serves in full."""
+    found = np.zeros(len(question.table.servers), dtype=np.bool_)
+    found[question.options.server[question.options.serves]] = True
+    return found
 
 
 def _bounds(bounding: Run, counts: tuple[int, ...]) -> tuple[int | None, ...]:
