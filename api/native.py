@@ -166,6 +166,7 @@ _OPTION_EXAMPLES: Mapping[str, object] = {
     "time_limit_s": 20.0,
     "capacity_scale": 0.5,
     "analysis": "reference",
+    "placement": False,
     "backend": "highs",
 }
 

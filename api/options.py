@@ -59,6 +59,10 @@ class PlanOptions(BaseModel):
             description="Multiply all card counts; the results are rounded down.",
         ),
     ] = None
+    placement: Annotated[
+        bool | None,
+        Field(description="Plan only what has a place on the nodes of the fleet (MILP only)."),
+    ] = None
     backend: Annotated[
         str | None,
         Field(

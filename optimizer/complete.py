@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.best_effort import share_cards
+from optimizer.best_effort import CardsLeft, share_cards
+from optimizer.fitting.places import Places
+from optimizer.fitting.sharing import PlacesLeft
 from optimizer.gap import bound_and_gap
 from optimizer.ordering import candidates_by_value
 from optimizer.outcome import anything_for_the_loaded, cards_used, class_services
@@ -17,7 +19,11 @@ from stoker.domain.settings import SaturationPolicy
 
 
 def with_best_effort(
-    table: CandidateTable, outcome: Outcome, capacity: IntArray, policy: SaturationPolicy
+    table: CandidateTable,
+    outcome: Outcome,
+    capacity: IntArray,
+    policy: SaturationPolicy,
+    places: Places | None = None,
 ) -> Outcome:
     """Return an outcome with best effort for the servers that it leaves unserved.
 
@@ -25,7 +31,7 @@ def with_best_effort(
     priorities at once, from the cards that the placement leaves. A server that has something
     already, a mix that misses a target, is given no more. One that receives all replicas of a
     candidate is served in full after all, which a plan stopped early may have overlooked. Nothing
-    is given where the solver found no plan at all.
+    is given where the solver found no plan at all, and nothing that has no place on the nodes.
     """
     placement = outcome.placement
     if policy is SaturationPolicy.NONE or outcome.status is PlanStatus.TIME_LIMIT:
@@ -36,7 +42,9 @@ def with_best_effort(
     without[table.server[placement.row]] = False
     waiting = candidates.in_order(np.flatnonzero(without).tolist())
     available: list[int] = (capacity - used).tolist()
-    shares = share_cards(candidates, waiting, available, policy)
+    cards = CardsLeft(candidates, available)
+    left = cards if places is None else PlacesLeft(candidates, cards, places, placement)
+    shares = share_cards(candidates, waiting, left, policy)
     full = [
         server for server, share in shares.items() if share.replicas == table.replicas[share.row]
     ]

@@ -98,14 +98,18 @@ class ExtraRow:
     upper: float
 
 
-def single_model(table: CandidateTable, capacity: IntArray) -> Formulation:
+def single_model(
+    table: CandidateTable, capacity: IntArray, like: IntArray | None = None
+) -> Formulation:
     """Return the model with one accelerator configuration per server.
 
     Args:
         table: Candidates.
         capacity: Cards available by type, shape (types,).
+        like: Rows of different numbers are never exchanged for one another, shape (rows,); None
+            where cards of a type are all that counts.
     """
-    rows = undominated_rows(table, fitting_rows(table, capacity))
+    rows = undominated_rows(table, fitting_rows(table, capacity), like)
     server = table.server[rows]
     chosen, position = np.unique(server, return_inverse=True)
     card_type = table.card_type[rows]
@@ -132,31 +136,36 @@ def fitting_rows(table: CandidateTable, capacity: IntArray) -> IntArray:
     return np.flatnonzero(table.accepted & (table.cards <= cards_available(table, capacity)))
 
 
-def undominated_rows(table: CandidateTable, rows: IntArray) -> IntArray:
+def undominated_rows(
+    table: CandidateTable, rows: IntArray, like: IntArray | None = None
+) -> IntArray:
     """Return the rows that no other row of the same server and card type beats.
 
     A row with as many cards or more and as much value or more can be exchanged for the other in
     any plan without making it worse, so dropping it never changes the optimum. Of equal rows the
-    first in table order stays.
+    first in table order stays. Rows that are not `like` one another are not compared.
     """
+    kind = np.zeros(len(table.server), dtype=np.int64) if like is None else like
     order = rows[
         np.lexsort(
             (
                 rows,
                 table.value[rows],
                 table.cards[rows],
+                kind[rows],
                 table.card_type[rows],
                 table.server[rows],
             )
         )
     ]
     keep = np.zeros(order.size, dtype=np.bool_)
-    group = (-1, -2)
+    group = (-1, -2, 0)
     least = np.inf
     servers, types = table.server[order].tolist(), table.card_type[order].tolist()
+    kinds = kind[order].tolist()
     for k, value in enumerate(table.value[order].tolist()):
-        if (servers[k], types[k]) != group:
-            group, least = (servers[k], types[k]), np.inf
+        if (servers[k], types[k], kinds[k]) != group:
+            group, least = (servers[k], types[k], kinds[k]), np.inf
         if value < least:
             keep[k], least = True, value
     return np.sort(order[keep])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from itertools import groupby
 
-from optimizer.best_effort import Share, share_cards
+from optimizer.best_effort import CardsLeft, Share, share_cards
 from optimizer.ordering import Candidates, candidates_by_value
 from optimizer.outcome import make_outcome, make_placement
 from optimizer.placement import Outcome
@@ -31,6 +31,7 @@ def place_greedy(table: CandidateTable, capacity: IntArray, settings: OptimizerS
     """
     candidates = candidates_by_value(table)
     available: list[int] = capacity.tolist()
+    left = CardsLeft(candidates, available)
     full: dict[int, int] = {}
     shares: dict[int, Share] = {}
     waiting: list[int] = []
@@ -41,8 +42,8 @@ def place_greedy(table: CandidateTable, capacity: IntArray, settings: OptimizerS
         if settings.delayed_best_effort:
             waiting += unplaced
         else:
-            shares |= share_cards(candidates, unplaced, available, settings.saturation_policy)
-    shares |= share_cards(candidates, waiting, available, settings.saturation_policy)
+            shares |= share_cards(candidates, unplaced, left, settings.saturation_policy)
+    shares |= share_cards(candidates, waiting, left, settings.saturation_policy)
     placement = make_placement(table, full, shares)
     return make_outcome(table, placement, method="greedy", optimal=False)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +38,9 @@ from optimizer.solver import default_backend
 from optimizer.table import CandidateTable, IntArray
 from stoker.domain.settings import OptimizerSettings
 
+if TYPE_CHECKING:
+    from optimizer.fitting.places import Places
+
 EXACT_GAP = 1e-6
 WEIGHTED_GAP = 1e-3
 DEFAULT_TIME_LIMIT_S = 120.0
@@ -51,6 +55,7 @@ def place_milp(
     capacity: IntArray,
     settings: OptimizerSettings,
     *,
+    places: Places | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Return the best placement within capacity, with what is proven about it.
@@ -59,6 +64,7 @@ def place_milp(
         table: Candidates.
         capacity: Cards available by type, shape (types,).
         settings: Solver, gap, time limit, and whether servers may mix accelerators.
+        places: What fits on nodes; None where cards of a type are all that counts.
         clock: Seconds, for deadline and timings.
 
     Raises:
@@ -68,7 +74,11 @@ def place_milp(
     backend, note = default_backend(settings.backend)
     notes = (note,) if note else ()
     build = mixed_model if settings.heterogeneous else single_model
-    form = build(table, capacity)
+    form = (
+        build(table, capacity)
+        if places is None
+        else places.within(build(table, capacity, places.shapes.like))
+    )
     exact = len(table.servers) <= settings.exact_servers
     gap = settings.relative_gap
     limit = DEFAULT_TIME_LIMIT_S if settings.time_limit_s is None else settings.time_limit_s

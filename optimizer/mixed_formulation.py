@@ -16,7 +16,9 @@ _ROUNDING = 1e-12
 """So that a price of exactly k times another counts as k times."""
 
 
-def mixed_model(table: CandidateTable, capacity: IntArray) -> Formulation:
+def mixed_model(
+    table: CandidateTable, capacity: IntArray, like: IntArray | None = None
+) -> Formulation:
     """Return the model in which a server may mix accelerator configurations.
 
     A server is served when the largest rates of its replicas add up to its total rate, with its
@@ -26,6 +28,8 @@ def mixed_model(table: CandidateTable, capacity: IntArray) -> Formulation:
     Args:
         table: Candidates; a row's full replica count bounds its part of a mix.
         capacity: Cards available by type, shape (types,).
+        like: Parts of different numbers never replace one another, shape (rows,); None where
+            cards of a type are all that counts.
     """
     accepted = np.flatnonzero(table.accepted)
     room = cards_available(table, capacity)
@@ -34,7 +38,8 @@ def mixed_model(table: CandidateTable, capacity: IntArray) -> Formulation:
         & (table.cards_per_replica[accepted] <= room[accepted])
         & (table.replicas[accepted] > 0)
     ]
-    parts = useful_parts(table, parts)
+    groups = [parts] if like is None else [parts[like[parts] == k] for k in np.unique(like[parts])]
+    parts = np.sort(np.concatenate([parts[:0], *(useful_parts(table, own) for own in groups)]))
     empties = accepted[table.accelerator[accepted] == EMPTY]
     served = np.unique(np.concatenate([table.server[parts], table.server[empties]]))
     builder = _MixedBuilder(table, capacity, parts, served, empties)

@@ -11,6 +11,9 @@ import numpy as np
 from optimizer.assemble import assemble_plan
 from optimizer.check import check_plan
 from optimizer.complete import completed, with_best_effort
+from optimizer.fitting.plan import place_on_nodes
+from optimizer.fitting.verify import with_places
+from optimizer.evaluate import DetailsOf, evaluate_details
 from optimizer.greedy import place_greedy
 from optimizer.kept import kept_allocations, kept_cards, kept_notes
 from optimizer.milp import place_milp
@@ -60,11 +63,18 @@ def plan_fleet(
     return plan_prepared(prepare(fleet, settings, estimates=estimates, clock=clock), clock=clock)
 
 
-def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Plan:
+def plan_prepared(
+    prepared: Prepared,
+    *,
+    details_of: DetailsOf = evaluate_details,
+    clock: Clock = time.perf_counter,
+) -> Plan:
     """Place what is prepared, and return the plan, checked.
 
     Args:
         prepared: The fleet and its candidates.
+        details_of: What is known of replicas, as `evaluate_details` says, or knows already
+            (`optimizer.remembered`).
         clock: Seconds, for timings and time limits.
 
     Raises:
@@ -83,8 +93,11 @@ def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Pl
         unlimited=settings.unlimited,
         kept=(*prepared.kept, *_left_as_they_run(fleet, outcome)),
         notes=_notes(prepared),
+        details_of=details_of,
     )
     plan = replace(with_pools(fleet, table, outcome, plan), surge=prepared.surge)
+    if settings.placement:
+        plan = with_places(fleet, table, plan)
     if not prepared.own_predictions:
         plan = replace(plan, notes=plan.notes + missed_notes(fleet, plan))
     check_plan(fleet, plan, unlimited=settings.unlimited, own_predictions=prepared.own_predictions)
@@ -108,7 +121,8 @@ def place(
 ) -> Outcome:
     """Return what each server gets, by the method that the settings name.
 
-    A fleet with pools, limits or objectives is planned by its own model (`optimizer.pooled`).
+    A fleet with pools, limits or objectives is planned by its own model (`optimizer.pooled`), and
+    so is one whose replicas must have a place on its nodes (`optimizer.fitting`).
 
     Args:
         fleet: The fleet; its loads are taken as they are, whatever its surge (`surged`).
@@ -117,6 +131,9 @@ def place(
         taken: Cards that are nobody's to give, by type.
         clock: Seconds, for timings and time limits.
     """
+    if settings.placement:
+        capacity = _capacity(fleet, table, taken)
+        return completed(table, place_on_nodes(fleet, table, settings, capacity, clock))
     if not fleet.is_plain:
         return completed(table, place_pooled(fleet, table, settings, taken, clock))
     if settings.unlimited:

@@ -30,6 +30,7 @@ class SolveFlags:
     time_limit_s: float | None = None
     relative_gap: float | None = None
     analysis: Analysis | None = None
+    placement: bool | None = None
 
 
 def chosen_settings(flags: SolveFlags, own: OptimizerSettings) -> OptimizerSettings:

@@ -124,6 +124,15 @@ def solve(
             rich_help_panel=_PLACEMENT,
         ),
     ] = None,
+    placement: Annotated[
+        bool | None,
+        typer.Option(
+            "--placement/--no-placement",
+            help="Plan only what has a place on the fleet's nodes (MILP only).",
+            show_default=False,
+            rich_help_panel=_PLACEMENT,
+        ),
+    ] = None,
     saturation_policy: Annotated[
         SaturationPolicy | None,
         typer.Option(
@@ -245,6 +254,7 @@ def solve(
         time_limit_s=time_limit,
         relative_gap=gap,
         analysis=analysis,
+        placement=placement,
     )
     error = profile_error_of(profile_error)
     if explain and output_format not in (PlanFormat.TABLE, PlanFormat.JSON):

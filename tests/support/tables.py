@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,8 +116,19 @@ class Best:
     cards: int
 
 
-def brute_force(case: Case, *, mixed: bool) -> Best:
-    """Return the best plan by trying every combination of choices of every server."""
+def brute_force(
+    case: Case,
+    *,
+    mixed: bool,
+    fits: Callable[[Sequence[dict[Option, int]]], bool] = lambda _: True,
+) -> Best:
+    """Return the best plan by trying every combination of choices of every server.
+
+    Args:
+        case: The case.
+        mixed: Whether a server may have several options.
+        fits: Whether the replicas of all servers may stand together, beside cards by type.
+    """
     priorities = sorted({s[0] for s in case.servers})
     per_server = [list(_choices(case, server, mixed=mixed)) for server in range(len(case.servers))]
     best: tuple[tuple[int, ...], float, int] | None = None
@@ -127,6 +138,8 @@ def brute_force(case: Case, *, mixed: bool) -> Best:
             for option, n in (choice or {}).items():
                 used[option.card_type] += option.cards * n
         if any(u > c for u, c in zip(used, case.capacity, strict=True)):
+            continue
+        if not fits([choice for choice in combination if choice]):
             continue
         served = [0] * len(priorities)
         value = 0.0
