@@ -133,7 +133,7 @@ class _Allocations:
         if pools:
             # A row of two pools is one deployment of both.
             replicas = sum(pool.replicas for pool in pools)
-            rate = float(table.max_rate_rps[row]) * counts[main] / replicas
+            rate: float | None = float(table.max_rate_rps[row]) * counts[main] / replicas
         mixed = len(rows) > 1
         parts = tuple(self._part(entry) for entry in span) if mixed else ()
         target = self._targets.get((server.service_class, server.model), _NO_TARGET)

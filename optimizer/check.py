@@ -109,8 +109,8 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     for allocation in plan.allocations:
         total = 0
         for accelerator, count in units.parts(allocation):
-            item = cards[accelerator]
-            card_type, taken = item.card_type, whole_cards(item, count)
+            unit = cards[accelerator]
+            card_type, taken = unit.card_type, whole_cards(unit, count)
             used[card_type] += taken
             kept[card_type] += taken if allocation.server in unknown else 0
             total += taken

@@ -118,6 +118,19 @@ class EnginePredictor:
 
     def details(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaDetails:
         """Return all that is known of each replica at its arrival rate."""
+        _, alike = self._fleet.distinct(replicas)
+        keys = np.column_stack([alike, arrival_rate_rps])
+        _, first, of_row = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        # In their own order, so that where no two are alike, nothing is any different.
+        order = np.argsort(first)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        rows = first[order].astype(np.int64)
+        alone = self._details(replicas.take(rows), arrival_rate_rps[rows])
+        return alone.take(place[of_row.reshape(-1)])
+
+    def _details(self, replicas: Replicas, arrival_rate_rps: FloatArray) -> ReplicaDetails:
+        """Return details of replicas of which no two are alike and have the same rate."""
         asked = {item.percentile for item in self.statistics if item.percentile is not None}
         percentiles = tuple(sorted(asked | set(DEFAULT_PERCENTILES)))
         details = ReplicaDetails.unknown(len(replicas.server), percentiles)

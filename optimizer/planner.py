@@ -13,7 +13,6 @@ from optimizer.check import check_plan
 from optimizer.complete import completed, with_best_effort
 from optimizer.fitting.plan import place_on_nodes
 from optimizer.fitting.verify import with_places
-from optimizer.evaluate import DetailsOf, evaluate_details
 from optimizer.greedy import place_greedy
 from optimizer.kept import kept_allocations, kept_cards, kept_notes
 from optimizer.milp import place_milp
@@ -63,18 +62,11 @@ def plan_fleet(
     return plan_prepared(prepare(fleet, settings, estimates=estimates, clock=clock), clock=clock)
 
 
-def plan_prepared(
-    prepared: Prepared,
-    *,
-    details_of: DetailsOf = evaluate_details,
-    clock: Clock = time.perf_counter,
-) -> Plan:
+def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Plan:
     """Place what is prepared, and return the plan, checked.
 
     Args:
         prepared: The fleet and its candidates.
-        details_of: What is known of replicas, as `evaluate_details` says, or knows already
-            (`optimizer.remembered`).
         clock: Seconds, for timings and time limits.
 
     Raises:
@@ -93,7 +85,6 @@ def plan_prepared(
         unlimited=settings.unlimited,
         kept=(*prepared.kept, *_left_as_they_run(fleet, outcome)),
         notes=_notes(prepared),
-        details_of=details_of,
     )
     plan = replace(with_pools(fleet, table, outcome, plan), surge=prepared.surge)
     if settings.placement:

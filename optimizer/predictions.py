@@ -143,6 +143,17 @@ class ReplicaDetails:
             binding=np.full(count, NO_STATISTIC, dtype=np.int64),
         )
 
+    def take(self, rows: IntArray) -> ReplicaDetails:
+        """Return the selected rows, in that order."""
+        return ReplicaDetails(
+            percentiles=self.percentiles,
+            mean_ms={latency: values[rows] for latency, values in self.mean_ms.items()},
+            at_ms={latency: values[:, rows] for latency, values in self.at_ms.items()},
+            kv_use=self.kv_use[rows],
+            preemptions=self.preemptions[rows],
+            binding=self.binding[rows],
+        )
+
     def put(self, rows: IntArray, details: ReplicaDetails) -> None:
         """Write details at these rows."""
         for latency in Latency:

@@ -202,4 +202,5 @@ class CandidateTable:
             and isinstance(value := getattr(self, field.name), np.ndarray)
         }
         start = np.searchsorted(self.server[rows], np.arange(len(self.servers) + 1))
-        return replace(self, row_start=start.astype(np.int64), **parts)
+        row_start = start.astype(np.int64)
+        return replace(self, row_start=row_start, **parts)  # type: ignore[arg-type]  # by name

@@ -8,8 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from data.configuration_fields import RouterName
 from data.stoker_format import document_to_fleet
-from data.stoker_schema import RouterName
 from optimizer.candidates import build_candidates
 from optimizer.evaluate import evaluate
 from optimizer.planner import plan_fleet
