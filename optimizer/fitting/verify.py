@@ -43,18 +43,16 @@ def with_places(fleet: Fleet, table: CandidateTable, plan: Plan) -> Plan:
     if missing and placement.status is PlanStatus.OPTIMAL:
         told = "; ".join(f"{item.server}: {item.detail}" for item in missing)
         raise PlanCheckError(f"the plan does not fit its nodes: {told}")
-    nodes = len({replica.node for replica in placement.placed})
-    note = (
-        "it was not proven in time that every replica has a place on the nodes"
-        if missing
-        else f"every planned replica has a place: they stand on {nodes:,} of "
-        f"{len(fleet.nodes):,} nodes"
-    )
-    return replace(
-        plan,
-        unplaced=_told(fleet, table, plan, demands),
-        notes=(*plan.notes, note),
-    )
+    notes = plan.notes
+    if missing:
+        notes += ("it was not proven in time that every replica has a place on the nodes",)
+    elif placement.placed:
+        used = len({replica.node for replica in placement.placed})
+        notes += (
+            f"every planned replica has a place: they stand on {used:,} of {len(fleet.nodes):,} "
+            "nodes",
+        )
+    return replace(plan, unplaced=_told(fleet, table, plan, demands), notes=notes)
 
 
 def _told(
