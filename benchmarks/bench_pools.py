@@ -1,9 +1,9 @@
 """Plans over pools: 5000 servers, 21 accelerators, three zones and a budget, on one thread.
 
-`python -m benchmarks.bench_pools [SERVERS]` prints, for capacity that is ample and scarce, and with
-replicas in one zone or spread so that the loss of a zone is survived: time of candidates, of the
-plan, the gap that was proven, who is served, and the peak of memory. Several batch limits stand for
-each accelerator where the table has several rows for it.
+`python -m benchmarks.bench_pools [SERVERS [CASE]]` prints, for capacity that is ample and scarce,
+and with replicas in one zone or spread so that the loss of a zone is survived: time of candidates,
+of the plan, the gap that was proven, who is served, and the peak of memory. Every server chooses
+among three batch limits on each accelerator.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ GAP = 5e-3
 TIME_LIMIT_S = 300.0
 ZONES = (("a", 1.0), ("b", 1.03), ("c", 1.08))
 SCARCE = 0.4
+BATCH_LIMITS = (32, 64, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ CASES = (
     Case("ample, budget that fits", 3.0, 1.0),
     Case("ample, 80% of the budget", 3.0, 0.8),
     Case("scarce, 80% of the budget", SCARCE, 0.8),
+    Case("scarce, half of the budget", SCARCE, 0.5),
     Case("ample, zone lost, budget 150%", 3.0, 1.5, Survival.ZONE),
 )
 
@@ -79,6 +81,12 @@ def zoned(fleet: Fleet, cards: float, budget_per_hour: float, survive: Survival 
     return replace(fleet, capacity=(), pools=pools, limits=limits)
 
 
+def with_batch_limits(fleet: Fleet) -> Fleet:
+    """Return a fleet whose servers choose among several batch limits."""
+    servers = (replace(s, max_batch=None, batch_limits=BATCH_LIMITS) for s in fleet.servers)
+    return replace(fleet, servers=tuple(servers))
+
+
 def timed(fleet: Fleet) -> tuple[float, float, Plan]:
     """Return the seconds that a plan takes, by the clock and of processor time, and the plan."""
     settings = OptimizerSettings(
@@ -98,7 +106,8 @@ def peak_gb() -> float:
 def main() -> None:
     """Print one row for each kind of fleet."""
     servers = int(sys.argv[1]) if len(sys.argv) > 1 else SERVERS
-    fleet = scaled_large(servers, QUEUE_LIMIT)
+    only = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    fleet = with_batch_limits(scaled_large(servers, QUEUE_LIMIT))
     settings = OptimizerSettings(unlimited=True, analysis=Analysis.REFERENCE)
     full_cost = plan_fleet(fleet, settings).cost_per_hour
     table = Table(title=f"{servers} servers, 21 accelerators, 3 zones, gap {GAP:.1%}, one thread")
@@ -114,7 +123,7 @@ def main() -> None:
     ):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("peak GB", justify="right")
-    for case in CASES:
+    for case in CASES if only is None else CASES[only : only + 1]:
         seconds, busy, plan = timed(zoned(fleet, case.cards, case.budget * full_cost, case.survive))
         served = "; ".join(f"{item.served}/{item.servers}" for item in plan.services)
         table.add_row(

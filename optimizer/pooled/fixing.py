@@ -19,14 +19,14 @@ from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import Run
 from optimizer.table import BoolArray, FloatArray, IntArray
 
-FIRST_OPEN = 100
+FIRST_OPEN = 200
 """Servers that are opened beside the split ones, at first."""
 MORE = 3
 """Factor on them in every further round."""
 _WHOLE = 1e-6
 ROUND_SHARE = 0.4
 """Share of the time left that one round may take."""
-_STRICTER = 0.3
+_STRICTER = 0.5
 """Share of what may be missing to the bound that a small model may leave open."""
 _ROUNDING = 1e-9
 
@@ -79,11 +79,11 @@ def solve_by_fixing(
         return _result(model, best)
     always = _split_servers(run, x, server)
     regret = _regret(run, start, server)
-    opened = FIRST_OPEN
+    opened, narrow = FIRST_OPEN, True
     while not _good(best, start) and run.deadline - run.clock() > 0:
         free = always | _nearest(always, regret, opened)
         everything = bool(np.all(free))
-        part = _part(model, x, server, free, _useful(run, start, server, best))
+        part = _part(model, x, server, free, _useful(run, start, server, best, narrow=narrow))
         limited = run if everything else run.within(ROUND_SHARE)
         found = limited.solve_linear(part.model, gap=_inner_gap(part, x, start, run.gap))
         if found.x is not None:
@@ -92,8 +92,10 @@ def solve_by_fixing(
             value = float(cost @ again)
             if best is None or value < best[1]:
                 best = again, value
-        if everything:
+        if everything and not narrow:
             break
+        # Where nothing good enough is in reach of a few, more columns are in the next rounds.
+        narrow = narrow and found.x is not None and not everything
         opened *= MORE
     return _result(model, best)
 
@@ -164,9 +166,17 @@ def _nearest(split: BoolArray, regret: FloatArray | None, count: int) -> BoolArr
 
 
 def _useful(
-    run: Run, start: Start, server: IntArray, best: tuple[FloatArray, float] | None
+    run: Run,
+    start: Start,
+    server: IntArray,
+    best: tuple[FloatArray, float] | None,
+    *,
+    narrow: bool,
 ) -> BoolArray:
-    """Return the columns that a better plan than the best may hold, by their reduced costs."""
+    """Return the columns that a better plan than the best may hold, by their reduced costs.
+
+    Narrowed, those that a plan as good as is allowed may hold.
+    """
     useful = np.ones(run.model.count, dtype=np.bool_)
     if start.reduced is None or best is None or not np.isfinite(start.bound):
         return useful
@@ -175,6 +185,8 @@ def _useful(
     np.minimum.at(least, own, start.reduced)
     above = start.reduced - least[own]
     open_to = best[1] - start.bound
+    if narrow:
+        open_to = min(open_to, start.allowed)
     useful[: own.size] = above <= open_to + _ROUNDING * abs(best[1])
     return useful
 

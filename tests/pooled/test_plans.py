@@ -349,3 +349,16 @@ def test_broken_plans_are_found() -> None:
 
 def tampered_wishes(fleet: Fleet, **changes: object) -> Fleet:
     return replace(fleet, wishes={"s": replace(fleet.wishes["s"], **changes)})  # type: ignore[arg-type]
+
+
+def test_a_large_fleet_without_time_still_has_a_plan() -> None:
+    """Servers are planned in turn; the bound is one of prices alone, and the rest is said."""
+    fleet = pooled(*(f"s{k}" for k in range(6)), limits=Limits(budget_per_hour=1000.0))
+    hurried = replace(REFERENCE, exact_servers=0, time_limit_s=1e-9)
+    plan = plan_fleet(fleet, hurried)
+    best = plan_fleet(fleet, replace(REFERENCE, exact_servers=0))
+    assert plan.allocations
+    assert plan.status is PlanStatus.FEASIBLE
+    assert any("in turn" in note for note in plan.notes)
+    assert plan.bound is not None
+    assert plan.bound <= best.objective + 1e-9
