@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -22,16 +21,12 @@ from stoker.cli.figures import count_of
 from stoker.cli.inferno_plans import refuse_untold
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
-    asked_width,
     check_output_directory,
     check_output_file,
-    json_text,
-    plain_text,
     progress,
     show_notes,
-    terminal,
-    write_text,
 )
+from stoker.cli.plan_output import PlanFormat, draw_plan, write_plan
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving_words
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.explanation import ShadowMethod
@@ -40,22 +35,12 @@ from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
 if TYPE_CHECKING:
     from optimizer.preparation import Prepared
-    from stoker.domain.explanation import Explanation
     from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
 
 _PLACEMENT = "How to plan (what is not given is as the fleet's own settings say)"
 _SATURATION = "When the cards do not suffice (likewise)"
 _INPUT = "What to plan from"
-
-
-class PlanFormat(StrEnum):
-    """Formats of a plan."""
-
-    TABLE = "table"
-    JSON = "json"
-    INFERNO = "inferno"
-    CSV = "csv"
 
 
 EPILOG = (
@@ -263,9 +248,9 @@ def solve(
     planned = _plan(fleet, flags, capacity_scale, candidates, output_format)
     asked = Asked(error, explain_time, shadow)
     why = explained(planned.prepared, planned.plan, asked) if explain else None
-    _write(planned.fleet, planned.plan, why, output_format, output)
+    write_plan(planned.fleet, planned.plan, why, output_format, output)
     if plots is not None:
-        _draw(planned.fleet, planned.plan, plots)
+        draw_plan(planned.fleet, planned.plan, plots)
     raise typer.Exit(exit_code(planned.plan))
 
 
@@ -307,53 +292,3 @@ def _plan(
         prepared = prepare(fleet, settings, estimates=estimates)
         plan = plan_prepared(prepared)
     return _Planned(fleet, plan, prepared)
-
-
-def _write(
-    fleet: Fleet,
-    plan: Plan,
-    why: Explanation | None,
-    output_format: PlanFormat,
-    output: Path | None,
-) -> None:
-    if output_format is PlanFormat.TABLE:
-        _write_report(fleet, plan, why, output)
-        return
-    from data.plan_csv import plan_to_csv
-    from data.plan_format import plan_to_document, plan_to_inferno
-
-    if output_format is PlanFormat.JSON:
-        from data.explanation_format import explanation_to_document
-
-        more = {} if why is None else {"explanation": explanation_to_document(why)}
-        text = json_text(plan_to_document(plan) | more)
-    elif output_format is PlanFormat.INFERNO:
-        text = json_text(plan_to_inferno(plan, fleet))
-    else:
-        text = plan_to_csv(plan)
-    write_text(text, output)
-
-
-def _write_report(fleet: Fleet, plan: Plan, why: Explanation | None, output: Path | None) -> None:
-    from rich.console import Group
-
-    from stoker.cli.explanation_report import explanation_report
-    from stoker.cli.render_plan import plan_report
-
-    console = terminal() if output is None else None
-    width = console.width if console else asked_width() if output is None else None
-    report, columns = plan_report(fleet, plan, width)
-    if why is not None:
-        report = Group(report, "", explanation_report(why, columns))
-    if console is None:
-        write_text(plain_text(report, columns), output)
-    else:
-        console.print(report)
-
-
-def _draw(fleet: Fleet, plan: Plan, directory: Path) -> None:
-    from stoker.cli.plots import write_plan_plots
-
-    with progress("Drawing"):
-        written = write_plan_plots(fleet, plan, directory)
-    show_notes(f"wrote {path}" for path in written)

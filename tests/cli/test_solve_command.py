@@ -11,6 +11,7 @@ from typer.testing import Result
 
 from data.fleets import read_fleet
 from optimizer import planner
+from optimizer.preparation import Prepared
 from stoker.cli.settings import SolveFlags
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlanStatus
@@ -96,10 +97,10 @@ def test_the_inferno_form() -> None:
 def test_mixes_in_the_inferno_form_are_refused_before_anything_is_solved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def plan_fleet(*_: object, **__: object) -> None:
-        raise AssertionError("solved")
+    def prepare(*_: object, **__: object) -> None:
+        raise AssertionError("predicted")
 
-    monkeypatch.setattr("optimizer.planner.plan_fleet", plan_fleet)
+    monkeypatch.setattr("optimizer.preparation.prepare", prepare)
     result = stoker("solve", "small", "--heterogeneous", "--format", "inferno")
     assert result.exit_code == 2
     assert "one accelerator a server" in result.stderr
@@ -174,15 +175,15 @@ class Recorder:
         self.settings = OptimizerSettings()
         self.fleet: Fleet | None = None
 
-    def __call__(self, fleet: Fleet, settings: OptimizerSettings, **_: object) -> Plan:
-        self.fleet, self.settings = fleet, settings
+    def __call__(self, prepared: Prepared) -> Plan:
+        self.fleet, self.settings = prepared.fleet, prepared.settings
         return self.plan
 
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder(mixed_plan(unplaced=()))
-    monkeypatch.setattr(planner, "plan_fleet", recorder)
+    monkeypatch.setattr(planner, "plan_prepared", recorder)
     return recorder
 
 
