@@ -20,6 +20,8 @@ from demos import (
     d05_scaling,
     d06_saturation_policies,
     d07_milp_against_greedy,
+    d08_trace,
+    d09_horizon,
     d10_sweep,
 )
 from optimizer.planner import plan_fleet
@@ -34,6 +36,8 @@ SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
     "05-scaling": (d05_scaling.main, "scaling.png"),
     "06-saturation-policies": (d06_saturation_policies.main, "carried.png"),
     "07-milp-against-greedy": (d07_milp_against_greedy.main, "comparison.png"),
+    "08-trace": (d08_trace.main, "attainment.png"),
+    "09-horizon": (d09_horizon.main, "horizon.png"),
     "10-sweep": (d10_sweep.main, "sweep.png"),
 }
 """Demonstrations by name, with the picture of each that the page shows."""
