@@ -98,11 +98,14 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = (folder / "plan.json").read_text()
     (folder / "before.json").write_text(plan)
     (folder / "after.json").write_text(plan)
-    (folder / "nodes.yaml").write_text(
+    nodes = (
         "nodes:\n"
         "  - {name: a100, count: 70, card_type: A100, cards: 8, zone: east}\n"
         "  - {name: g2, count: 60, card_type: G2, cards: 8, zone: west}\n"
     )
+    (folder / "nodes.yaml").write_text(nodes)
+    with (folder / "fleet.yaml").open("a") as fleet:
+        fleet.write(nodes)
     return folder
 
 
