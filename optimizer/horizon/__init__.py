@@ -5,8 +5,7 @@
 models. Small questions are one integer program (`straight`); large ones are decomposed by server:
 the cheapest schedule of each at given prices of cards is found by dynamic programming (`pricing`),
 the prices and the final choice by linear and integer programs over schedules (`columns`).
-`baselines` are what the answer is compared with; `outlay` prices any set of schedules, and `check`
-adds up the answer again.
+`baselines` are what the answer is compared with; `outlay` prices any set of schedules.
 
 This room must never read a file, and knows no clock but the one that it is given.
 """
