@@ -9,9 +9,9 @@ import numpy as np
 
 from optimizer.formulation import NO_ROW, ExtraRow, Formulation
 from optimizer.gap import bound_and_gap
-from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
+from optimizer.linear_model import SolveLimits, SolveResult, SolveStatus
 from optimizer.placement import Outcome, Placement
-from optimizer.solver import solve
+from optimizer.scaled_solve import solve_in_scale
 from optimizer.table import BoolArray, CandidateTable, FloatArray, IntArray
 from stoker.domain.plan import ClassService, PlanStatus
 
@@ -86,17 +86,9 @@ class Session:
     ) -> SolveResult:
         """Solve with the time that is left, in a scale that the solver's tolerances suit."""
         left = self.deadline - self.clock()
-        if left <= 0:
-            return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
-        largest = float(np.max(np.abs(cost), initial=0.0))
-        scale = 1e3 / largest if largest > 0 else 1.0
-        model: LinearModel = self.form.model(cost * scale, rows)
         limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
-        result = solve(model, self.backend, limits, relaxed=relaxed, clock=self.clock)
-        if result.x is None:
-            return result
-        bound = None if result.bound is None else result.bound / scale
-        return replace(result, objective=float(cost @ result.x), bound=bound)
+        model = self.form.model(cost, rows)
+        return solve_in_scale(model, self.backend, limits, relaxed=relaxed, clock=self.clock)
 
     def count_row(self, group: Group, low: float, high: float = np.inf) -> ExtraRow:
         """Return the row that bounds the number of served servers of a group."""

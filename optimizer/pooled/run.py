@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
+from optimizer.linear_model import LinearModel, SolveLimits, SolveResult
 from optimizer.pooled.model import ROW_SCALE, PooledModel
 from optimizer.pooled.rows import ModelRow
-from optimizer.solver import solve
+from optimizer.scaled_solve import solve_in_scale
 from optimizer.table import BoolArray, FloatArray, IntArray
 
 COUNT_TOLERANCE = 1e-6
@@ -114,25 +114,15 @@ class Run:
         max_nodes: int | None = None,
     ) -> SolveResult:
         """Solve a model with the time that is left, in a scale that suits the solver."""
-        left = self.deadline - self.clock()
-        if left <= 0:
-            return SolveResult(SolveStatus.NO_SOLUTION, None, None, None, 0.0)
-        largest = float(np.max(np.abs(model.cost), initial=0.0))
-        scale = ROW_SCALE / largest if largest > 0 else 1.0
-        scaled = replace(model, cost=model.cost * scale)
         limits = SolveLimits(
             relative_gap=gap,
-            time_limit_s=left,
+            time_limit_s=self.deadline - self.clock(),
             max_nodes=max_nodes,
             interior_point=relaxed and model.cost.size > LARGE_RELAXATION,
         )
         # Without whole numbers a solver has no tree, and tells no bound of one.
         plain = relaxed or not bool(np.any(model.integer))
-        result = solve(scaled, self.backend, limits, relaxed=plain, clock=self.clock)
-        if result.x is None:
-            return result
-        bound = None if result.bound is None else result.bound / scale
-        return replace(result, objective=float(model.cost @ result.x), bound=bound)
+        return solve_in_scale(model, self.backend, limits, relaxed=plain, clock=self.clock)
 
     def _all_served(self, model: LinearModel) -> LinearModel:
         """Return a model in which every server that some option serves in full takes such a one.
