@@ -5,6 +5,8 @@ VENV     ?= .venv
 BIN      := $(VENV)/bin
 # Set to the number of cores where there are more.
 JOBS     ?= 2
+# What the tests of the harness compute with; kept out of the locks (see pyproject.toml).
+TORCH    ?= torch==2.13.0
 PIP      := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels alone: building a package from source would fetch tools that no lock pins.
 INSTALL  := $(PIP) install --quiet --require-hashes --only-binary :all:
@@ -62,7 +64,7 @@ docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from th
 
 lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra distributed --group build --group dev -c requirements/run.lock -o requirements/dev.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra distributed --extra kube --extra load --extra profile --group build --group dev -c requirements/run.lock -o requirements/dev.lock
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) build dist plots demo-output .fidelity .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -94,4 +96,5 @@ $(VENV)/.run: $(VENV)/.python requirements/run.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	$(INSTALL) -r requirements/dev.lock
+	$(PIP) install --quiet --only-binary :all: "$(TORCH)"
 	@touch $@

@@ -28,6 +28,8 @@ PACKAGES = frozenset(
         "simulator",
         "profiler",
         "studies",
+        "controller",
+        "emulator",
         "demos",
     }
 )

@@ -23,8 +23,8 @@ TOOLS = frozenset({"tools"})
 ROOMS: dict[str, frozenset[str]] = {
     "outside": frozenset(),
     "solver-library": frozenset(),
-    "http": frozenset({"api"}),
-    "metrics": frozenset({"api"}),
+    "http": frozenset({"api", "emulator"}),
+    "metrics": frozenset({"api", "controller", "emulator"}),
     "cluster": frozenset({"collector", "actuator"}),
     "observation": frozenset({"collector"}),
     "torch": frozenset(),
@@ -33,6 +33,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "plots": frozenset(),
     "compiler": frozenset({"simulator"}),
     "cluster-of-workers": frozenset({"studies"}),
+    "load": frozenset(),
+    "forecasts": frozenset({"controller"}),
 }
 
 # All that the two lowest floors may import besides the standard library and themselves.
