@@ -20,6 +20,7 @@ from stoker.cli import (
     pareto,
     place,
     predict,
+    profile,
     replica,
     schema,
     serve,
@@ -90,6 +91,7 @@ app.command(epilog=catalogue.EPILOG)(catalogue.catalogue)
 app.command(epilog=estimate.EPILOG)(estimate.estimate)
 app.command(epilog=fit.EPILOG)(fit.fit)
 app.command(epilog=predict.EPILOG)(predict.predict)
+app.add_typer(profile.app, name="profile")
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=version.EPILOG)(version.version)

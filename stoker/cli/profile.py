@@ -1,0 +1,18 @@
+"""`stoker profile`: make, read, compare and check profiles of models on accelerators."""
+
+from __future__ import annotations
+
+import typer
+
+from stoker.cli import profile_show
+from stoker.cli.group import StokerGroup
+
+app = typer.Typer(
+    cls=StokerGroup,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Make, read, compare and check profiles.\n\n"
+    "A profile says how fast a model runs on an accelerator, and where that figure comes from.",
+)
+
+app.command(epilog=profile_show.EPILOG)(profile_show.show)
