@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.linear_model import LinearModel, SolveLimits, SolveResult
-from optimizer.pooled.model import ROW_SCALE, PooledModel
+from optimizer.pooled.model import PooledModel
 from optimizer.pooled.rows import ModelRow
+from optimizer.pooled.shared_rows import ROW_SCALE
 from optimizer.scaled_solve import solve_in_scale
 from optimizer.table import BoolArray, FloatArray, IntArray
 
