@@ -87,7 +87,7 @@ def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
     if served.x is None:
         nothing = tuple(0 for _ in groups)
         return Decision(None, nothing, tuple(None for _ in groups))
-    x = served.x
+    x = run.model.shortfalls.settled(served.x)
     if least_changes is not None and by_weights is not None:
         # What was proven holds for the changes allowed, which are not enough.
         first = None if served.first is None else replace(served.first, bound=None)
@@ -198,8 +198,10 @@ def _reached(
     run: Run, stage: Stage, result: SolveResult, x: FloatArray | None
 ) -> tuple[FloatArray, StageResult]:
     """Return the better of a stage's solution and the one before, with what is proven."""
-    if result.x is not None and (x is None or stage.of(result.x) <= stage.of(x) + _SLACK):
-        x = result.x
+    if result.x is not None:
+        found = run.model.shortfalls.settled(result.x)
+        if x is None or stage.of(found) <= stage.of(x) + _SLACK:
+            x = found
     assert x is not None
     value = stage.of(x)
     bound = None if result.bound is None else min(result.bound + stage.constant, value)
@@ -220,5 +222,5 @@ def _fewest_cards(
     if result.status is not SolveStatus.OPTIMAL:
         notes = ("another plan as good may use fewer cards: the search was cut short",)
     if result.x is not None and run.model.cards @ result.x < run.model.cards @ x:
-        return result.x, notes
+        return run.model.shortfalls.settled(result.x), notes
     return x, notes

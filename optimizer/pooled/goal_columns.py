@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.pooled.sheet import Sheet
+from optimizer.pooled.shortfalls import Shortfalls
 from optimizer.table import FloatArray, IntArray
 from stoker.domain.limits import ObjectiveName
 
@@ -27,41 +28,14 @@ def add_starts(sheet: Sheet) -> tuple[IntArray, IntArray]:
     return started, growing
 
 
-def add_fairness(sheet: Sheet) -> IntArray:
-    """Add the largest shortfall, no less than the share that each class goes without."""
-    question = sheet.question
-    if not question.objectives.includes(ObjectiveName.FAIRNESS):
-        return np.zeros(0, dtype=np.int64)
-    options, columns = question.options, sheet.columns
-    total = np.bincount(question.class_index, weights=question.rates, minlength=question.classes)
-    share = np.where(total > 0, 1.0 / np.where(total > 0, total, 1.0), 0.0)
-    worth = question.rates * share[question.class_index]
-    largest = sheet.new_columns(np.ones(1), continuous=True)
-    first = sheet.rows.block(np.where(total > 0, 1.0, -np.inf), np.inf, question.classes)
-    sheet.rows.add(first + np.arange(question.classes), np.repeat(largest, question.classes), 1.0)
-    serving = np.flatnonzero(columns.takes & options.serves[columns.option])
-    server = options.server[columns.option[serving]]
-    sheet.rows.add(first + question.class_index[server], serving, worth[server])
-    option = sheet.entry_option
-    partly = np.flatnonzero(~options.serves[option] & (options.share_per_replica[option] > 0))
-    server = options.server[option[partly]]
-    carried = options.share_per_replica[option[partly]] * columns.entry_replicas[partly]
-    sheet.rows.add(
-        first + question.class_index[server],
-        columns.entry_column[partly],
-        worth[server] * carried,
-    )
-    return largest
-
-
 def goals_of(
-    sheet: Sheet, fairness: IntArray, starts: tuple[IntArray, IntArray]
+    sheet: Sheet, shortfalls: Shortfalls, starts: tuple[IntArray, IntArray]
 ) -> dict[ObjectiveName, tuple[FloatArray, float]]:
     """Return each objective as coefficients of columns and a constant.
 
     Args:
         sheet: The model, all its columns in place.
-        fairness: What `add_fairness` returned.
+        shortfalls: What `add_shortfalls` returned.
         starts: What `add_starts` returned.
     """
     count = sheet.count
@@ -80,7 +54,7 @@ def goals_of(
     changes = np.zeros(count)
     changes[: columns.count] = np.where(takes, options.changed[option] - running, 0.0)
     largest = np.zeros(count)
-    largest[fairness] = 1.0
+    largest[shortfalls.largest] = 1.0
     return {
         ObjectiveName.COST: (value, 0.0),
         ObjectiveName.ENERGY: (sheet.by_entry(watts), 0.0),

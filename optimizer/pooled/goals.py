@@ -36,11 +36,18 @@ class Stage:
         return float(self.values @ x) + self.constant
 
 
+def fairness_of(worst: int) -> str:
+    """Return the name of the stage that minimizes the largest shortfalls, so many together."""
+    name = ObjectiveName.FAIRNESS.value
+    return name if worst == 1 else f"{name}_{worst}"
+
+
 def stages_of(model: PooledModel) -> tuple[Stage, ...]:
     """Return the stages of a model, in order.
 
     What is not preferred comes first, then the objectives as they are combined, and cost where it
-    is not among them, which settles ties.
+    is not among them, which settles ties. Fairness is a stage for the largest shortfall of a class,
+    one for the two largest together, and so on.
     """
     objectives = model.question.objectives
     stages = []
@@ -57,10 +64,14 @@ def stages_of(model: PooledModel) -> tuple[Stage, ...]:
         alone = len(objectives.terms) == 1 and only.weight == 1.0
         stages.append(Stage(only.name.value if alone else WEIGHTED, total, constant))
     else:
-        stages += [
-            Stage(term.name.value, *model.goals[term.name], term.tolerance)
-            for term in objectives.terms
-        ]
+        for term in objectives.terms:
+            stages.append(Stage(term.name.value, *model.goals[term.name], term.tolerance))
+            if term.name is ObjectiveName.FAIRNESS:
+                sums = model.shortfalls.sums(model.count)[1:]
+                stages += [
+                    Stage(fairness_of(k), values, 0.0, term.tolerance)
+                    for k, values in enumerate(sums, start=2)
+                ]
     if not objectives.includes(ObjectiveName.COST):
         stages.append(Stage(TIE, *model.goals[ObjectiveName.COST]))
     return tuple(stages)

@@ -13,11 +13,12 @@ import numpy as np
 
 from optimizer.linear_model import LinearModel
 from optimizer.pooled.columns import Columns
-from optimizer.pooled.goal_columns import add_fairness, add_starts, goals_of, spill_of
+from optimizer.pooled.goal_columns import add_starts, goals_of, spill_of
 from optimizer.pooled.question import Question
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.shared_rows import add_choices, add_limits, add_pools, add_totals
 from optimizer.pooled.sheet import Sheet
+from optimizer.pooled.shortfalls import Shortfalls, add_shortfalls
 from optimizer.pooled.spread_rows import add_spot_shares, add_survival, add_zones
 from optimizer.table import BoolArray, FloatArray, IntArray
 from stoker.domain.limits import ObjectiveName
@@ -41,6 +42,7 @@ class PooledModel:
         serve_row: Row of each server with options, that it takes at most one.
         marks: Server that a column serves in full when 1; -1 for none, (count,).
         goals: Each objective as coefficients, (count,), and a constant.
+        shortfalls: What service classes go without, where fairness is an objective.
         spill: Cards in pools that are not preferred, by how far down they stand, (count,).
         cards: Cards of a unit of each column, (count,).
     """
@@ -58,6 +60,7 @@ class PooledModel:
     serve_row: IntArray
     marks: IntArray
     goals: dict[ObjectiveName, tuple[FloatArray, float]]
+    shortfalls: Shortfalls
     spill: FloatArray
     cards: FloatArray
 
@@ -102,7 +105,7 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
     add_zones(sheet)
     add_survival(sheet)
     starts = add_starts(sheet)
-    fairness = add_fairness(sheet)
+    shortfalls = add_shortfalls(sheet)
     options = question.options
     count = sheet.count
     integer = np.ones(count, dtype=np.bool_)
@@ -124,7 +127,8 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
         row_upper=upper,
         serve_row=serve_row,
         marks=marks,
-        goals=goals_of(sheet, fairness, starts),
+        goals=goals_of(sheet, shortfalls, starts),
+        shortfalls=shortfalls,
         spill=spill_of(sheet),
         cards=sheet.by_entry(sheet.entry_cards),
     )

@@ -27,7 +27,7 @@ from optimizer.pooled.question import Question
 from optimizer.pooled.refuse import refuse_combinations, unheeded
 from optimizer.pooled.run import Run, Solver
 from optimizer.pooled.taken import Taken, read_solution
-from optimizer.pooled.used import UNITS, limit_uses, used_by
+from optimizer.pooled.used import limit_uses, unit_of, used_by
 from optimizer.pooled.weights import served_by_weights, weights_of
 from optimizer.solver import default_backend
 from optimizer.table import REJECTIONS, CandidateTable
@@ -247,9 +247,7 @@ def _objectives(fleet: Fleet, decision: Decision) -> tuple[ObjectiveValue, ...]:
             stage.name,
             stage.value,
             stage.bound,
-            f"{fleet.currency} {UNITS[stage.name]}"
-            if stage.name == ObjectiveName.COST.value
-            else UNITS[stage.name],
+            unit_of(stage.name, fleet.currency),
         )
         for stage in decision.stages
         if stage.name != TIE

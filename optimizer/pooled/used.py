@@ -92,13 +92,22 @@ def limit_uses(question: Question, given: Limits, used: Used) -> tuple[LimitUse,
     return tuple(found)
 
 
-UNITS = {
+_UNITS = {
     ObjectiveName.COST.value: "per hour",
     ObjectiveName.ENERGY.value: "W",
     ObjectiveName.SLO_SLACK.value: "of targets used",
     ObjectiveName.CHANGES.value: "servers",
-    ObjectiveName.FAIRNESS.value: "of load not served",
+    ObjectiveName.FAIRNESS.value: "of the load of the worst class not served",
     "spill": "cards by rank of pool",
     "weighted": "weighted sum",
 }
-"""Units of what is minimized, by name of the stage."""
+
+
+def unit_of(stage: str, currency: str) -> str:
+    """Return the unit of what a stage minimizes, by its name."""
+    if stage == ObjectiveName.COST.value:
+        return f"{currency} {_UNITS[stage]}"
+    worst = stage.removeprefix(f"{ObjectiveName.FAIRNESS.value}_")
+    if worst != stage:
+        return f"of the loads of the {worst} worst classes not served, added up"
+    return _UNITS[stage]

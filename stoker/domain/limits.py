@@ -77,7 +77,8 @@ class ObjectiveName(StrEnum):
     CHANGES = "changes"
     """Servers for which something else runs than now."""
     FAIRNESS = "fairness"
-    """Largest shortfall of a service class: the share of its load that is not served."""
+    """Shortfalls of service classes, the share of its load that each goes without: the largest as
+    small as can be, then the next. In a weighted sum, the largest alone."""
 
 
 class Combination(StrEnum):

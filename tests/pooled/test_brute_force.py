@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from optimizer.pooled.columns import split_columns
 from optimizer.pooled.model import build_model
 from optimizer.pooled.prune import needed_options
-from stoker.domain.limits import Limits
+from stoker.domain.limits import Limits, Objective, ObjectiveName, Objectives
 from stoker.domain.pools import Pool
 from tests.support.naive_pools import Client, Instance, Offer, best_plan
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
@@ -59,3 +59,18 @@ def test_pruning_drops_something() -> None:
     limits = Limits(max_spot_share=0.5)
     spotted = question_of(Instance((client,), (Pool("p", "A", 4),), limits=limits))
     assert needed_options(spotted).tolist() == [0, 1]
+
+
+def test_fairness_goes_on_after_the_worst_class() -> None:
+    """One class has no card at all; the others still share theirs as evenly as can be."""
+    fair = Objectives((Objective(ObjectiveName.FAIRNESS),))
+    cheap = Client(1, 1.0, (Offer(0, "A", 1, 0.5, 6),))
+    dear = Client(1, 1.0, (Offer(0, "A", 1, 2.0, 6),), group=1)
+    without = Client(2, 1.0, (Offer(1, "B", 1, 1.0, 1),))
+    instance = Instance((cheap, dear, without), (Pool("p", "A", 4),), objectives=fair)
+    decision = decision_of(question_of(instance))
+    stages = {stage.name: stage.reached for stage in decision.stages}
+    assert stages["fairness"] == pytest.approx(1.0)
+    assert stages["fairness_2"] == pytest.approx(1.0 + 4 / 6)
+    assert stages["fairness_3"] == pytest.approx(1.0 + 4 / 6 + 4 / 6)
+    assert best_plan(instance).stages == pytest.approx([stage.reached for stage in decision.stages])

@@ -40,6 +40,7 @@ class Client:
     priority: int
     rate: float
     offers: tuple[Offer, ...]
+    group: int = 0  # service class among those of its priority
     most: int = 10_000
     wishes: PoolWishes = NO_WISHES
     now: tuple[int, int] | None = None  # accelerator and replicas
@@ -327,14 +328,23 @@ def objective(instance: Instance, name: ObjectiveName, plan: tuple[Way, ...]) ->
         return math.fsum(way.offer.target_use for way in plan if way.offer and way.serves)
     if name is ObjectiveName.CHANGES:
         return float(sum(way.changed for way in plan))
-    worst = 0.0
-    for priority in {client.priority for client in instance.clients}:
-        members = [k for k, client in enumerate(instance.clients) if client.priority == priority]
+    return max(shortfalls(instance, plan), default=0.0)
+
+
+def shortfalls(instance: Instance, plan: tuple[Way, ...]) -> list[float]:
+    """Return the share of its load that each service class with any goes without, worst first."""
+    found = []
+    for group in {(client.priority, client.group) for client in instance.clients}:
+        members = [
+            k
+            for k, client in enumerate(instance.clients)
+            if (client.priority, client.group) == group
+        ]
         total = sum(instance.clients[k].rate for k in members)
         if total > 0:
             carried = sum(instance.clients[k].rate * plan[k].share for k in members)
-            worst = max(worst, 1.0 - carried / total)
-    return worst
+            found.append(1.0 - carried / total)
+    return sorted(found, reverse=True)
 
 
 def stage_values(instance: Instance, plan: tuple[Way, ...]) -> list[tuple[float, float]]:
@@ -347,7 +357,11 @@ def stage_values(instance: Instance, plan: tuple[Way, ...]) -> list[tuple[float,
         total = sum(term.weight * objective(instance, term.name, plan) for term in terms)
         stages.append((total, 0.0))
     else:
-        stages += [(objective(instance, t.name, plan), t.tolerance) for t in terms]
+        for term in terms:
+            stages.append((objective(instance, term.name, plan), term.tolerance))
+            if term.name is ObjectiveName.FAIRNESS:
+                worst = shortfalls(instance, plan)
+                stages += [(sum(worst[:k]), term.tolerance) for k in range(2, len(worst) + 1)]
     if not instance.objectives.includes(ObjectiveName.COST):
         stages.append((objective(instance, ObjectiveName.COST, plan), 0.0))
     return stages

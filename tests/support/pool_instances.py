@@ -39,17 +39,17 @@ def fleet_of(instance: Instance) -> Fleet:
     counts: dict[str, int] = {}
     for pool in instance.pools:
         counts[pool.card_type] = counts.get(pool.card_type, 0) + pool.cards
-    priorities = sorted({client.priority for client in instance.clients})
+    classes = sorted({(client.priority, client.group) for client in instance.clients})
     return Fleet(
         currency="USD",
         accelerators=tuple(Accelerator(f"a{k}", "A", 1, 1.0) for k in range(names)),
         capacity=tuple(Capacity(name, count) for name, count in counts.items()),
         profiles=(),
-        service_classes=tuple(ServiceClass(f"c{p}", p) for p in priorities),
+        service_classes=tuple(ServiceClass(f"c{p}{g}", p) for p, g in classes),
         servers=tuple(
             Server(
                 name=f"s{k}",
-                service_class=f"c{client.priority}",
+                service_class=f"c{client.priority}{client.group}",
                 model="m",
                 load=Load(client.rate, 100, 100),
                 current=(
@@ -263,6 +263,7 @@ def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
         priority=draw(st.integers(1, 2)),
         rate=draw(st.sampled_from([1.0, 2.0, 4.0])),
         offers=tuple(offers),
+        group=draw(st.integers(0, 1)),
         most=draw(st.sampled_from([10_000, 10_000, 3])),
         wishes=wishes,
         now=now,

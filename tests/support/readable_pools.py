@@ -5,6 +5,7 @@ It takes the same question as `optimizer.pooled.model` and shares none of its co
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -41,7 +42,8 @@ class ReadableModel:
             self.problem += pulp.lpSum(own) <= 1
         self._pool_rules()
         self._limits()
-        self.shortfall = self._shortfall()
+        self.nothing = self._whole("nothing")
+        self.worst = self._shortfalls()
 
     def _binary(self, name: str) -> Any:
         return self.problem.add_variable(name, 0, 1, "Integer")
@@ -120,9 +122,10 @@ class ReadableModel:
             lost = pulp.lpSum(cards[key] * self.x[key] for key in spot)
             self.problem += lost <= limits.max_spot_share * every
 
-    def _shortfall(self) -> Any:
+    def _shortfalls(self) -> list[Any]:
+        """Return, for k = 1, 2, ..., what any k classes go without, added up, at most."""
         q, o = self.q, self.q.options
-        worst = self._whole("shortfall", "Continuous")
+        short = []
         for group in range(q.classes):
             members = np.flatnonzero(q.class_index == group).tolist()
             total = sum(float(q.rates[s]) for s in members)
@@ -135,7 +138,13 @@ class ReadableModel:
                     elif int(o.server[k]) in members:
                         share = float(o.share_per_replica[k])
                         carried.append(rate * share * self.replicas(k))
-                self.problem += total * worst >= total - pulp.lpSum(carried)
+                short.append(1 - pulp.lpSum(carried) / total)
+        worst = []
+        for count in range(1, len(short) + 1):
+            together = self._whole(f"worst_{count}", "Continuous")
+            for chosen in itertools.combinations(short, count):
+                self.problem += together >= pulp.lpSum(chosen)
+            worst.append(together)
         return worst
 
     # What is minimized ---------------------------------------------------------------------------
@@ -158,7 +167,7 @@ class ReadableModel:
             runs = np.flatnonzero(self.q.running).tolist()
             stays = pulp.lpSum(self.y[k] for k in range(o.count) if int(o.server[k]) in runs)
             return changed + len(runs) - stays
-        return self.shortfall
+        return self.worst[0] if self.worst else 0 * self.nothing
 
     def spill(self) -> Any:
         o, rank = self.q.options, self.q.wishes.rank
@@ -187,7 +196,10 @@ class ReadableModel:
             total = pulp.lpSum(term.weight * self.goal(term.name) for term in objectives.terms)
             stages.append((total, 0.0))
         else:
-            stages += [(self.goal(term.name), term.tolerance) for term in objectives.terms]
+            for term in objectives.terms:
+                stages.append((self.goal(term.name), term.tolerance))
+                if term.name is ObjectiveName.FAIRNESS:
+                    stages += [(worst, term.tolerance) for worst in self.worst[1:]]
         if not objectives.includes(ObjectiveName.COST):
             stages.append((self.goal(ObjectiveName.COST), 0.0))
         reached = []
@@ -199,7 +211,7 @@ class ReadableModel:
         return tuple(served), reached
 
     def _least(self, goal: Any) -> float:
-        self.problem.setObjective(goal + 0 * self.shortfall)
+        self.problem.setObjective(goal + 0 * self.nothing)
         self.problem.solve(pulp.HiGHS(msg=False, gapRel=1e-9))
         assert self.problem.status == pulp.LpStatusOptimal
         value = pulp.value(goal)
