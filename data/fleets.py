@@ -21,6 +21,7 @@ from data.inferno.schema import (
 )
 from data.inferno.to_fleet import convert_system
 from data.problems import Finding
+from data.profile_document.reading import is_profile_document
 from data.stoker_format import read_stoker
 from data.wording import choices, did_you_mean, shown
 from stoker.domain.errors import InvalidInputError, Problem
@@ -79,6 +80,10 @@ def parse_fleet(document: object, *, file: str = "") -> Fleet:
 
 def _fleet_of(decoded: Decoded, file: str) -> Fleet:
     value = decoded.value
+    if is_profile_document(value):
+        message = "holds profiles alone, and no servers to plan for"
+        allowed = "a fleet; it may stand beside the profiles in a directory"
+        raise InvalidInputError([Problem("", message, allowed, file)])
     if not _is_inferno(value):
         return read_stoker(Document.single(value, file, decoded.findings))
     if not decoded.findings:
@@ -110,9 +115,16 @@ def _read_directory(path: Path) -> Fleet:
         raise InvalidInputError(
             [Problem("", message, "the path of that file alone", file) for file in whole]
         )
-    parts = {file: item.value for file, item in decoded.items()}
+    parts = {file: _fleet_part(item.value) for file, item in decoded.items()}
     findings = {file: item.findings for file, item in decoded.items()}
     return read_stoker(merge(parts, str(path), findings))
+
+
+def _fleet_part(value: object) -> object:
+    """Return what a fleet takes of one of its documents: of profile documents the profiles."""
+    if isinstance(value, dict) and is_profile_document(value):
+        return {"profiles": value.get("profiles")}
+    return value
 
 
 def _is_document(path: Path) -> bool:

@@ -44,10 +44,12 @@ class ReplicaCosts:
 def units_of(entry: ProfileEntry, accelerators: Mapping[str, AcceleratorEntry]) -> int:
     """Return the units of its accelerator that one replica of a profile takes.
 
-    What is told, or what its degrees take, or 1.
+    What is told, or what its degrees take, or 1. A unit of an accelerator that is not among those
+    given has one card.
     """
     if entry.accelerators_per_replica is not None:
         return entry.accelerators_per_replica
     if entry.parallel is None:
         return 1
-    return entry.parallel.to_domain().cards // accelerators[entry.accelerator].cards
+    hardware = accelerators.get(entry.accelerator)
+    return entry.parallel.to_domain().cards // (1 if hardware is None else hardware.cards)

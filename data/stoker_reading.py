@@ -69,7 +69,7 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
         currency=entry.currency,
         accelerators=tuple(_accelerator(item) for item in entry.accelerators),
         capacity=_capacity(entry),
-        profiles=tuple(_profile(item, hardware) for item in entry.profiles),
+        profiles=tuple(profile_from_entry(item, hardware) for item in entry.profiles),
         service_classes=tuple(
             ServiceClass(
                 item.name,
@@ -145,7 +145,16 @@ def _accelerator(entry: AcceleratorEntry) -> Accelerator:
     )
 
 
-def _profile(entry: ProfileEntry, hardware: Mapping[str, AcceleratorEntry]) -> ModelProfile:
+def profile_from_entry(
+    entry: ProfileEntry, hardware: Mapping[str, AcceleratorEntry]
+) -> ModelProfile:
+    """Return a profile.
+
+    Args:
+        entry: Its entry.
+        hardware: The accelerators of the document by name, which tell how many units the cards of
+            `parallel` are; one that is missing has one card a unit.
+    """
     origin = entry.provenance
     return ModelProfile(
         model=entry.model,

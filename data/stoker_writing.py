@@ -45,7 +45,7 @@ def entry_of_fleet(fleet: Fleet) -> dict[str, object]:
     document["currency"] = fleet.currency
     document["accelerators"] = [_accelerator(item) for item in fleet.accelerators]
     document["capacity"] = unpooled_capacity(fleet)
-    document["profiles"] = [_profile(item) for item in fleet.profiles]
+    document["profiles"] = [profile_entry(item) for item in fleet.profiles]
     document["service_classes"] = [_service_class(item) for item in fleet.service_classes]
     document["servers"] = [
         _server(item) | wish_fields(fleet.wishes.get(item.name, NO_WISHES))
@@ -112,7 +112,8 @@ def _accelerator(item: Accelerator) -> dict[str, object]:
     )
 
 
-def _profile(item: ModelProfile) -> dict[str, object]:
+def profile_entry(item: ModelProfile) -> dict[str, object]:
+    """Return a profile as an entry of `profiles`, without the values that are defaults."""
     units = item.accelerators_per_replica
     return _present(
         model=item.model,

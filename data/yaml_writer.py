@@ -7,7 +7,7 @@ from yaml.nodes import MappingNode
 
 from data.yaml_reader import NUMBER_LIKE
 
-_ONE_LINE_SECTIONS = ("profiles",)
+_ONE_LINE_SECTIONS = ("profiles", "timings", "rows")
 """Sections that are tables: each entry on one line."""
 
 

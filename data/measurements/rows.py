@@ -118,7 +118,7 @@ def measurement_of(
     except ValidationError as error:
         found = problems_from_validation(error, file, "", RowEntry)
         raise InvalidInputError([_placed(problem, draft) for problem in found]) from error
-    row = _measurement(entry, draft.where)
+    row = measurement_of_entry(entry, draft.where)
     problems = [
         Problem(draft.place(item.field), item.message, item.allowed, file)
         for item in implausible(row)
@@ -152,7 +152,8 @@ def _placed(problem: Problem, draft: Draft) -> Problem:
     return Problem(draft.place(name), message, allowed, problem.file)
 
 
-def _measurement(entry: RowEntry, where: str) -> Measurement:
+def measurement_of_entry(entry: RowEntry, where: str) -> Measurement:
+    """Return a row whose fields were checked; it bears its place where it has no name."""
     return Measurement(
         model=entry.model,
         gpu=entry.gpu,
