@@ -14,7 +14,7 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-from emulator.pace import first_token_delays, pace_of
+from emulator.pace import Work, first_token_delays, pace_of
 from emulator.requests import EmulatedRequest, RequestState
 from simulator import Engine
 
@@ -261,7 +261,7 @@ class IterationLoop:
             self._ending.append(request)
             request = None
         if batch:
-            time = self._pace(decoding, self._context, batch, tokens, read, shares)
+            time = self._pace(Work(decoding, self._context, batch, tokens, read, shares))
             self._began_ms = now
             self._end_ms = now + time * self.slowdown
             self._running, self._tokens = decoding, decoding + tokens

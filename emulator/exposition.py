@@ -61,7 +61,7 @@ class _Collected:
 def exposition(families: Iterable[Metric]) -> bytes:
     """Return families in the classic text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(list(families)))  # type: ignore[arg-type] # a protocol in fact
+    registry.register(_Collected(list(families)))
     return generate_latest(registry)
 
 

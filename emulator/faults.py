@@ -76,9 +76,11 @@ def read_order(document: object) -> FaultOrder:
             if allowed:
                 problems.append(Problem(name, f"is {document[name]!r}", allowed))
             changes[name] = value
-    for name in ("clear", "crash"):
-        if not isinstance(document.get(name, False), bool):
-            problems.append(Problem(name, f"is {document[name]!r}", "true or false"))
+    problems += [
+        Problem(name, f"is {document[name]!r}", "true or false")
+        for name in ("clear", "crash")
+        if not isinstance(document.get(name, False), bool)
+    ]
     for_s = document.get("for_s")
     if for_s is not None and not (_is_number(for_s) and for_s > 0):
         problems.append(Problem("for_s", f"is {for_s!r}", "seconds, above 0"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from emulator.exposition import exposition, gateway_metrics
 from emulator.faults import FaultOrder
@@ -250,12 +250,8 @@ class EmulatedFleet:
         if self._router is Router.ROUND_ROBIN:
             self._turn += 1
             return ready[(self._turn - 1) % len(ready)]
-        load: Callable[[EmulatedReplica], int]
-        if self._router is Router.SHORTEST_QUEUE:
-            load = _in_system
-        else:
-            load = _kv_blocks_wanted
-        return min(ready, key=load)
+        fewest = self._router is Router.SHORTEST_QUEUE
+        return min(ready, key=_in_system if fewest else _kv_blocks_wanted)
 
 
 def _in_system(replica: EmulatedReplica) -> int:

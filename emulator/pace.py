@@ -8,16 +8,34 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from simulator import IterationModel, IterationTable
 from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
 
-Pace = Callable[[int, int, int, int, int, float], float]
-"""Time of an iteration in ms, of six figures of its state:
 
-sequences in decode, tokens that they read, sequences in service, prompt tokens computed, tokens
-that their chunks read, and the sum over the chunks of their share of what their prompt needs.
-"""
+class Work(NamedTuple):
+    """What one iteration does.
+
+    Attributes:
+        decoding: Sequences in decode.
+        context: Tokens that they read.
+        batch: Sequences in service.
+        tokens: Prompt tokens computed.
+        read: Tokens that their chunks read.
+        shares: Sum over the chunks of their share of what their prompt needs.
+    """
+
+    decoding: int
+    context: int
+    batch: int
+    tokens: int
+    read: int
+    shares: float
+
+
+Pace = Callable[[Work], float]
+"""Time of an iteration in ms, of what it does."""
 
 _SHARPNESS = 8.0
 """Exponent of the smooth maximum of the `overlap` model."""
@@ -50,10 +68,8 @@ def first_token_delays(model: IterationModel) -> tuple[float, float, float]:
 def _token_work(model: TokenWorkParameters) -> Pace:
     alpha, beta, gamma = model.alpha_ms, model.beta_ms, model.gamma_ms
 
-    def pace(
-        decoding: int, context: int, batch: int, tokens: int, read: int, shares: float
-    ) -> float:
-        return alpha + beta * (decoding + tokens) + gamma * (context + read)
+    def pace(work: Work) -> float:
+        return alpha + beta * (work.decoding + work.tokens) + gamma * (work.context + work.read)
 
     return pace
 
@@ -61,11 +77,9 @@ def _token_work(model: TokenWorkParameters) -> Pace:
 def _linear(model: LinearParameters) -> Pace:
     alpha, beta, gamma, delta = model.alpha_ms, model.beta_ms, model.gamma_ms, model.delta_ms
 
-    def pace(
-        decoding: int, context: int, batch: int, tokens: int, read: int, shares: float
-    ) -> float:
-        time = gamma * shares + delta * tokens * batch
-        return time + alpha + beta * decoding if decoding else time
+    def pace(work: Work) -> float:
+        time = gamma * work.shares + delta * work.tokens * work.batch
+        return time + alpha + beta * work.decoding if work.decoding else time
 
     return pace
 
@@ -73,12 +87,11 @@ def _linear(model: LinearParameters) -> Pace:
 def _overlap(model: OverlapParameters) -> Pace:
     base, weights, token, sequence, kv_token, attention, prompts = model.engine_times_ms
 
-    def pace(
-        decoding: int, context: int, batch: int, tokens: int, read: int, shares: float
-    ) -> float:
-        time = base + _smooth_maximum(weights, token * (decoding + tokens))
-        time += sequence * decoding + kv_token * context
-        pairs = max(tokens * (read - 0.5 * tokens) / max(shares, 1.0), 0.0)
+    def pace(work: Work) -> float:
+        tokens, shares = work.tokens, work.shares
+        time = base + _smooth_maximum(weights, token * (work.decoding + tokens))
+        time += sequence * work.decoding + kv_token * work.context
+        pairs = max(tokens * (work.read - 0.5 * tokens) / max(shares, 1.0), 0.0)
         return time + attention * pairs + prompts * min(shares, 1.0)
 
     return pace
@@ -89,13 +102,11 @@ def _table(model: IterationTable) -> Pace:
     prefill = _Grid(model.prefill_tokens, model.prefill_contexts, model.prefill_ms)
     shared = model.shared_ms
 
-    def pace(
-        decoding: int, context: int, batch: int, tokens: int, read: int, shares: float
-    ) -> float:
-        time = prefill.at(tokens, read) if tokens else 0.0
-        if decoding:
-            time += decode.at(decoding, context / decoding)
-            if tokens:
+    def pace(work: Work) -> float:
+        time = prefill.at(work.tokens, work.read) if work.tokens else 0.0
+        if work.decoding:
+            time += decode.at(work.decoding, work.context / work.decoding)
+            if work.tokens:
                 time -= shared
         return time
 

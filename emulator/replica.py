@@ -1,4 +1,4 @@
-"""The life of one emulated replica: it starts, serves, goes wrong on request, drains and is gone."""
+"""The life of one emulated replica: it starts, serves, goes wrong on request, drains and goes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ TABLE = tabulate(
     shared_ms=2.0,
 )
 
-MODELS = [
+MODELS: list[IterationModel] = [
     TokenWorkParameters(7.3, 0.021, 0.00071),
     LinearParameters(9.1, 0.31, 3.7, 0.0123),
     OverlapParameters(2.1, 5.3, 0.047, 0.11, 0.00091, 2.3e-5, 0.83, 11.7, 0.17, 0.013),
@@ -132,7 +132,7 @@ def test_time_may_pass_in_steps_of_any_size() -> None:
     requests = requests_of(records, 0.0)
     loop = IterationLoop(engine, Meter(buckets_of(Dialect.VLLM, 1000)))
     ticks = np.random.default_rng(1).uniform(0.0, records.arrival_ms[-1], 3000)
-    calls = [(float(at), None) for at in ticks]
+    calls: list[tuple[float, EmulatedRequest | None]] = [(float(at), None) for at in ticks]
     calls += list(zip(records.arrival_ms.tolist(), requests, strict=True))
     for at_ms, request in sorted(calls, key=lambda call: call[0]):
         if request is None:
