@@ -9,14 +9,13 @@ refused, not mended.
 """
 
 from data.measurements.draft import Unrecorded
-from data.measurements.profiles import FittedProfile, profile_document, read_profiles
+from data.measurements.profiles import FittedProfile, read_profiles
 from data.measurements.reading import Reading, read_measurements
 
 __all__ = [
     "FittedProfile",
     "Reading",
     "Unrecorded",
-    "profile_document",
     "read_measurements",
     "read_profiles",
 ]

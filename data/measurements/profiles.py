@@ -1,29 +1,36 @@
-"""Profiles as `stoker fit` writes them, from a document of their own or a fleet.
-
-They are entries of `profiles` in Stoker's fleet format.
-"""
+"""Profiles with their parameters by name, from any document that has some."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data.curve_fields import CurveEntry
 from data.decode import Decoded
 from data.problems import problems_from_validation
+from data.stoker_reading import profile_from_entry
 from data.stoker_schema import ProfileEntry
-from data.stoker_writing import curve_document, number
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.profile import (
     DEFAULT_TOKEN_BUDGET,
-    EstimateKind,
+    LinearParameters,
+    ModelProfile,
+    OverlapParameters,
     Provenance,
+    TokenWorkParameters,
 )
 
 _ALLOWED = "a mapping with a list of profiles, as in a fleet document"
+
+
+_KINDS: Mapping[type, str] = {
+    LinearParameters: "linear",
+    TokenWorkParameters: "token-work",
+    OverlapParameters: "overlap",
+    IterationTable: "curve",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,25 @@ class FittedProfile:
     token_budget: int = DEFAULT_TOKEN_BUDGET
     curve: IterationTable | None = None
 
+    @classmethod
+    def of(cls, profile: ModelProfile) -> FittedProfile:
+        """Return a profile of the domain with its parameters by name."""
+        parameters = profile.parameters
+        table = parameters if isinstance(parameters, IterationTable) else None
+        return cls(
+            model=profile.model,
+            accelerator=profile.accelerator,
+            accelerators_per_replica=profile.accelerators_per_replica,
+            max_batch=profile.max_batch,
+            at_tokens=profile.at_tokens,
+            kind=_KINDS[type(parameters)],
+            parameters={} if table is not None else asdict(parameters),
+            provenance=profile.provenance,
+            kv_tokens=profile.kv_tokens,
+            token_budget=profile.token_budget,
+            curve=table,
+        )
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -83,48 +109,4 @@ def read_profiles(decoded: Decoded, file: str) -> tuple[FittedProfile, ...]:
 
 
 def _fitted(entry: ProfileEntry) -> FittedProfile:
-    origin = entry.provenance
-    table = entry.parameters.to_domain() if isinstance(entry.parameters, CurveEntry) else None
-    parameters = {} if table is not None else entry.parameters.model_dump(exclude={"kind"})
-    return FittedProfile(
-        model=entry.model,
-        accelerator=entry.accelerator,
-        accelerators_per_replica=entry.accelerators_per_replica or 1,
-        max_batch=entry.max_batch,
-        at_tokens=entry.at_tokens,
-        kind=entry.parameters.kind,
-        parameters=parameters,
-        provenance=Provenance(EstimateKind(origin.kind), origin.source) if origin else Provenance(),
-        kv_tokens=entry.kv_tokens,
-        token_budget=entry.token_budget,
-        curve=table,
-    )
-
-
-def profile_document(profiles: Sequence[FittedProfile]) -> dict[str, object]:
-    """Return fitted profiles as a document; values at their defaults are left out."""
-    return {"profiles": [_entry(item) for item in profiles]}
-
-
-def _entry(item: FittedProfile) -> dict[str, object]:
-    units = item.accelerators_per_replica
-    entry: dict[str, object] = {"model": item.model, "accelerator": item.accelerator}
-    if units != 1:
-        entry["accelerators_per_replica"] = units
-    entry |= {
-        "max_batch": item.max_batch,
-        "at_tokens": item.at_tokens,
-        "parameters": {"kind": item.kind} | _parameters(item),
-        "provenance": {"kind": item.provenance.kind.value, "source": item.provenance.source},
-    }
-    if item.kv_tokens is not None:
-        entry["kv_tokens"] = item.kv_tokens
-    if item.token_budget != DEFAULT_TOKEN_BUDGET:
-        entry["token_budget"] = item.token_budget
-    return entry
-
-
-def _parameters(item: FittedProfile) -> dict[str, object]:
-    if item.curve is not None:
-        return curve_document(item.curve)
-    return {name: number(value) for name, value in item.parameters.items()}
+    return FittedProfile.of(profile_from_entry(entry, {}))

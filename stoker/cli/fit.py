@@ -250,17 +250,14 @@ def _write_profiles(
     files: Sequence[str],
     output: Path,
 ) -> None:
-    from stoker.cli.fitted_profiles import fitted_profile, profiles_text
+    from data.profile_document import document_text
+    from stoker.cli.fitted_profiles import fitted_document
 
     today = datetime.now(UTC).date()
     names = [Path(file).name for file in files if file != "-"] or ["standard input"]
-    profiles = [
-        fitted_profile(result, rows, names, today)
-        for result, rows in zip(results, groups, strict=True)
-        if result.refusal is None
-    ]
-    if profiles:
-        write_text(profiles_text(profiles, as_json=output.suffix == ".json"), output)
+    if any(result.refusal is None for result in results):
+        document = fitted_document(results, groups, names, today)
+        write_text(document_text(document, as_json=output.suffix == ".json"), output)
     else:
         show_notes([f"{output} was not written: there is no profile"])
 

@@ -30,11 +30,12 @@ def show(
 ) -> None:
     """Show the profiles of a document: parameters, limits and where they come from."""
     from data.decode import read_document
-    from data.measurements import profile_document, read_profiles
+    from data.measurements import read_profiles
+    from data.profile_document import entry_of_document, read_profile_document
     from stoker.cli.profile_tables import profiles_table
 
     profiles = read_profiles(read_document(file), str(file))
     if output_format is TextFormat.JSON:
-        write_text(json_text(profile_document(profiles)))
+        write_text(json_text(entry_of_document(read_profile_document(file))))
     else:
         print_table(profiles_table(profiles))

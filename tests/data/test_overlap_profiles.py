@@ -13,12 +13,13 @@ import yaml
 
 from data.decode import decode_yaml
 from data.fleets import parse_fleet
-from data.measurements import FittedProfile, profile_document, read_profiles
+from data.measurements import read_profiles
 from data.overlap_fields import read_overlap
+from data.profile_document import profile_document
 from data.stoker_example import EXAMPLE
 from data.stoker_format import document_to_fleet, fleet_schema, fleet_to_document
 from stoker.domain.errors import InvalidInputError
-from stoker.domain.profile import OverlapParameters
+from stoker.domain.profile import ModelProfile, OverlapParameters
 from tests.support.cli import stoker
 
 Document = dict[str, Any]
@@ -110,7 +111,7 @@ def test_the_schema_knows_the_model() -> None:
 
 
 def test_a_fitted_profile_is_one_of_a_fleet() -> None:
-    fitted = FittedProfile("llama-3.1-8b", "H100", 1, 256, 128, "overlap", FIELDS)
+    fitted = ModelProfile("llama-3.1-8b", "H100", 1, 256, 128, OverlapParameters(**FIELDS))
     written: Any = json.loads(json.dumps(profile_document([fitted])))
     (back,) = read_profiles(decode_yaml(yaml.safe_dump(written)), "profile.yaml")
     assert dict(back.parameters) == FIELDS
