@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stoker.domain.profile import ServiceParameters
-
 
 class IterationKind(StrEnum):
     """What an iteration computes."""
@@ -97,8 +95,6 @@ class TimedModel:
         cache: Layout of the KV cache: `contiguous` or `paged`.
         execution: `eager`, `compile` or `cuda-graph`.
         tensor_parallel: Devices that shared each layer.
-        kernels: Which kernels multiplied with the weights, in words; empty where it is the plain
-            product of their type.
     """
 
     name: str
@@ -110,7 +106,6 @@ class TimedModel:
     cache: str
     execution: str
     tensor_parallel: int = 1
-    kernels: str = ""
 
     @property
     def whole(self) -> bool:
@@ -170,9 +165,6 @@ class TimingRun:
         code: Hash of the code that measured.
         started_at: When it began, as ISO 8601 text in UTC.
         seed: Seed of the order of cases and of the weights.
-        scaling_error: Median relative deviation of times of a layer count from the straight line
-            through those of fewer and of more layers; None where at most two were timed.
-        notes: What a reader of the times should know, a sentence each.
     """
 
     model: TimedModel
@@ -182,55 +174,3 @@ class TimingRun:
     code: str
     started_at: str
     seed: int
-    scaling_error: float | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterInterval:
-    """A fitted parameter with its 95% interval.
-
-    Attributes:
-        name: Name of the parameter, as in the parameters of its model.
-        value: The fitted value.
-        low: Lower end; None where the timings do not tell.
-        high: Upper end; None likewise.
-    """
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class IterationFit:
-    """A service-time model fitted to measured iteration times.
-
-    Errors are relative deviations of the model's times from the measured medians.
-
-    Attributes:
-        model: `linear`, `token-work`, `overlap` or `curve`.
-        parameters: Its parameters.
-        intervals: Each parameter with its 95% interval; empty for a `curve`, which has errors.
-        timings: How many timings it was fitted to.
-        median_error: Median over these timings.
-        largest_error: Largest of them.
-        left_out_error: Median over timings that the fit did not see, each left out in turn; None
-            where there are too few to leave any out.
-        condition_number: Of the Jacobian, columns scaled to length 1; None for a `curve`.
-        untold: Names of parameters that the timings do not tell.
-        interval_error: Median half-width of the 95% intervals of a table's times, relative; None
-            for other models.
-    """
-
-    model: str
-    parameters: ServiceParameters
-    intervals: tuple[ParameterInterval, ...]
-    timings: int
-    median_error: float
-    largest_error: float
-    left_out_error: float | None = None
-    condition_number: float | None = None
-    untold: tuple[str, ...] = ()
-    interval_error: float | None = None
