@@ -13,10 +13,12 @@ from stoker.cli import (
     catalogue,
     convert,
     demo,
+    emulate,
     estimate,
     explain,
     fit,
     horizon,
+    load,
     pareto,
     place,
     predict,
@@ -93,6 +95,8 @@ app.command(epilog=fit.EPILOG)(fit.fit)
 app.command(epilog=predict.EPILOG)(predict.predict)
 app.add_typer(profile.app, name="profile")
 app.command(epilog=serve.EPILOG)(serve.serve)
+app.command(epilog=emulate.EPILOG)(emulate.emulate)
+app.command(epilog=load.EPILOG)(load.load)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=version.EPILOG)(version.version)
 

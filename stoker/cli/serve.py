@@ -75,7 +75,7 @@ def serve(
         time_limit_s=time_limit,
         max_concurrent_solves=max_concurrent_solves,
     )
-    listener = _listen(host, port)
+    listener = listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(uvicorn.Config(app, log_level="info", ws="none"))
     with suppress(KeyboardInterrupt), _termination_as_interrupt():
@@ -96,7 +96,7 @@ def _termination_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
     Raises:
