@@ -78,7 +78,7 @@ class Signal:
         return cls(SignalState.KNOWN, value, age_s, source)
 
     @classmethod
-    def stale(cls, value: float, age_s: float, source: str, reason: str) -> Signal:
+    def stale(cls, value: float, age_s: float | None, source: str, reason: str) -> Signal:
         """Return a signal that is too old to act on."""
         return cls(SignalState.STALE, value, age_s, source, reason)
 

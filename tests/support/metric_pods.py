@@ -1,0 +1,184 @@
+"""Pods in all conditions, as pages of metrics, and what servers they belong to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from collector.prometheus.matching import ServerSeries
+from tests.support.metrics_pages import Page, histogram, line
+
+ENDED_S = 4.0
+"""Seconds after which the pods `ended` and `frozen` say nothing new."""
+
+
+def vllm(
+    model: str,
+    rate: float,
+    *,
+    waiting_growth: float = 0.0,
+    input_tokens: float = 100.0,
+    output_tokens: float = 50.0,
+    reset_every_s: float = 1e9,
+) -> Page:
+    """A vLLM pod whose counters follow the time; TTFT 150 ms and ITL 20 ms on average."""
+
+    def page(seconds: float) -> str:
+        done = rate * (seconds % reset_every_s)
+        named = {"model_name": model, "engine": "0"}
+        text = line("vllm:request_success_total", done, **named, finished_reason="length")
+        text += line("vllm:num_requests_running", 3.0, **named)
+        text += line("vllm:num_requests_waiting", waiting_growth * seconds, **named)
+        text += line("vllm:kv_cache_usage_perc", 0.25, **named)
+        text += line("vllm:prefix_cache_hits_total", 30.0 * done, **named)
+        text += line("vllm:prefix_cache_queries_total", 120.0 * done, **named)
+        text += line(
+            "vllm:cache_config_info", 1.0, block_size="16", num_gpu_blocks="1000", engine="0"
+        )
+        # Half of the prompts in (50, 100], half in (100, 150]; all outputs in (0, 100].
+        text += histogram(
+            "vllm:request_prompt_tokens",
+            {"50": 0.0, "100": done / 2, "150": done, "+Inf": done},
+            input_tokens * done,
+            **named,
+        )
+        text += histogram(
+            "vllm:request_generation_tokens",
+            {"100": done, "+Inf": done},
+            output_tokens * done,
+            **named,
+        )
+        text += histogram(
+            "vllm:time_to_first_token_seconds",
+            {"0.1": 0.5 * done, "0.2": 0.9 * done, "0.4": done, "+Inf": done},
+            0.15 * done,
+            **named,
+        )
+        return text + histogram(
+            "vllm:inter_token_latency_seconds",
+            {"0.02": 25 * done, "0.04": 49 * done, "+Inf": 49 * done},
+            0.02 * 49 * done,
+            **named,
+        )
+
+    return page
+
+
+def old_vllm(seconds: float) -> str:
+    """A vLLM pod of an older version, with the names of then."""
+    done = 2.0 * seconds
+    named = {"model_name": "old"}
+    text = line("vllm:request_success_total", done, **named)
+    text += line("vllm:num_requests_running", 1.0, **named)
+    text += line("vllm:num_requests_waiting", 0.0, **named)
+    text += line("vllm:gpu_cache_usage_perc", 0.5, **named)
+    return text + histogram(
+        "vllm:time_per_output_token_seconds",
+        {"0.05": 10 * done, "+Inf": 10 * done},
+        0.3 * done,
+        **named,
+    )
+
+
+def sglang(seconds: float) -> str:
+    """An SGLang pod."""
+    count = 5.0 * seconds
+    named = {"model_name": "sg"}
+    text = line("sglang:num_requests_total", count, **named)
+    text += line("sglang:num_running_reqs", 4.0, **named)
+    text += line("sglang:num_queue_reqs", 2.0, **named)
+    text += line("sglang:token_usage", 0.75, **named)
+    text += line("sglang:max_total_num_tokens", 50_000.0, **named)
+    text += line("sglang:cached_tokens_total", 10.0 * count, **named)
+    text += line("sglang:prompt_tokens_total", 200.0 * count, **named)
+    for name, mean in (("prompt_tokens_histogram", 200.0), ("generation_tokens_histogram", 80.0)):
+        text += histogram(f"sglang:{name}", {"300": count, "+Inf": count}, mean * count, **named)
+    for name, mean in (("time_to_first_token_seconds", 0.3), ("inter_token_latency_seconds", 0.03)):
+        text += histogram(f"sglang:{name}", {"1": count, "+Inf": count}, mean * count, **named)
+    return text
+
+
+def gateway(seconds: float) -> str:
+    """A gateway that offers more than its model's pods complete."""
+    named = {"target_model_name": "behind-gateway"}
+    text = line(
+        "inference_extension_scheduler_attempts_total", 7.0 * seconds, status="success", **named
+    )
+    return text + line(
+        "inference_extension_scheduler_attempts_total", 9.0 * seconds, status="failure", **named
+    )
+
+
+def ended(seconds: float) -> str:
+    """A pod that is gone after a while."""
+    return vllm("ended", 3.0)(seconds) if seconds < ENDED_S else ""
+
+
+def frozen(seconds: float) -> str:
+    """A pod whose figures come with times of their own, and stop coming."""
+    moment = min(seconds, ENDED_S)
+    at_ms = round((time.time() - (seconds - moment)) * 1000)
+    lines = vllm("frozen", 3.0)(moment).splitlines()
+    return "".join(f"{each} {at_ms}\n" for each in lines)
+
+
+PAGES: Mapping[str, Page] = {
+    "/plain": vllm("plain", 4.0),
+    "/pair-a": vllm("pair", 2.0),
+    "/pair-b": vllm("pair", 3.0),
+    "/saturated": vllm("saturated", 2.0, waiting_growth=3.0),
+    "/restarting": vllm("restarting", 4.0, reset_every_s=3.0),
+    "/idle": vllm("idle", 0.0),
+    "/old": old_vllm,
+    "/sg": sglang,
+    "/gateway": gateway,
+    "/behind": vllm("behind-gateway", 3.0),
+    "/ended": ended,
+    "/frozen": frozen,
+    "/east": vllm("shared", 2.0),
+    "/west": vllm("shared", 6.0),
+}
+
+
+def targets() -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Every page with the labels of its pod, as a cluster's discovery would give them."""
+    found = [(path, {"instance": path, "pod": path[1:], "job": "pods"}) for path in PAGES]
+    # The plain pod is scraped by a second job too.
+    found.append(("/plain", {"instance": "/plain", "pod": "plain", "job": "services"}))
+    return tuple(
+        (path, {**labels, "namespace": "east" if path == "/east" else "west"})
+        for path, labels in found
+    )
+
+
+SERIES = (
+    *(
+        ServerSeries(name, name)
+        for name in (
+            "plain",
+            "pair",
+            "saturated",
+            "restarting",
+            "idle",
+            "old",
+            "sg",
+            "behind-gateway",
+            "ended",
+            "frozen",
+            "absent",
+        )
+    ),
+    ServerSeries("in-east", "shared", {"namespace": "east"}),
+    ServerSeries("in-west", "shared", {"namespace": "west"}),
+    ServerSeries("anywhere", "shared"),
+    ServerSeries(
+        "own",
+        "own",
+        queries={
+            "arrival_rate_rps": 'sum(rate(vllm:request_success_total{model_name="plain"}[8s]))',
+            "input_tokens": "sum(nothing_of_that_name)",
+            "output_tokens": "vllm:num_requests_running",
+            "running": "sum(",
+        },
+    ),
+)
