@@ -138,3 +138,27 @@ def _check_wishes(value: Mapping[str, object]) -> Iterator[Finding]:
             for index, name in enumerate(asked if isinstance(asked, list) else []):
                 if isinstance(name, str):
                     yield from unresolved((*loc, key, index), name, known, "pool")
+        for key in ("current", "desired"):
+            told = mapping_at(server, key)
+            if told is not None:
+                yield from _check_standing((*loc, key), told, known)
+
+
+def _check_standing(
+    loc: Loc, told: Mapping[str, object], known: dict[str, None]
+) -> Iterator[Finding]:
+    """Replicas that run stand in pools that there are, all of them."""
+    counts = mapping_at(told, "pools")
+    if counts is None:
+        return
+    for name in counts:
+        yield from unresolved((*loc, "pools", name), name, known, "pool")
+    replicas = number_at(told, "replicas")
+    standing = [number_at(counts, name) for name in counts]
+    total = sum(count for count in standing if count is not None)
+    if None not in standing and replicas is not None and total != replicas:
+        yield Finding(
+            (*loc, "pools"),
+            f"{shown(total)} replicas stand in pools, and {shown(replicas)} run",
+            "pools of all replicas, or none",
+        )

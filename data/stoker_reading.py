@@ -219,6 +219,7 @@ def _allocation(
         load=_load(entry.load) if entry.load else None,
         configuration=entry.configuration,
         prefill_replicas=entry.prefill_replicas,
+        in_pools=tuple(sorted((entry.pools or {}).items())),
     )
 
 
@@ -267,4 +268,5 @@ def _rules(entry: RulesEntry) -> PlanningRules:
         reject_short_memory=entry.reject_short_memory,
         max_replicas=entry.max_replicas,
         transition_penalty=entry.transition_penalty,
+        minimum_kind=EstimateKind(entry.minimum_kind) if entry.minimum_kind else None,
     )

@@ -218,6 +218,9 @@ class AllocationEntry(StrictModel):
     prefill_replicas: Count = Field(
         0, description="How many of them compute prompts for the others."
     )
+    pools: dict[Name, PositiveCount] | None = Field(
+        None, description="Replicas by name of the pool that they stand in, all of them."
+    )
     max_batch: PositiveCount | None = Field(None, description="Batch limit of a replica.")
     cost_per_hour: Amount | None = Field(
         None, description="Cost of all replicas per hour; worked out, where left out."

@@ -213,6 +213,7 @@ def _allocation(item: Allocation | None) -> dict[str, object] | None:
         configuration=item.configuration,
         replicas=item.replicas,
         prefill_replicas=item.prefill_replicas or None,
+        pools=dict(item.in_pools) or None,
         max_batch=item.max_batch,
         cost_per_hour=number(item.cost_per_hour),
         itl_ms=number(item.itl_ms),

@@ -199,28 +199,41 @@ def _changes(fleet: Fleet, plan: Plan) -> Iterator[str]:
     claimed = next((item for item in plan.limits if item.name == "max_changes"), None)
     if claimed is None:
         return
-    given = {
-        item.server: (
-            item.accelerator,
-            # Prefill and decode pools stand as one.
-            item.replicas if item.pools else sum(part.replicas for part in item.placements),
-        )
-        for item in plan.allocations
-        if item.placements
-    }
+    given = {item.server: item for item in plan.allocations if item.placements}
     kept = {item.server for item in plan.allocations if not item.placements and item.cards}
     changes = 0
     for server in fleet.servers:
         if server.load is None or server.name in kept:
             continue
-        now = server.current
-        runs = now is not None and now.accelerator is not None and now.replicas > 0
-        before = (now.accelerator, now.replicas) if runs and now is not None else None
-        changes += given.get(server.name) != before
+        now, item = server.current, given.get(server.name)
+        if now is None or now.accelerator is None or now.replicas < 1:
+            changes += item is not None
+        else:
+            changes += item is None or _differs(item, now)
     if changes > claimed.used + _SHARE:
         yield f"{changes} servers change, the plan says {claimed.used:g}"
     if claimed.used > claimed.limit and not any("fewest" in note for note in plan.notes):
         yield f"{claimed.used:g} servers change of {claimed.limit:g}"
+
+
+def _differs(item: PlannedAllocation, now: Allocation) -> bool:
+    """Return whether an allocation is anything else than what runs, as far as that is told."""
+    # Prefill and decode pools stand as one.
+    replicas = item.replicas if item.pools else sum(part.replicas for part in item.placements)
+    if (item.accelerator, replicas) != (now.accelerator, now.replicas):
+        return True
+    if item.prefill_replicas != now.prefill_replicas:
+        return True
+    if now.configuration is not None and item.configuration != now.configuration:
+        return True
+    # What serves nobody in full may be left as it runs, though no candidate has its batch limit.
+    if item.fully_served and now.max_batch not in (None, item.max_batch):
+        return True
+    if not now.in_pools:
+        return False
+    if item.pools:
+        return {part.pool for part in item.placements} != {name for name, _ in now.in_pools}
+    return {part.pool: part.replicas for part in item.placements} != dict(now.in_pools)
 
 
 def _power(fleet: Fleet, placed: list[PlannedAllocation]) -> Iterator[str]:

@@ -25,11 +25,14 @@ class Visible:
             fairness, changes.
         power: Electrical power, which rises with utilization.
         slack: How much of the targets is used, which no row tells in full: nothing is pruned.
+        batch_now: Batch limit that runs for each server, as another one is a change, (servers,), 0
+            where that is not told; None where no limit is seen.
     """
 
     replicas: bool = False
     power: bool = False
     slack: bool = False
+    batch_now: IntArray | None = None
 
 
 CARDS_AND_PRICE = Visible()
@@ -90,6 +93,10 @@ def _figures(table: CandidateTable, visible: Visible) -> list[FloatArray]:
             found += [exact, -exact]
         apart = table.disaggregated.astype(np.int64)
         found += [apart, -apart]
+    if visible.batch_now is not None:
+        now = visible.batch_now[table.server]
+        other = ((now > 0) & (table.max_batch != now)).astype(np.int64)
+        found += [other, -other]
     if visible.power:
         found.append(table.utilization)
     return [np.asarray(values, dtype=np.float64) for values in found]

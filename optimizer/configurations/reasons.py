@@ -19,6 +19,7 @@ _FURTHEST_FIRST = (
     Rejection.NUMERIC,
     Rejection.MEMORY,
     Rejection.ZERO_PARAMETERS,
+    Rejection.KIND_TOO_WEAK,
 )
 """Reasons by how far a row came before it was rejected; all others say nothing of a row."""
 

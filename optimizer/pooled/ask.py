@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.configurations.visible import batch_limits_now
 from optimizer.evaluate import evaluate
 from optimizer.pooled.fewest import fewest_replicas
 from optimizer.pooled.options import Options, Pairs
@@ -41,14 +42,15 @@ def ask(
     """
     limits = left_over(fleet, kept)
     pools = pool_arrays(fleet, table.card_types, taken)
+    standing = standing_now(fleet, pools)
     wishes = wish_arrays(fleet, pools)
     rejected: dict[int, int] = {}
-    options = _full_options(fleet, table, limits, wishes, rejected)
+    options = _full_options(fleet, table, limits, wishes, standing, rejected)
     if limits.max_changes is not None or fleet.objectives.includes(ObjectiveName.CHANGES):
-        options = options.joined(_stays(fleet, table, limits, options))
+        options = options.joined(_stays(fleet, table, limits, standing, options))
     if fleet.objectives.includes(ObjectiveName.FAIRNESS):
         options = options.joined(_parts(options, table))
-    pairs = pair_up(options, pools, wishes, limits)
+    pairs = pair_up(options, pools, wishes, limits, standing)
     fewest, possible = fewest_replicas(options, pairs, pools, wishes, limits.headroom.survive)
     _note_rejections(options, pairs, possible, pools, rejected)
     options = replace(
@@ -63,8 +65,9 @@ def ask(
         limits=limits,
         objectives=fleet.objectives,
         options=options,
-        pairs=pair_up(options, pools, wishes, limits),
+        pairs=pair_up(options, pools, wishes, limits, standing),
         running=np.array([_runs(fleet, index) for index in range(len(fleet.servers))], np.int64),
+        standing=standing,
         rates=np.array(
             [0.0 if item.load is None else item.load.arrival_rate_rps for item in fleet.servers]
         ),
@@ -125,6 +128,7 @@ def _full_options(
     table: CandidateTable,
     limits: Limits,
     wishes: WishArrays,
+    standing: IntArray,
     rejected: dict[int, int],
 ) -> Options:
     """Return the options that serve a server in full."""
@@ -145,7 +149,9 @@ def _full_options(
     same = rows_that_stay(table)[rows]
     running = running_by_row(table, replicas_now)[rows]
     fixed = least == most
-    unchanged = (same & fixed & (least == running)) | (empty & (replicas_now[server] == 0))
+    anywhere = ~_told(standing)[server]
+    still = same & fixed & (least == running) & anywhere & _same_batch(fleet, table)[rows]
+    unchanged = still | (empty & (replicas_now[server] == 0))
     weight, constant = _worth(table, rows, same)
     unit = np.where(empty, 0.0, table.unit_cost_per_hour[rows])
     options = Options(
@@ -159,6 +165,7 @@ def _full_options(
         ruled=~empty,
         serves=np.ones(rows.size, dtype=np.bool_),
         changed=~unchanged,
+        in_place=np.zeros(rows.size, dtype=np.bool_),
         constant=constant,
         start_cost=unit * limits.replica_start_s / 3600.0 / limits.plan_hours,
         running=running,
@@ -205,6 +212,31 @@ def _power(
     return loaded, idle
 
 
+def standing_now(fleet: Fleet, pools: PoolArrays) -> IntArray:
+    """Return the replicas that run now by pool, -1 throughout where that is not told."""
+    index = pools.index()
+    found = np.full((len(fleet.servers), pools.count), -1, dtype=np.int64)
+    for position, server in enumerate(fleet.servers):
+        if not _runs(fleet, position) or server.current is None or not server.current.in_pools:
+            continue
+        found[position] = 0
+        for name, replicas in server.current.in_pools:
+            if name in index:
+                found[position, index[name]] = replicas
+    return found
+
+
+def _told(standing: IntArray) -> BoolArray:
+    """Return the servers of which it is known where their replicas stand."""
+    return np.asarray((standing >= 0).all(axis=1), dtype=np.bool_)
+
+
+def _same_batch(fleet: Fleet, table: CandidateTable) -> BoolArray:
+    """Return the rows with the batch limit that runs now, or any where that is not told."""
+    now = batch_limits_now(fleet)[table.server]
+    return np.asarray((now == 0) | (table.max_batch == now), dtype=np.bool_)
+
+
 def _current(fleet: Fleet, table: CandidateTable) -> tuple[IntArray, IntArray]:
     """Return accelerator and replicas of what runs now, by server."""
     names = {name: index for index, name in enumerate(table.accelerators)}
@@ -246,32 +278,35 @@ def _target_use(fleet: Fleet, table: CandidateTable, rows: IntArray) -> FloatArr
     return use
 
 
-def _stays(fleet: Fleet, table: CandidateTable, limits: Limits, full: Options) -> Options:
+def _stays(
+    fleet: Fleet, table: CandidateTable, limits: Limits, standing: IntArray, full: Options
+) -> Options:
     """Return, for each server with something running, the options to leave that as it is.
 
-    One serves nobody in full. Where what runs is enough of a candidate, another one does; a
-    candidate with just as many replicas is such an option already.
+    One serves nobody in full. Where what runs is enough of a candidate with its batch limit,
+    another one does, one for each such candidate; a candidate with just as many replicas is such an
+    option already, unless it is known where the replicas stand.
     """
     now, replicas_now = _current(fleet, table)
     stays = rows_that_stay(table)
     running = running_by_row(table, replicas_now)
+    same_batch = _same_batch(fleet, table)
     rows, serving = [], []
-    for index, server in enumerate(fleet.servers):
+    for index in range(len(fleet.servers)):
         if now[index] < 0:
             continue
         span = np.arange(table.row_start[index], table.row_start[index + 1])
         same = span[stays[span] & (running[span] > 0)]
         if not same.size or table.cards_per_replica[same[0]] < 1:
             continue
-        batch = server.current.max_batch if server.current else None
-        nearest = same[np.argsort(table.max_batch[same] != (batch or 0), kind="stable")]
-        own = np.flatnonzero((full.server == index) & np.isin(full.row, same))
+        nearest = same[np.argsort(~same_batch[same], kind="stable")]
+        own = np.flatnonzero((full.server == index) & np.isin(full.row, same[same_batch[same]]))
         enough = own[(full.least[own] <= running[full.row[own]]) & (full.least[own] > 0)]
         accepted = nearest[table.accepted[nearest]]
         rows.append(int(accepted[0] if accepted.size else nearest[0]))
         serving.append(False)
-        if enough.size and not np.any(~full.changed[own]):
-            rows.append(int(nearest[np.isin(nearest, full.row[enough])][0]))
+        for option in enough[full.changed[enough]].tolist():
+            rows.append(int(full.row[option]))
             serving.append(True)
     chosen = np.array(rows, dtype=np.int64)
     serves = np.array(serving, dtype=np.bool_)
@@ -297,6 +332,7 @@ def _stays(fleet: Fleet, table: CandidateTable, limits: Limits, full: Options) -
         ruled=serves,
         serves=serves,
         changed=np.zeros(chosen.size, dtype=np.bool_),
+        in_place=_told(standing)[server_index],
         constant=-unit * count,
         start_cost=np.zeros(chosen.size),
         running=count,

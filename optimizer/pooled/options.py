@@ -28,6 +28,7 @@ class Options:
         ruled: Whether the server's rules of zones hold, and those of survival.
         serves: Whether the server is served in full.
         changed: Whether something else runs than now.
+        in_place: Whether its replicas stand where those that run now do.
         constant: Value of taking it, without its replicas and their starts.
         start_cost: Value of starting a replica.
         running: Replicas that need no start, as they run now.
@@ -50,6 +51,7 @@ class Options:
     ruled: BoolArray
     serves: BoolArray
     changed: BoolArray
+    in_place: BoolArray
     constant: FloatArray
     start_cost: FloatArray
     running: IntArray

@@ -26,6 +26,8 @@ class Question:
         options: What each server may be given.
         pairs: The pools that each option may use.
         running: Whether something runs for each server now, (servers,).
+        standing: Replicas that run now by pool, -1 throughout where that is not told,
+            (servers, pools).
         rates: Arrival rate of each server, 0 where unknown, (servers,).
         class_index: Index of each server's class, (servers,).
         classes: Number of classes.
@@ -40,6 +42,7 @@ class Question:
     options: Options
     pairs: Pairs
     running: IntArray
+    standing: IntArray
     rates: FloatArray
     class_index: IntArray
     classes: int
@@ -48,17 +51,29 @@ class Question:
     def with_options(self, chosen: IntArray) -> Question:
         """Return the question with some of its options only."""
         options = self.options.take(chosen)
-        return replace(
-            self, options=options, pairs=pair_up(options, self.pools, self.wishes, self.limits)
-        )
+        pairs = pair_up(options, self.pools, self.wishes, self.limits, self.standing)
+        return replace(self, options=options, pairs=pairs)
 
 
-def pair_up(options: Options, pools: PoolArrays, wishes: WishArrays, limits: Limits) -> Pairs:
-    """Return every option with every pool that it may use and that holds one of its replicas."""
+def pair_up(
+    options: Options, pools: PoolArrays, wishes: WishArrays, limits: Limits, standing: IntArray
+) -> Pairs:
+    """Return every option with every pool that it may use and that holds one of its replicas.
+
+    Args:
+        options: The options.
+        pools: The pools.
+        wishes: What servers ask of them.
+        limits: What a start takes.
+        standing: Replicas that run now by pool, (servers, pools).
+    """
     typed = options.card_type[:, None] == pools.card_type[None, :]
     fits = options.cards_per_replica[:, None] <= pools.cards[None, :]
     counted = (options.cards_per_replica > 0)[:, None]
     option, pool = np.nonzero(typed & fits & counted & wishes.allowed[options.server])
+    room = pools.cards[pool] // options.cards_per_replica[option]
+    room = np.minimum(room, _room_in_place(options, standing, option, pool))
+    option, pool, room = option[room > 0], pool[room > 0], room[room > 0]
     by_card = pools.card_price[pool] * options.cards_per_replica[option]
     by_factor = pools.factor[pool] * options.unit_cost[option]
     price = np.where(np.isnan(by_card), by_factor, by_card)
@@ -66,7 +81,24 @@ def pair_up(options: Options, pools: PoolArrays, wishes: WishArrays, limits: Lim
     return Pairs(
         option=option.astype(np.int64),
         pool=pool.astype(np.int64),
-        room=pools.cards[pool] // options.cards_per_replica[option],
+        room=room,
         price=price,
         value=price * (options.weight[option] + restarts),
     )
+
+
+def _room_in_place(
+    options: Options, standing: IntArray, option: IntArray, pool: IntArray
+) -> IntArray:
+    """Return how many replicas of a pair may stand there, where they are to stay where they are.
+
+    What counts as one replica though it is several, as two pools of replicas do, stays where it
+    is if that is one pool.
+    """
+    server = options.server[option]
+    there = standing[server, pool]
+    one = ((standing > 0).sum(axis=1) == 1)[server] & (there > 0)
+    there = np.where(one, options.least[option], there)
+    most = np.iinfo(np.int64).max
+    room: IntArray = np.where(options.in_place[option], there, most)
+    return room

@@ -25,6 +25,7 @@ class Allocation:
             which means the only one there is.
         prefill_replicas: How many of the replicas compute prompts for the others; 0 where each
             replica serves its requests from the first token to the last.
+        in_pools: Replicas by name of the pool that they stand in; empty where that is not told.
     """
 
     accelerator: str | None
@@ -36,6 +37,7 @@ class Allocation:
     load: Load | None = None
     configuration: str | None = None
     prefill_replicas: int = 0
+    in_pools: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

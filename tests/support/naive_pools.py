@@ -21,7 +21,10 @@ EPS = 1e-9
 
 @dataclass(frozen=True)
 class Offer:
-    """A candidate: a configuration with what its replicas take, cost and draw."""
+    """A candidate: a configuration with what its replicas take, cost and draw.
+
+    With prefill replicas it is two pools that are taken whole: one replica that takes all cards.
+    """
 
     accelerator: int
     card_type: str
@@ -31,6 +34,53 @@ class Offer:
     watts: float | None = 100.0
     idle_watts: float | None = 20.0
     target_use: float = 0.5
+    configuration: int = 0
+    batch: int = 1
+    prefill: int = 0
+    decode: int = 0
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """What no other offer of the server has, in the order of candidates."""
+        return self.accelerator, self.configuration, self.prefill, self.batch
+
+
+@dataclass(frozen=True)
+class Now:
+    """What runs for a server; for two pools the replicas of both."""
+
+    accelerator: int
+    replicas: int
+    configuration: int = 0
+    prefill: int = 0
+    batch: int | None = None
+    where: tuple[int, ...] | None = None  # replicas by pool, where that is told
+
+    def stays(self, offer: Offer) -> bool:
+        """Whether an offer keeps accelerator, configuration and way of serving."""
+        return (self.accelerator, self.configuration, self.prefill > 0) == (
+            offer.accelerator,
+            offer.configuration,
+            offer.prefill > 0,
+        )
+
+    def units(self, offer: Offer) -> int:
+        """How many replicas of an offer it is; 0 where it is none or another split."""
+        if not self.stays(offer):
+            return 0
+        if not offer.prefill:
+            return self.replicas
+        return int((offer.prefill, offer.decode) == (self.prefill, self.replicas - self.prefill))
+
+    def same_batch(self, offer: Offer) -> bool:
+        return self.batch in (None, offer.batch)
+
+    def same_place(self, offer: Offer, where: tuple[int, ...]) -> bool:
+        if self.where is None:
+            return True
+        if not offer.prefill:
+            return where == self.where
+        return [n > 0 for n in where] == [n > 0 for n in self.where]
 
 
 @dataclass(frozen=True)
@@ -43,7 +93,7 @@ class Client:
     group: int = 0  # service class among those of its priority
     most: int = 10_000
     wishes: PoolWishes = NO_WISHES
-    now: tuple[int, int] | None = None  # accelerator and replicas
+    now: Now | None = None
 
 
 @dataclass(frozen=True)
@@ -102,12 +152,12 @@ def value_of(
     instance: Instance, client: Client, offer: Offer, where: tuple[int, ...], *, part: bool
 ) -> float:
     """Cost of the change, with penalty, starts of replicas and expected interruptions."""
-    moved = client.now is None or client.now[0] != offer.accelerator
+    moved = client.now is None or not client.now.stays(offer)
     hours = instance.limits.replica_start_s / 3600.0
     running = 0.0 if part else current_cost(client)
     value = -running + (instance.penalty * running if moved else 0.0)
     if not part:
-        before = 0 if moved or client.now is None else client.now[1]
+        before = 0 if client.now is None else client.now.units(offer)
         started = max(0, sum(where) - before)
         value += started * offer.unit_cost * hours / instance.limits.plan_hours
     for n, pool in zip(where, instance.pools, strict=True):
@@ -122,8 +172,8 @@ def current_cost(client: Client) -> float:
     if client.now is None:
         return 0.0
     for offer in client.offers:
-        if offer.accelerator == client.now[0]:
-            return offer.unit_cost * client.now[1]
+        if client.now.units(offer):
+            return offer.unit_cost * client.now.units(offer)
     return 0.0
 
 
@@ -229,7 +279,7 @@ def ways(instance: Instance, index: int) -> list[Way]:
             total = sum(where)
             sound = spot_fine(instance, client, where)
             if least <= total and sound and rules_kept(instance, client, offer, where):
-                same = client.now == (offer.accelerator, total)
+                same = as_it_runs(client, offer, where)
                 value = value_of(instance, client, offer, where, part=False)
                 found.append(Way(offer, where, True, not same, 1.0, value))
             if partly and total < offer.replicas and sound:
@@ -240,21 +290,34 @@ def ways(instance: Instance, index: int) -> list[Way]:
     return found
 
 
+def as_it_runs(client: Client, offer: Offer, where: tuple[int, ...]) -> bool:
+    """Whether that is what runs now, as far as it is told: to the batch limit and the pools."""
+    now = client.now
+    if now is None or not now.units(offer):
+        return False
+    return sum(where) == now.units(offer) and now.same_batch(offer) and now.same_place(offer, where)
+
+
 def staying_ways(instance: Instance, client: Client) -> Iterator[Way]:
     """Yield what runs left as it is, which serves nobody in full unless it is enough."""
     assert client.now is not None
-    accelerator, count = client.now
-    for offer in client.offers:
-        if offer.accelerator != accelerator:
-            continue
+    now = client.now
+    found = sorted((offer for offer in client.offers if now.units(offer)), key=lambda o: o.key)
+    # With a batch limit that no offer has, it is told by the first of them.
+    nearest = next((offer for offer in found if now.same_batch(offer)), found[0] if found else None)
+    for offer in found:
         if power_wanted(instance) and offer.watts is None:
             continue
+        count = now.units(offer)
         for where in spreads(instance, client, offer, count):
-            if sum(where) != count:
+            if sum(where) != count or not now.same_place(offer, where):
                 continue
             value = value_of(instance, client, offer, where, part=False)
             share = min(1.0, count / offer.replicas)
-            yield Way(offer, where, False, False, share, value)
+            if offer == nearest:
+                yield Way(offer, where, False, False, share, value)
+            if not now.same_batch(offer):
+                continue
             most = client.most
             if instance.limits.max_replicas_per_server is not None:
                 most = min(most, instance.limits.max_replicas_per_server)

@@ -26,7 +26,7 @@ from stoker.domain.pools import NO_WISHES, Pool, PoolWishes, PriceKind, QuotaGro
 from stoker.domain.server import Allocation, Server
 from stoker.domain.slo import ServiceClass
 from stoker.domain.workload import Load
-from tests.support.naive_pools import Client, Instance, Offer, combinations, current_cost
+from tests.support.naive_pools import Client, Instance, Now, Offer, combinations, current_cost
 
 MOST_COMBINATIONS = 6000
 TYPES = ("A", "B")
@@ -54,7 +54,12 @@ def fleet_of(instance: Instance) -> Fleet:
                 load=Load(client.rate, 100, 100),
                 current=(
                     Allocation(
-                        f"a{client.now[0]}", client.now[1], cost_per_hour=current_cost(client)
+                        f"a{client.now.accelerator}",
+                        client.now.replicas,
+                        max_batch=client.now.batch,
+                        cost_per_hour=current_cost(client),
+                        prefill_replicas=client.now.prefill,
+                        in_pools=standing_of(instance, client.now),
                     )
                     if client.now
                     else None
@@ -74,13 +79,24 @@ def fleet_of(instance: Instance) -> Fleet:
     )
 
 
-def table_of(instance: Instance) -> CandidateTable:
-    """Return the candidate table of an instance."""
-    rows = [
+def standing_of(instance: Instance, now: Now) -> tuple[tuple[str, int], ...]:
+    """Return the replicas that run by name of their pool."""
+    counts = zip(instance.pools, now.where or (), strict=now.where is not None)
+    return tuple((pool.name, count) for pool, count in counts if count)
+
+
+def rows_of(instance: Instance) -> list[tuple[int, Offer]]:
+    """Return server and offer of each row of the candidate table."""
+    return [
         (server, offer)
         for server, client in enumerate(instance.clients)
-        for offer in sorted(client.offers, key=lambda offer: offer.accelerator)
+        for offer in sorted(client.offers, key=lambda offer: offer.key)
     ]
+
+
+def table_of(instance: Instance) -> CandidateTable:
+    """Return the candidate table of an instance."""
+    rows = rows_of(instance)
     count = len(rows)
     servers = len(instance.clients)
     types = sorted({offer.card_type for _, offer in rows} | {p.card_type for p in instance.pools})
@@ -91,12 +107,15 @@ def table_of(instance: Instance) -> CandidateTable:
 
     replicas = integers([offer.replicas for _, offer in rows])
     unit = np.array([offer.unit_cost for _, offer in rows], dtype=np.float64)
-    now = [client.now[0] if client.now else -1 for client in instance.clients]
+    running = [client.now for client in instance.clients]
+    configurations = [now.configuration if now else -2 for now in running]
+    prefill = integers([offer.prefill for _, offer in rows])
     paid = [current_cost(client) for client in instance.clients]
     value = []
     for k, offer in rows:
         cost = offer.unit_cost * offer.replicas
-        moved = now[k] != offer.accelerator
+        now = running[k]
+        moved = now is None or not now.stays(offer)
         value.append(cost - paid[k] + (instance.penalty * (cost + paid[k]) if moved else 0.0))
     unknown = np.full(count, np.nan)
     return CandidateTable(
@@ -115,7 +134,7 @@ def table_of(instance: Instance) -> CandidateTable:
         replicas=replicas,
         min_replicas=np.zeros(count, dtype=np.int64),
         max_replicas=integers([instance.clients[k].most for k, _ in rows]),
-        max_batch=np.ones(count, dtype=np.int64),
+        max_batch=integers([offer.batch for _, offer in rows]),
         max_queue=np.full(count, -1, dtype=np.int64),
         cards_per_replica=integers([offer.cards for _, offer in rows]),
         unit_cost_per_hour=unit,
@@ -129,10 +148,16 @@ def table_of(instance: Instance) -> CandidateTable:
         estimate=np.full(count, -1, dtype=np.int64),
         statistics=(MEAN_TTFT, MEAN_ITL),
         best_ms=np.full((2, count), np.nan),
+        configurations=("k0", "k1"),
+        configuration=integers([offer.configuration for _, offer in rows]),
+        prefill_replicas=prefill,
+        decode_replicas=integers([offer.decode for _, offer in rows]),
         transitions=Transitions(
-            accelerator=integers(now),
+            accelerator=integers([now.accelerator if now else -1 for now in running]),
             cost_per_hour=np.array(paid, dtype=np.float64),
             penalty=instance.penalty,
+            configuration=integers(configurations),
+            prefill_replicas=integers([now.prefill if now else 0 for now in running]),
         ),
     )
 
@@ -141,17 +166,13 @@ def question_of(instance: Instance) -> Question:
     """Return the question of an instance: power and use of targets are those of its offers."""
     table = table_of(instance)
     fleet = fleet_of(instance)
-    offers = {
-        (k, offer.accelerator): offer
-        for k, client in enumerate(instance.clients)
-        for offer in client.offers
-    }
+    offers = [offer for _, offer in rows_of(instance)]
     flat = PowerCurve(1.0, 1.0, 1.0, 0.5)
     # Curves are by accelerator, and an offer's power is its own: ask with any, then say which.
     fleet = replace(
         fleet, accelerators=tuple(replace(item, power=flat) for item in fleet.accelerators)
     )
-    unknown = {(k, a) for (k, a), offer in offers.items() if offer.watts is None}
+    unknown = {row for row, offer in enumerate(offers) if offer.watts is None}
     powered = (
         instance.limits.power_w is not None
         or instance.limits.idle_power_w is not None
@@ -159,7 +180,7 @@ def question_of(instance: Instance) -> Question:
     )
     question = ask(fleet, table, {})
     options = question.options
-    keys = list(zip(options.server.tolist(), table.accelerator[options.row].tolist(), strict=True))
+    keys = options.row.tolist()
     if powered and unknown:
         keep = np.array([k for k, key in enumerate(keys) if key not in unknown], dtype=np.int64)
         question = question.with_options(keep)
@@ -242,6 +263,7 @@ def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
             unique_by=lambda offer: offer.accelerator,
         )
     )
+    offers += draw(variants(offers[0]))
     wishes = draw(
         st.one_of(
             st.just(NO_WISHES),
@@ -255,10 +277,7 @@ def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
             ),
         )
     )
-    now = None
-    runs: bool = draw(st.booleans())
-    if offers and runs:
-        now = (draw(st.sampled_from(offers)).accelerator, draw(st.integers(1, 3)))
+    now = draw(st.none() | running(offers, len(names)))
     return Client(
         priority=draw(st.integers(1, 2)),
         rate=draw(st.sampled_from([1.0, 2.0, 4.0])),
@@ -267,6 +286,50 @@ def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
         most=draw(st.sampled_from([10_000, 10_000, 3])),
         wishes=wishes,
         now=now,
+    )
+
+
+@st.composite
+def variants(draw: st.DrawFn, offer: Offer) -> list[Offer]:
+    """Draw another batch limit, another configuration or two pools of an offer's accelerator."""
+    replicas = draw(st.integers(1, 3))
+    watts = draw(st.sampled_from([100.0, 50.0]))
+    other = replace(offer, replicas=replicas, watts=watts)
+    return draw(
+        st.sampled_from(
+            [
+                [],
+                [],
+                [replace(other, batch=2)],
+                [replace(other, configuration=1, cards=offer.cards + 1, unit_cost=1.5)],
+                [replace(other, replicas=1, prefill=1, decode=replicas, cards=2, unit_cost=1.75)],
+            ]
+        )
+    )
+
+
+@st.composite
+def running(draw: st.DrawFn, offers: list[Offer], pools: int) -> Now:
+    """Draw what runs: an offer or nearly so, in places that are told or not."""
+    offer = draw(st.sampled_from(offers))
+    count = draw(st.integers(1, 3))
+    if offer.prefill:
+        count = offer.prefill + draw(st.sampled_from([offer.decode, 1]))
+    where = None
+    if draw(st.booleans()):
+        split = draw(st.integers(0, count)) if pools > 1 else 0
+        first = draw(st.integers(0, pools - 1))
+        counts = [0] * pools
+        counts[first] += count - split
+        counts[(first + 1) % pools] += split
+        where = tuple(counts)
+    return Now(
+        accelerator=offer.accelerator,
+        replicas=count,
+        configuration=draw(st.sampled_from([offer.configuration] * 3 + [1])),
+        prefill=offer.prefill,
+        batch=draw(st.sampled_from([None, offer.batch, 2])),
+        where=where,
     )
 
 
