@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from data.document import Document
-from data.problems import Finding, findings_from_validation
+from data.problems import findings_from_validation
+from data.shipped_entries import ShippedEntry, with_shipped
 from data.stoker_checks import check_fleet
 from data.stoker_reading import fleet_from_entry
 from data.stoker_schema import FleetEntry
@@ -33,7 +34,8 @@ def read_stoker(document: Document) -> Fleet:
     Raises:
         InvalidInputError: Every problem of the document, in document order.
     """
-    findings: list[Finding] = []
+    document, findings = with_shipped(document)
+    document.refuse_if(findings)
     entry: FleetEntry | None = None
     try:
         entry = FleetEntry.model_validate(document.value)
@@ -64,6 +66,9 @@ def fleet_schema() -> dict[str, object]:
     `document_to_fleet` checks them.
     """
     schema = FleetEntry.model_json_schema(schema_generator=GenerateJsonSchema)
+    profiles = schema["properties"]["profiles"]
+    profiles["items"] = {"anyOf": [profiles["items"], {"$ref": "#/$defs/ShippedEntry"}]}
+    schema["$defs"]["ShippedEntry"] = ShippedEntry.model_json_schema()
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         **schema,

@@ -57,6 +57,11 @@ class RulesEntry(StrictModel):
     max_replicas: PositiveCount = Field(
         10_000, description="Largest number of replicas of a server that names no bound."
     )
+    minimum_kind: Literal["measured", "fitted", "estimated", "declared"] | None = Field(
+        None,
+        description="Least trustworthy kind of profile that plans may rest on: `fitted` allows "
+        "those measured or fitted; any, where left out.",
+    )
     transition_penalty: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0.1, description="Share of the cost torn down and set up that a change adds to its value."
     )

@@ -28,6 +28,7 @@ _WORDS = {
     Rejection.NO_TARGET: "the service class has no target for the model",
     Rejection.LOAD_UNKNOWN: "the load is unknown",
     Rejection.ZERO_PARAMETERS: "all parameters of the profile are zero on {}",
+    Rejection.KIND_TOO_WEAK: "the profile is of a kind that the plan may not rest on, on {}",
     Rejection.NOT_CURRENT: "the server must stay on its accelerator, which rules out {}",
     Rejection.MEMORY: "memory is too small on {}",
     Rejection.TTFT_UNREACHABLE: "the TTFT target is out of reach on {}",

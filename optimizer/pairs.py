@@ -12,6 +12,7 @@ from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
 from queueing.chain import MAX_BATCH_LIMIT
 from queueing.engine.cases import LARGEST_BATCH
 from stoker.domain.plan import Rejection
+from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis, PlanningRules, QueueRule
 
 _MOST_REPLICAS = 2**31 - 1
@@ -206,6 +207,7 @@ def _rejections(
         (Rejection.NOT_CURRENT, (pinned != EMPTY) & (pinned != accelerator)),
         (Rejection.NO_PROFILE, profile == UNKNOWN),
         (Rejection.ZERO_PARAMETERS, pick(profiles.all_zero, profile, False)),
+        (Rejection.KIND_TOO_WEAK, _too_weak(arrays, rules, profile)),
         (Rejection.MEMORY, short),
     )
     rejection = np.full(len(server), ACCEPTED, dtype=np.int64)
@@ -213,3 +215,11 @@ def _rejections(
         rejection[applies] = rejection_code(reason)
     rejection[accelerator == EMPTY] = ACCEPTED
     return rejection
+
+
+def _too_weak(arrays: FleetArrays, rules: PlanningRules, profile: IntArray) -> BoolArray:
+    """Mask the pairs whose profile is of a kind below the least that plans may rest on."""
+    if rules.minimum_kind is None:
+        return np.zeros(len(profile), dtype=np.bool_)
+    weakest = tuple(EstimateKind).index(rules.minimum_kind)
+    return pick(arrays.profiles.estimate, profile, UNKNOWN) > weakest

@@ -9,6 +9,7 @@ from optimizer.configurations.reasons import named_row
 from optimizer.table import REJECTIONS, CandidateTable
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Rejection
+from stoker.domain.profile import EstimateKind
 from stoker.domain.server import Server
 from stoker.domain.slo import SloTarget
 
@@ -79,10 +80,23 @@ class RejectionRemedies:
             yield f"release the server from accelerator {server.current.accelerator}"
         if rows := by_reason.get(Rejection.ZERO_PARAMETERS):
             yield f"measure the profile of {server.model} on {self._names(rows)}"
+        if rows := by_reason.get(Rejection.KIND_TOO_WEAK):
+            yield self._better_profile(server, rows)
         if rows := by_reason.get(Rejection.NUMERIC):
             yield f"check the parameters of {server.model} on {self._names(rows)} and the load"
         if rows := by_reason.get(Rejection.NO_PROFILE):
             yield f"add a profile of {server.model} on {self._names(rows)}"
+
+    def _better_profile(self, server: Server, rows: list[int]) -> str:
+        """Return which profile is nearest to the kind that is asked for."""
+        kinds = tuple(EstimateKind)
+        best = min(rows, key=lambda row: (int(self._table.estimate[row]), row))
+        kind = kinds[int(self._table.estimate[best])]
+        wanted = self._fleet.rules.minimum_kind
+        return (
+            f"measure {server.model} on {self._names([best])}, whose profile is {kind.value}, or "
+            f"plan with that kind too (minimum_kind is {wanted.value if wanted else 'not set'})"
+        )
 
     def _loosened(self, server: Server, rows: list[int]) -> str | None:
         """Return by how much targets must be loosened on the accelerator that is nearest."""

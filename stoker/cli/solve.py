@@ -18,6 +18,7 @@ from stoker.cli.explain import (
     profile_error_of,
 )
 from stoker.cli.figures import count_of
+from stoker.cli.given_profiles import Instead, on_given_profiles
 from stoker.cli.inferno_plans import refuse_untold
 from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
@@ -30,6 +31,7 @@ from stoker.cli.plan_output import PlanFormat, draw_plan, write_plan
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving_words
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.explanation import ShadowMethod
+from stoker.domain.profile import EstimateKind
 from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
@@ -51,6 +53,7 @@ EPILOG = (
         "stoker solve small --unlimited --format csv",
         "stoker solve fleet.yaml --solver greedy --plots plots/",
         "stoker solve small --explain --profile-error 10%",
+        "stoker solve fleet.yaml --profiles profile.yaml --minimum-kind estimated",
     )
     + """
 
@@ -192,6 +195,27 @@ def solve(
             rich_help_panel=_INPUT,
         ),
     ] = None,
+    minimum_kind: Annotated[
+        EstimateKind | None,
+        typer.Option(
+            metavar="KIND",
+            help="Plan only with profiles that are at least `measured`, `fitted` or `estimated`.",
+            show_default=False,
+            case_sensitive=False,
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    profiles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profiles",
+            metavar="PROFILE",
+            help="Profiles to plan with, in place of the fleet's own of the same model and "
+            "accelerator: a file, or the name of a shipped one. May be repeated.",
+            show_default=False,
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
     output_format: Annotated[
         PlanFormat,
         typer.Option(
@@ -245,7 +269,8 @@ def solve(
     if explain and output_format not in (PlanFormat.TABLE, PlanFormat.JSON):
         message = f"{output_format.value} has no place for an explanation"
         raise InvalidInputError([Problem("--format", message, "table or json with --explain")])
-    planned = _plan(fleet, flags, capacity_scale, candidates, output_format)
+    instead = Instead(candidates, tuple(profiles or ()), minimum_kind)
+    planned = _plan(fleet, flags, capacity_scale, instead, output_format)
     asked = Asked(error, explain_time, shadow)
     why = explained(planned.prepared, planned.plan, asked) if explain else None
     write_plan(planned.fleet, planned.plan, why, output_format, output)
@@ -266,7 +291,7 @@ def _plan(
     source: str,
     flags: SolveFlags,
     capacity_scale: float | None,
-    candidates: Path | None,
+    instead: Instead,
     output_format: PlanFormat,
 ) -> _Planned:
     from data.candidates_file import read_candidates
@@ -277,6 +302,7 @@ def _plan(
     fleet = read_fleet(source)
     if not fleet.name:
         fleet = replace(fleet, name=Path(source).stem or source)
+    fleet = on_given_profiles(fleet, instead)
     settings = chosen_settings(flags, fleet.settings)
     if output_format is PlanFormat.INFERNO:
         refuse_untold(fleet, settings)
@@ -286,7 +312,8 @@ def _plan(
             show_notes(["--capacity-scale has no effect on an unlimited plan"])
         title = f"{fleet.name} (capacity × {capacity_scale:g})"
         fleet = replace(scale_capacity(fleet, capacity_scale), name=title)
-    estimates = None if candidates is None else read_candidates(candidates)
+    table = instead.candidates
+    estimates = None if table is None else read_candidates(table)
     message = f"Planning {count_of(len(fleet.servers), 'server')}"
     with progress(message, solving_words(settings)):
         prepared = prepare(fleet, settings, estimates=estimates)

@@ -35,6 +35,7 @@ class Rejection(StrEnum):
     NO_TARGET = "no_target"
     LOAD_UNKNOWN = "load_unknown"
     ZERO_PARAMETERS = "zero_parameters"
+    KIND_TOO_WEAK = "kind_too_weak"
     NOT_CURRENT = "not_current"
     MEMORY = "memory"
     TTFT_UNREACHABLE = "ttft_unreachable"

@@ -25,6 +25,11 @@ class EstimateKind(StrEnum):
     DECLARED = "declared"
     """Stated by the document without telling its origin."""
 
+    def at_least(self, other: EstimateKind) -> bool:
+        """Return whether a figure of this kind can be trusted as much as one of another."""
+        order = list(EstimateKind)
+        return order.index(self) <= order.index(other)
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stoker.domain.profile import EstimateKind
+
 
 class Analysis(StrEnum):
     """The performance model that a plan rests on."""
@@ -60,6 +62,7 @@ class PlanningRules:
             nearly unreachable targets otherwise give plans of a million replicas.
         transition_penalty: Fraction of the cost of what is torn down and set up that a change of
             accelerator adds to the value of a candidate.
+        minimum_kind: Least trustworthy kind of profile that may be planned with; None for any.
     """
 
     queue_rule: QueueRule = QueueRule.TEN_BATCHES
@@ -68,6 +71,7 @@ class PlanningRules:
     reject_short_memory: bool = True
     max_replicas: int = 10_000
     transition_penalty: float = 0.1
+    minimum_kind: EstimateKind | None = None
 
 
 STOKER_RULES = PlanningRules()
