@@ -2,20 +2,18 @@
 
 Moving, a server pays what its old replicas cost in the hour before, the start of the new ones in
 that hour, and the price of the move. Old replicas hold nothing for hours in which they do not run.
+The way forward keeps the least cost up to every level; the way back finds what led to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.horizon.chains import Chains
-from optimizer.table import FloatArray, IntArray
-
-MOVED = -1
-"""In place of the state before: that the server came from another option."""
+from optimizer.horizon.levels import Levels
+from optimizer.table import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Moves:
 
 
 def cheapest_moves(
-    parts: Sequence[Chains],
+    parts: Sequence[Levels],
     server: IntArray,
     prices: tuple[FloatArray, FloatArray],
     move: float,
@@ -47,93 +45,118 @@ def cheapest_moves(
     """Return the cheapest way of each server at prices of replicas.
 
     Args:
-        parts: All options.
-        server: Server of each option.
+        parts: Options, some or all; those of a server can together serve every hour.
+        server: Server of each option of the question.
         prices: Price of a firm and of a spot replica in each hour, (options, hours) each.
         move: Cost of a move.
         linked: Whether replicas are held for the next hour already.
     """
-    firm_price, spot_price = prices
-    hours = firm_price.shape[1]
-    servers, of = np.unique(server, return_inverse=True)
-    values = [np.where(part.able[0], 0.0, np.inf) for part in parts]
-    before = [np.full(part.firm.shape, MOVED, dtype=np.int32) for part in parts]
-    left_option = np.zeros((hours, len(servers)), dtype=np.int64)
-    left_state = np.zeros((hours, len(server)), dtype=np.int64)
-    for hour in range(hours - 1):
-        leave, left_state[hour] = _leaving(parts, values, firm_price, spot_price, hour)
-        least = np.full(len(servers), np.inf)
-        np.minimum.at(least, of, leave)
-        order = np.lexsort((leave, of))
-        left_option[hour] = order[np.searchsorted(of[order], np.arange(len(servers)))]
-        for at, part in enumerate(parts):
-            own = part.options
-            run, spot = firm_price[own, hour], spot_price[own, hour]
-            stay, state = _staying(part, values[at], run, spot, hour, linked)
-            enter = (least[of[own]] + move)[:, None] + np.zeros_like(stay)
-            if linked:
-                enter += run[:, None] * part.firm[hour + 1] + spot[:, None] * part.spot
-            before[at][hour + 1] = np.where(enter < stay, MOVED, state)
-            values[at] = np.where(part.able[hour + 1], np.minimum(stay, enter), np.inf)
-    leave, left_state[-1] = _leaving(parts, values, firm_price, spot_price, hours - 1)
-    place = {
-        int(option): (at, row)
-        for at, part in enumerate(parts)
-        for row, option in enumerate(part.options.tolist())
-    }
-    shape = (len(servers), hours)
-    found = Moves(
-        np.zeros(len(servers)),
-        servers,
-        np.zeros(shape, dtype=np.int64),
-        np.zeros(shape, dtype=np.int64),
-        np.zeros(shape, dtype=np.int64),
-    )
-    for index in range(len(servers)):
-        members = np.flatnonzero(of == index)
-        option = int(members[leave[members].argmin()])
-        found.value[index] = leave[option]
-        last = int(left_state[-1, option])
-        for hour in range(hours - 1, -1, -1):
-            batch, row = place[option]
-            found.option[index, hour] = option
-            found.firm[index, hour] = int(parts[batch].firm[hour, row, last])
-            found.spot[index, hour] = int(parts[batch].spot[row, last])
-            last = int(before[batch][hour, row, last])
-            if last == MOVED and hour:
-                option = int(left_option[hour - 1, index])
-                last = int(left_state[hour - 1, option])
-    return found
+    free = [replace(part, floor=np.zeros_like(part.floor)) for part in parts]
+    ways = _Ways(free, server, prices, move, linked)
+    ways.forward()
+    return ways.found()
 
 
-def _leaving(
-    parts: Sequence[Chains],
-    values: Sequence[FloatArray],
-    firm_price: FloatArray,
-    spot_price: FloatArray,
-    hour: int,
-) -> tuple[FloatArray, IntArray]:
-    """Return the least cost of each option up to the end of an hour, and the state that has it."""
-    least = np.zeros(len(firm_price))
-    state = np.zeros(len(firm_price), dtype=np.int64)
-    for part, value in zip(parts, values, strict=True):
-        own = part.options
-        cost = value + firm_price[own, hour, None] * part.firm[hour]
-        cost += spot_price[own, hour, None] * part.spot
-        state[own] = cost.argmin(axis=1)
-        least[own] = cost.min(axis=1)
-    return least, state
+class _Ways:
+    """Least costs up to each hour's levels, and what led there."""
 
+    def __init__(
+        self,
+        parts: Sequence[Levels],
+        server: IntArray,
+        prices: tuple[FloatArray, FloatArray],
+        move: float,
+        linked: bool,
+    ) -> None:
+        self.parts, self.move, self.linked = parts, move, linked
+        self.hours = prices[0].shape[1]
+        self.options = np.concatenate([part.options for part in parts])
+        self.servers, self.of = np.unique(server[self.options], return_inverse=True)
+        ends = np.cumsum([len(part.options) for part in parts])
+        self.slices = [
+            slice(end - len(part.options), end) for end, part in zip(ends, parts, strict=True)
+        ]
+        self.firm_price = [prices[0][part.options] for part in parts]
+        self.spot_price = [prices[1][part.options] for part in parts]
+        self.values: list[list[FloatArray]] = []
+        self.entered: list[list[BoolArray]] = []
+        self.left: list[IntArray] = []
+        self.left_level: list[IntArray] = []
+        self.least = np.zeros(len(self.servers))
+        self._order = np.argsort(self.of, kind="stable")
+        self._first = np.searchsorted(self.of[self._order], np.arange(len(self.servers)))
 
-def _staying(
-    part: Chains, value: FloatArray, run: FloatArray, spot: FloatArray, hour: int, linked: bool
-) -> tuple[FloatArray, IntArray]:
-    """Return the least cost of each state of the next hour on the same option, and its last."""
-    if not linked:
-        cost = value + run[:, None] * part.firm[hour] + spot[:, None] * part.spot
-        best = cost.argmin(axis=1)[:, None] + np.zeros(value.shape, dtype=np.int64)
-        return cost.min(axis=1)[:, None] + np.zeros_like(value), best
-    held = np.maximum(part.firm[hour][:, :, None], part.firm[hour + 1][:, None, :])
-    cost = run[:, None, None] * held + value[:, :, None]
-    cost += spot[:, None, None] * np.maximum(part.spot[:, :, None], part.spot[:, None, :])
-    return cost.min(axis=1), cost.argmin(axis=1)
+    def forward(self) -> None:
+        """Go through the hours."""
+        values = [part.able(0, np.zeros(part.spot.shape)) for part in self.parts]
+        self.values.append(values)
+        for hour in range(self.hours - 1):
+            least = self._leave(hour, values)
+            begun = least[self.of] + self.move
+            values, entered = [], []
+            for at, part in enumerate(self.parts):
+                run, spot = self.firm_price[at], self.spot_price[at]
+
+                def cost(when: int, held: FloatArray, run: FloatArray = run) -> FloatArray:
+                    paid: FloatArray = run[:, when, None] * held
+                    return paid
+
+                stay = part.onward(hour, self.values[hour][at], cost, spot, self.linked)
+                enter = np.repeat(begun[self.slices[at]][:, None], part.width, axis=1)
+                if self.linked:
+                    enter += run[:, hour, None] * part.firm(hour + 1)
+                    enter += spot[:, hour, None] * part.spot
+                enter = part.able(hour + 1, enter)
+                entered.append(enter < stay)
+                values.append(np.minimum(stay, enter))
+            self.values.append(values)
+            self.entered.append(entered)
+        self.least = self._leave(self.hours - 1, values)
+
+    def _leave(self, hour: int, values: Sequence[FloatArray]) -> FloatArray:
+        """Return the least cost of each server up to the end of an hour, and keep what has it."""
+        cost = np.zeros(len(self.options))
+        level = np.zeros(len(self.options), dtype=np.int64)
+        for at, part in enumerate(self.parts):
+            run, spot = self.firm_price[at], self.spot_price[at]
+            total = values[at] + run[:, hour, None] * part.firm(hour)
+            total += spot[:, hour, None] * part.spot
+            level[self.slices[at]] = total.argmin(axis=1)
+            cost[self.slices[at]] = total.min(axis=1)
+        # Rows in order of servers and costs: the first of each server is its least.
+        order = np.lexsort((cost, self.of))
+        chosen = order[self._first]
+        self.left.append(chosen)
+        self.left_level.append(level[chosen])
+        least: FloatArray = cost[chosen]
+        return least
+
+    def found(self) -> Moves:
+        """Go back through the hours."""
+        shape = (len(self.servers), self.hours)
+        option, firm, spot = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        at, level = self.left[-1].copy(), self.left_level[-1].copy()
+        for hour in range(self.hours - 1, -1, -1):
+            option[:, hour] = self.options[at]
+            moved = np.zeros(len(at), dtype=np.bool_)
+            before = level.copy()
+            for index, part in enumerate(self.parts):
+                start = self.slices[index].start
+                here = np.flatnonzero((at >= start) & (at < self.slices[index].stop))
+                if not len(here):
+                    continue
+                row, own = at[here] - start, level[here]
+                firm[here, hour] = np.maximum(part.need[hour, row] - own, 0)
+                spot[here, hour] = part.spot[row, own]
+                if not hour:
+                    continue
+                moved[here] = self.entered[hour - 1][index][row, own]
+                held, beside = part.held(hour - 1, row, own, self.linked)
+                cost = self.values[hour - 1][index][row]
+                cost = cost + self.firm_price[index][row, hour - 1, None] * held
+                cost += self.spot_price[index][row, hour - 1, None] * beside
+                before[here] = cost.argmin(axis=1)
+            if hour:
+                at = np.where(moved, self.left[hour - 1], at)
+                level = np.where(moved, self.left_level[hour - 1], before)
+        return Moves(self.least, self.servers, option, firm, spot)

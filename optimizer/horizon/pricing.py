@@ -1,7 +1,7 @@
 """The cheapest schedule of each server where cards have a price in each hour.
 
 What comes out is a lower bound of the cost of each option: minimum up-times are not heeded here,
-nor all of starts that take longer than an hour (`chains`, `moving`).
+nor all of starts that take longer than an hour (`levels`, `moving`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.horizon.chains import MOST_AT_ONCE, Chains, FirmCost, build_chains
-from optimizer.horizon.moving import cheapest_moves
+from optimizer.horizon.levels import FirmCost, Levels, build_levels
+from optimizer.horizon.moving import Moves, cheapest_moves
 from optimizer.horizon.outlay import Schedule, kept_up
 from optimizer.horizon.question import Question
-from optimizer.horizon.spot import fewest_firm
+from optimizer.horizon.screening import build_screen
+from optimizer.horizon.spot import fewest_beside
 from optimizer.table import BoolArray, FloatArray, IntArray
 
-MOST_MOVING = 400_000
-"""Pairs of states of neighbouring hours, over all options, from which starts are left out of the
-price where servers may move."""
+_FIRST_LOOK = 1.003
+"""Options whose least cost is not above that of their server's least by more than this are looked
+at before others are ruled out by what those cost."""
 
 _LAST_RESORT = 100.0
 """Price of a card beyond the limit over its price on demand, where a way is looked for."""
@@ -69,7 +70,8 @@ class Pricer:
         spot_price = np.array([question.spot_price(option) for option in options])
         self._spot_price = np.where(np.isfinite(spot_price), spot_price, 0.0)
         self._price = np.array([offer.price for offer in question.offers])
-        self._chains = build_chains(question)
+        self._levels = build_levels(question)
+        self._screen = build_screen(question, self._levels)
 
     def price(self, prices: Prices) -> tuple[FloatArray, dict[int, Path]]:
         """Return the least cost of each option on its own, and cheapest ways.
@@ -81,17 +83,20 @@ class Pricer:
             Cost, (options,), infinite where impossible; ways by option, among them the cheapest of
             each server.
         """
-        values = self.hourly(prices)[0].sum(axis=1)
+        firm, spot = self._running_prices(prices)
+        values = self._screen.staying(firm, spot)
         ways: dict[int, Path] = {}
         done = np.zeros(len(values), dtype=np.bool_)
+        near = self._least(values) * _FIRST_LOOK
         while True:
-            pending = ~done & np.isfinite(values) & self._least_of_server(values)
+            pending = ~done & np.isfinite(values) & (values <= near[self.server])
             if not pending.any():
                 return values, ways
             for at, (value, path) in self._priced(prices, pending).items():
                 values[at] = value
                 ways[at] = path
             done |= pending
+            near = self._least(values)
 
     def paths(self, prices: Prices, chosen: Sequence[int]) -> list[Path]:
         """Return a cheapest way of each of some options, in their order."""
@@ -110,35 +115,49 @@ class Pricer:
         shape = (len(self.server), self.question.hours)
         cost = np.full(shape, np.inf)
         runs, spots = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for chains in self._chains:
-            own = chains.options
-            each = firm[own].T[:, :, None] * chains.firm + spot[own].T[:, :, None] * chains.spot
-            each = np.where(chains.able, each, np.inf)
-            state = each.argmin(axis=2)[:, :, None]
-            cost[own] = np.take_along_axis(each, state, axis=2)[:, :, 0].T
-            runs[own] = np.take_along_axis(chains.firm, state, axis=2)[:, :, 0].T
-            spots[own] = np.take_along_axis(chains.spot[None], state, axis=2)[:, :, 0].T
+        for part in self._levels:
+            own = part.options
+            for hour in range(self.question.hours):
+                each = firm[own, hour, None] * part.firm(hour) + spot[own, hour, None] * part.spot
+                each = part.able(hour, each)
+                level = each.argmin(axis=1)
+                rows = np.arange(len(own))
+                cost[own, hour] = each[rows, level]
+                runs[own, hour] = np.maximum(part.need[hour] - level, 0)
+                spots[own, hour] = part.spot[rows, level]
         return cost, runs, spots
 
-    def switching(self, prices: Prices) -> tuple[FloatArray, list[Path]]:
+    def switching(
+        self, prices: Prices, known: FloatArray | None = None
+    ) -> tuple[FloatArray, list[Path]]:
         """Return the least cost of each server that may move, and a way that has it.
 
-        With too many states starts are left out, which makes it a lower bound.
+        Args:
+            prices: Prices of cards.
+            known: What some way of each server costs at these prices, by server.
 
         Returns:
             Cost by server (0 for one without options), and the way of each server with options.
         """
-        everything = np.ones(len(self.server), dtype=np.bool_)
-        pairs = sum(chains.able.shape[1] * chains.able.shape[2] ** 2 for chains in self._chains)
-        parts = self._parts(everything)
-        running = self._running_prices(prices)
-        linked = self._linked and pairs <= MOST_MOVING
+        firm, spot = self._running_prices(prices)
         move = self.question.switch_cost or 0.0
-        moves = cheapest_moves(parts, self.server, running, move, linked)
-        values = np.zeros(len(self.question.servers))
-        values[moves.servers] = moves.value
+        through = self._screen.moving(firm, spot, move)
+        most = np.full(len(self.question.servers), np.inf) if known is None else known
+        if not np.isfinite(most[self.server]).all():
+            few = self._moves(through <= _FIRST_LOOK * self._least(through)[self.server], prices)
+            most = np.fmin(most, few[0])
+        values, moves = self._moves(through <= most[self.server] * (1.0 + 1e-9) + 1e-9, prices)
         ways = zip(moves.option, moves.firm, moves.spot, strict=True)
         return values, [Path(*way) for way in ways]
+
+    def _moves(self, wanted: BoolArray, prices: Prices) -> tuple[FloatArray, Moves]:
+        """Return the least cost by server of moving among some options, and the ways."""
+        running = self._running_prices(prices)
+        move = self.question.switch_cost or 0.0
+        moves = cheapest_moves(self._parts(wanted), self.server, running, move, self._linked)
+        values = np.zeros(len(self.question.servers))
+        values[moves.servers] = moves.value
+        return values, moves
 
     def respond(self, options: Sequence[int], room: Room) -> Path | None:
         """Return the cheapest way of a server by some options beside what the others take.
@@ -155,10 +174,12 @@ class Pricer:
             short = room.left[self._offer[own]] < cards[:, None]
             dear = _LAST_RESORT * (self._price[self._offer[own]] * cards)[:, None]
             spot = self._spot_price[own][:, None] + dear * short
-            values, states = part.cheapest(self._response(own, room), spot, self._linked)
+            response = self._response(own, room)
+            values, each = part.cheapest(response, spot, self._linked)
             row = int(values.argmin())
             if np.isfinite(values[row]) and (best is None or values[row] < best[0]):
-                best = (float(values[row]), self._path(part, row, states))
+                levels = part.levels(each, response, spot, self._linked)
+                best = (float(values[row]), self._path(part, row, levels))
         return None if best is None else best[1]
 
     @property
@@ -171,7 +192,7 @@ class Pricer:
         surcharge = self._surcharge[own]
 
         def cost(hour: int, held: FloatArray) -> FloatArray:
-            wide = (slice(None), None, None)
+            wide = (slice(None), None)
             count = cards[wide] * held
             over = np.maximum(count - idle[:, hour][wide], 0.0)
             beyond = np.maximum(count - left[:, hour][wide], 0.0)
@@ -189,36 +210,33 @@ class Pricer:
             run = firm[own]
 
             def cost(hour: int, held: FloatArray, run: FloatArray = run) -> FloatArray:
-                paid: FloatArray = run[:, hour, None, None] * held
+                paid: FloatArray = run[:, hour, None] * held
                 return paid
 
-            values, states = part.cheapest(cost, spot[own], self._linked)
+            values, each = part.cheapest(cost, spot[own], self._linked)
+            levels = part.levels(each, cost, spot[own], self._linked)
             for row, at in enumerate(own.tolist()):
-                found[at] = (float(values[row]), self._path(part, row, states))
+                found[at] = (float(values[row]), self._path(part, row, levels))
         return found
 
-    def _parts(self, wanted: BoolArray) -> list[Chains]:
-        """Return the wanted options, in batches that memory holds."""
+    def _parts(self, wanted: BoolArray) -> list[Levels]:
+        """Return the wanted options, in batches."""
         parts = []
-        for chains in self._chains:
-            rows = np.flatnonzero(wanted[chains.options])
-            step = max(1, MOST_AT_ONCE // chains.spot.shape[1] ** 2)
-            parts += [chains.take(rows[at : at + step]) for at in range(0, len(rows), step)]
+        for part in self._levels:
+            rows = np.flatnonzero(wanted[part.options])
+            if len(rows):
+                parts.append(part.take(rows))
         return parts
 
-    def _path(self, part: Chains, row: int, states: IntArray) -> Path:
-        firm, spot = part.path(row, states)
+    def _path(self, part: Levels, row: int, levels: IntArray) -> Path:
+        firm, spot = part.path(row, levels[:, row])
         return Path(np.full(len(firm), part.options[row]), firm, spot)
 
-    def _least_of_server(self, values: FloatArray) -> BoolArray:
-        """Return which options are the cheapest of their server."""
-        order = np.lexsort((values, self.server))
-        server = self.server[order]
-        first = np.ones(len(order), dtype=np.bool_)
-        first[1:] = server[1:] != server[:-1]
-        among = np.zeros(len(values), dtype=np.bool_)
-        among[order[first]] = True
-        return among
+    def _least(self, values: FloatArray) -> FloatArray:
+        """Return the least of each server's options, by server; infinite without any."""
+        least = np.full(len(self.question.servers), np.inf)
+        np.minimum.at(least, self.server, values)
+        return least
 
     def _running_prices(self, prices: Prices) -> tuple[FloatArray, FloatArray]:
         """Return what a firm and a spot replica cost in each hour, (options, hours)."""
@@ -240,9 +258,7 @@ def schedule_of(question: Question, server: int, path: Path) -> Schedule | None:
         option = question.options[index]
         if spot[place].any():
             share = question.offers[option.offer].spot_share
-            beside = {count: fewest_firm(count, share) for count in set(spot[place].tolist())}
-            least = np.array([beside[count] if count else 0 for count in spot[place].tolist()])
-            firm[place] = np.maximum(firm[place], least)
+            firm[place] = np.maximum(firm[place], fewest_beside(spot[place], share))
     firm = kept_up(firm, question.min_up)
     most = np.array([question.options[index].most for index in used.tolist()], dtype=np.int64)
     if (firm + spot > most[:, None]).any():

@@ -9,6 +9,7 @@ Of m replicas, g can be counted on where P(Binomial(m, p) >= g) is at least the 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import bdtr
@@ -29,13 +30,20 @@ def counted_on(most: int, presence: float, confidence: float) -> IntArray:
         presence: Probability that one is there.
         confidence: Probability that at least as many as counted on are there.
     """
-    counted = np.zeros(most + 1, dtype=np.int64)
+    return _counted(1 << max(most, 1).bit_length(), presence, confidence)[: most + 1]
+
+
+@lru_cache(maxsize=64)
+def _counted(size: int, presence: float, confidence: float) -> IntArray:
+    """Return how many of 0, 1, ... spot replicas can be counted on, shape (size,)."""
+    counted = np.zeros(size, dtype=np.int64)
     sure = 0
-    for running in range(1, most + 1):
+    for running in range(1, size):
         # One replica more never takes away what could be counted on, and adds at most one.
         if 1.0 - float(bdtr(sure, running, presence)) >= confidence or presence >= 1.0:
             sure += 1
         counted[running] = sure
+    counted.setflags(write=False)
     return counted
 
 
@@ -52,10 +60,11 @@ def most_useful(need: int, share: float, presence: float, confidence: float) -> 
         return 0
     most = 1
     while True:
-        counted = counted_on(most, presence, confidence)
-        for running in range(1, most + 1):
-            if counted[running] + fewest_firm(running, share) >= need:
-                return running
+        running = np.arange(1, most + 1)
+        counted = counted_on(most, presence, confidence)[1:]
+        enough = np.flatnonzero(counted + fewest_beside(running, share) >= need)
+        if len(enough):
+            return int(running[enough[0]])
         if most > 64 * (need + 64):
             return 0  # they are hardly ever there
         most *= 2
@@ -63,6 +72,15 @@ def most_useful(need: int, share: float, presence: float, confidence: float) -> 
 
 def fewest_firm(spot: int, share: float) -> int:
     """Return the firm replicas that so many spot ones must stand beside."""
+    return int(fewest_beside(np.array([spot]), share)[0])
+
+
+def fewest_beside(spot: IntArray, share: float) -> IntArray:
+    """Return the firm replicas that numbers of spot ones must stand beside."""
     if share >= 1.0:
-        return 0
-    return max(0, math.ceil(spot * (1.0 - share) / share - 1e-9)) if share > 0.0 else 1 << 40
+        return np.zeros_like(spot)
+    if share <= 0.0:
+        return np.where(spot > 0, 1 << 40, 0)
+    beside = np.ceil(spot * (1.0 - share) / share - 1e-9)
+    least: IntArray = np.maximum(beside, 0.0).astype(np.int64)
+    return least
