@@ -9,13 +9,14 @@ import numpy as np
 
 from optimizer.batch_choice import batch_choices
 from optimizer.configurations.bundles import slice_notes
+from optimizer.configurations.cut_cards import counted_cards
 from optimizer.configurations.described import Described
 from optimizer.entries import Entries, predict_entries
 from optimizer.explain import Explainer
 from optimizer.gap import bound_and_gap
 from optimizer.placement import Outcome
 from optimizer.predictions import binding_names
-from optimizer.table import EMPTY, CandidateTable
+from optimizer.table import EMPTY, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from optimizer.usage import cards_by_type
 from stoker.domain.fleet import Fleet
@@ -56,8 +57,9 @@ def assemble_plan(
     """
     entries = predict_entries(fleet, table, outcome.placement, detailed=True)
     served = outcome.placement.served
-    allocations = _Allocations(fleet, table, entries, outcome).with_kept(kept)
-    usage = cards_by_type(fleet, table, entries, kept, unlimited=unlimited)
+    cards = counted_cards(table, entries.row, entries.replicas)
+    allocations = _Allocations(fleet, table, entries, cards, outcome).with_kept(kept)
+    usage = cards_by_type(fleet, table, entries, cards, kept, unlimited=unlimited)
     explainer = Explainer(fleet, table, entries, outcome, usage, kept)
     objective = math.fsum(item.value for item in allocations if item.fully_served)
     scale = math.fsum(abs(item.value) + item.cost_per_hour for item in allocations)
@@ -93,11 +95,17 @@ class _Allocations:
     """Makes the allocations of a plan, one server at a time."""
 
     def __init__(
-        self, fleet: Fleet, table: CandidateTable, entries: Entries, outcome: Outcome
+        self,
+        fleet: Fleet,
+        table: CandidateTable,
+        entries: Entries,
+        cards: IntArray,
+        outcome: Outcome,
     ) -> None:
         self._fleet = fleet
         self._table = table
         self._entries = entries
+        self._cards: list[int] = cards.tolist()
         self._served = outcome.placement.served
         self._start: list[int] = entries.start.tolist()
         self._bindings = binding_names(table.statistics)
@@ -172,10 +180,7 @@ class _Allocations:
             ttft_target_ms=target.ttft_ms,
             itl_target_ms=target.itl_ms,
             tps_target=target.tps,
-            cards=sum(
-                count * int(table.cards_per_replica[part])
-                for part, count in zip(rows, counts, strict=True)
-            ),
+            cards=sum(self._cards[span.start : span.stop]),
             card_type=table.card_types[types.pop()] if len(types) == 1 else None,
             fully_served=bool(self._served[index]),
             estimate=_ESTIMATE_KINDS[kind] if kind >= 0 else None,

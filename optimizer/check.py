@@ -7,12 +7,14 @@ plan that fails is a bug in Stoker, and is not handed out.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from optimizer.check_pools import pool_faults
 from optimizer.configurations.bundles import whole_cards
 from optimizer.configurations.counting import UnitCounts
+from optimizer.configurations.slices import fewest_cards
+from stoker.domain.accelerator import Slice
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlannedAllocation
@@ -106,16 +108,26 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
     unknown = {server.name for server in fleet.servers if server.load is None}
     used: Counter[str] = Counter()
     kept: Counter[str] = Counter()
+    slices: defaultdict[str, Counter[Slice]] = defaultdict(Counter)
+    cut: Counter[str] = Counter()
     for allocation in plan.allocations:
         total = 0
         for accelerator, count in units.parts(allocation):
             unit = cards[accelerator]
             card_type, taken = unit.card_type, whole_cards(unit, count)
+            if unit.slice is not None and allocation.server not in unknown:
+                # A card that several servers share counts for one of them.
+                taken = min(taken, allocation.cards)
+                slices[card_type][unit.slice] += count
+                cut[card_type] += taken
             used[card_type] += taken
             kept[card_type] += taken if allocation.server in unknown else 0
             total += taken
         if total != allocation.cards:
             yield f"{allocation.server} claims {allocation.cards} cards and uses {total}"
+    for card_type, own in slices.items():
+        if cut[card_type] < fewest_cards(own):
+            yield f"{cut[card_type]} cards of {card_type} do not hold the slices cut from them"
     claimed = {item.card_type: item for item in plan.usage}
     for card_type in sorted({*used, *claimed, *capacity}):
         usage = claimed.get(card_type)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.configurations.cut_cards import alike, amounts
 from optimizer.linear_model import LinearModel
 from optimizer.table import BoolArray, CandidateTable, FloatArray, IntArray
 
@@ -38,6 +39,8 @@ class Formulation:
         row_lower: Lower bounds of rows, shape (rows,).
         row_upper: Upper bounds of rows, shape (rows,).
         serve_row: Rows that say "served at most once", one a server that can be served.
+        cut_type: Card type of columns that stand for cards cut into slices, -1 for others,
+            shape (columns,); None where there are none.
     """
 
     table_row: IntArray
@@ -52,6 +55,7 @@ class Formulation:
     row_lower: FloatArray
     row_upper: FloatArray
     serve_row: IntArray
+    cut_type: IntArray | None = None
 
     def serving_all(self) -> Formulation:
         """Return the model in which every server that can be served must be.
@@ -109,7 +113,7 @@ def single_model(
         like: Rows of different numbers are never exchanged for one another, shape (rows,); None
             where cards of a type are all that counts.
     """
-    rows = undominated_rows(table, fitting_rows(table, capacity), like)
+    rows = undominated_rows(table, fitting_rows(table, capacity), alike(table, like))
     server = table.server[rows]
     chosen, position = np.unique(server, return_inverse=True)
     card_type = table.card_type[rows]
@@ -141,17 +145,18 @@ def undominated_rows(
 ) -> IntArray:
     """Return the rows that no other row of the same server and card type beats.
 
-    A row with as many cards or more and as much value or more can be exchanged for the other in
-    any plan without making it worse, so dropping it never changes the optimum. Of equal rows the
-    first in table order stays. Rows that are not `like` one another are not compared.
+    A row with as many cards (or slices) or more and as much value or more can be exchanged for the
+    other in any plan without making it worse, so dropping it never changes the optimum. Of equal
+    rows the first in table order stays. Rows that are not `like` one another are not compared.
     """
     kind = np.zeros(len(table.server), dtype=np.int64) if like is None else like
+    amount = amounts(table)
     order = rows[
         np.lexsort(
             (
                 rows,
                 table.value[rows],
-                table.cards[rows],
+                amount[rows],
                 kind[rows],
                 table.card_type[rows],
                 table.server[rows],

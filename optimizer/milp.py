@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.configurations.shared_cards import with_shared_cards
 from optimizer.formulation import ExtraRow, single_model
 from optimizer.linear_model import SolveResult, SolveStatus
 from optimizer.milp_session import (
@@ -74,11 +75,11 @@ def place_milp(
     backend, note = default_backend(settings.backend)
     notes = (note,) if note else ()
     build = mixed_model if settings.heterogeneous else single_model
-    form = (
-        build(table, capacity)
-        if places is None
-        else places.within(build(table, capacity, places.shapes.like))
-    )
+    form = build(table, capacity, None if places is None else places.shapes.like)
+    if not settings.heterogeneous:
+        form = with_shared_cards(form, table, capacity)
+    if places is not None:
+        form = places.within(form)
     exact = len(table.servers) <= settings.exact_servers
     gap = settings.relative_gap
     limit = DEFAULT_TIME_LIMIT_S if settings.time_limit_s is None else settings.time_limit_s

@@ -159,7 +159,8 @@ def _without_waste(form: Formulation, x: FloatArray) -> FloatArray:
     served = np.zeros(int(form.server.max(initial=-1)) + 1, dtype=np.bool_)
     marks = form.serves >= 0
     served[form.serves[marks & (x > 0.5)]] = True
-    return np.where(served[form.server], x, 0.0)
+    nobodys = (form.table_row == NO_ROW) & ~marks
+    return np.where(served[form.server] | nobodys, x, 0.0)
 
 
 def _fewest_cards(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from optimizer.best_effort import Share
+from optimizer.configurations.cut_cards import counted_cards
 from optimizer.placement import Outcome, Placement
 from optimizer.table import EMPTY, BoolArray, CandidateTable, IntArray
 from stoker.domain.plan import ClassService, PlanStatus
@@ -40,7 +41,7 @@ def cards_used(table: CandidateTable, placement: Placement, types: int) -> IntAr
     """Return the cards that a placement uses, by type."""
     used = np.zeros(types, dtype=np.int64)
     typed = table.card_type[placement.row] != EMPTY
-    cards = placement.replicas * table.cards_per_replica[placement.row]
+    cards = counted_cards(table, placement.row, placement.replicas)
     np.add.at(used, table.card_type[placement.row][typed], cards[typed])
     return used
 

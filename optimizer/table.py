@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
+from stoker.domain.accelerator import Slice
 from stoker.domain.latency import Statistic
 from stoker.domain.plan import Rejection
 from stoker.domain.settings import Analysis
@@ -112,6 +113,8 @@ class CandidateTable:
         decode_replicas: Replicas of the decode pool, as those of the prefill pool.
         bundled: Replicas on slices of cards that the row is a bundle of, 0 where it is none; None
             where no row is one.
+        slices: Slice that a unit of each accelerator is, None where it is whole cards; empty where
+            no row is a bundle.
     """
 
     servers: tuple[str, ...]
@@ -150,6 +153,7 @@ class CandidateTable:
     prefill_replicas: IntArray | None = None
     decode_replicas: IntArray | None = None
     bundled: IntArray | None = None
+    slices: tuple[Slice | None, ...] = ()
 
     @property
     def accepted(self) -> BoolArray:

@@ -16,14 +16,23 @@ def cards_by_type(
     fleet: Fleet,
     table: CandidateTable,
     entries: Entries,
+    cards: IntArray,
     kept: Sequence[PlannedAllocation],
     *,
     unlimited: bool,
 ) -> tuple[CardUsage, ...]:
-    """Return the cards used and available, by name of the type."""
+    """Return the cards used and available, by name of the type.
+
+    Args:
+        fleet: What was planned for.
+        table: Its candidates.
+        entries: What is placed.
+        cards: Cards that count for each entry.
+        kept: What is kept as it runs.
+        unlimited: Whether capacity was ignored.
+    """
     used: dict[str, int] = defaultdict(int)
     costs: dict[str, list[float]] = defaultdict(list)
-    cards: IntArray = entries.replicas * table.cards_per_replica[entries.row]
     for row, count, taken in zip(
         entries.row.tolist(), entries.replicas.tolist(), cards.tolist(), strict=True
     ):

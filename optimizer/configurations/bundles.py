@@ -1,10 +1,9 @@
 """Slices of cards as candidates: the replicas of a server, on whole cards of their own.
 
-What a plan counts is whole cards. Slices of one server share cards, those of different servers do
-not: so the plan holds whatever cutting cards allows, and may count more cards than a cutting that
-serves several servers would take (see `optimizer.configurations.slices`). Since cards of a replica
-are no whole number, a row on slices is one *bundle* of all its replicas: it counts as one replica
-that takes the cards of all.
+What a plan counts is whole cards. Since cards of a replica on a slice are no whole number, a row
+on slices is one *bundle* of all its replicas: it counts as one replica that takes the cards of all,
+with nobody else on them. Where several servers share cards is the matter of
+`optimizer.configurations.cut_cards`.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.configurations.slices import fewest_cards, slices_per_card
+from optimizer.configurations.slices import slices_per_card
 from optimizer.table import CandidateTable
-from stoker.domain.accelerator import Accelerator, Slice
+from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import PlannedAllocation
 
@@ -52,27 +51,26 @@ def with_bundles(table: CandidateTable, fleet: Fleet) -> CandidateTable:
         unit_cost_per_hour=np.where(sliced, table.cost_per_hour, table.unit_cost_per_hour),
         max_rate_rps=np.where(sliced, count * table.max_rate_rps, table.max_rate_rps),
         bundled=count,
+        slices=tuple(item.slice for item in fleet.accelerators),
     )
 
 
 def slice_notes(fleet: Fleet, allocations: tuple[PlannedAllocation, ...]) -> tuple[str, ...]:
-    """Return what a reader should know of cards that a plan cuts, one sentence a card type."""
+    """Return what a reader should know of cards that several servers share, one sentence a type."""
     by_name = {item.name: item for item in fleet.accelerators if item.slice is not None}
+    alone: dict[str, int] = {}
     counted: dict[str, int] = {}
-    slices: dict[str, dict[Slice, int]] = {}
     for item in allocations:
         accelerator = by_name.get(item.accelerator or "")
-        if accelerator is None or accelerator.slice is None:
+        if accelerator is None:
             continue
-        own = slices.setdefault(accelerator.card_type, {})
-        own[accelerator.slice] = own.get(accelerator.slice, 0) + item.replicas
+        own = whole_cards(accelerator, item.replicas)
+        alone[accelerator.card_type] = alone.get(accelerator.card_type, 0) + own
         counted[accelerator.card_type] = counted.get(accelerator.card_type, 0) + item.cards
-    notes = []
-    for card_type, own in slices.items():
-        fewest = fewest_cards(own)
-        if fewest < counted[card_type]:
-            notes.append(
-                f"slices of {card_type}: {counted[card_type]:,} cards are counted, those of each "
-                f"server on cards of their own; {fewest:,} would hold all of them together"
-            )
-    return tuple(notes)
+    return tuple(
+        f"slices of {card_type}: {cards:,} cards hold them, where those of each server by "
+        f"themselves would take {alone[card_type]:,}; a card that several share counts for the "
+        "first of them"
+        for card_type, cards in counted.items()
+        if cards < alone[card_type]
+    )

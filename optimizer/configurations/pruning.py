@@ -86,6 +86,8 @@ def _figures(table: CandidateTable, visible: Visible) -> list[FloatArray]:
         table.value,
         -table.max_rate_rps,  # what a replica of a mix, or of best effort, is good for
     ]
+    if table.bundled is not None:
+        found.append(table.bundled)  # slices that others could have
     if visible.replicas:
         # Fewer are no better where they must stand apart, and more are none where they are few;
         # another configuration is a change where changes are counted.

@@ -76,9 +76,24 @@ def fewest_cards(slices: Mapping[Slice, int], backend: str = "highs") -> int:
     Raises:
         SolverUnavailableError: The solver cannot be used.
     """
+    return len(fewest_cutting(slices, backend))
+
+
+def fewest_cutting(
+    slices: Mapping[Slice, int], backend: str = "highs"
+) -> tuple[dict[Slice, int], ...]:
+    """Return how the fewest cards are cut that hold numbers of slices: what each card holds.
+
+    Args:
+        slices: Number of slices of each kind.
+        backend: Solver, as settings name it; see `optimizer.solver.default_backend`.
+
+    Raises:
+        SolverUnavailableError: The solver cannot be used.
+    """
     kinds = [kind for kind, count in slices.items() if count > 0]
     if not kinds:
-        return 0
+        return ()
     count = np.array([slices[kind] for kind in kinds], dtype=np.float64)
     model = LinearModel(
         cost=np.zeros(len(kinds)),
@@ -96,8 +111,10 @@ def fewest_cards(slices: Mapping[Slice, int], backend: str = "highs") -> int:
     cost = cut.cost.copy()
     cost[len(kinds) :] = 1.0
     result = solve(replace(cut, cost=cost), default_backend(backend)[0], SolveLimits())
-    assert result.objective is not None  # a card for each slice is always enough
-    return round(result.objective)
+    assert result.x is not None  # a card for each slice is always enough
+    times = np.rint(result.x[len(kinds) :]).astype(np.int64)
+    patterns = np.repeat(slicing_patterns(kinds), times, axis=0).tolist()
+    return tuple(dict(zip(kinds, pattern, strict=True)) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
+from optimizer.configurations.shared_cards import with_shared_cards
 from optimizer.explaining.situation import Situation
 from optimizer.formulation import ExtraRow, single_model
 from optimizer.milp_session import priority_groups
@@ -65,7 +66,7 @@ def relaxed_prices(situation: Situation, plan: Plan) -> Iterator[ShadowPrice]:
 def card_duals(situation: Situation, capacity: IntArray) -> FloatArray | None:
     """Return what one more card of each type takes off the value, at most 0, shape (types,)."""
     table = situation.table
-    form = single_model(table, capacity)
+    form = with_shared_cards(single_model(table, capacity), table, capacity)
     served = np.array([own.served for own in situation.base.own], dtype=np.bool_)
     rows = tuple(
         ExtraRow(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.configurations.cut_cards import on_slices
 from optimizer.fitting.rooms import Counts, Room, room_of
 from optimizer.fitting.shapes import Shapes, demands_of, shapes_of
 from optimizer.formulation import NO_ROW, NO_SERVER, Formulation
@@ -80,8 +81,16 @@ def _sizes_of_columns(
 ) -> dict[int, _ByColumn]:
     """Return the replicas behind the columns of a model, by card type and size."""
     found: dict[int, _ByColumn] = {}
+    cut = np.full(form.upper.size, -1) if form.cut_type is None else form.cut_type
+    for column in np.flatnonzero(cut >= 0).tolist():
+        found.setdefault(int(cut[column]), {}).setdefault(1, []).append((column, 1))
+    sliced = (
+        on_slices(table) if form.cut_type is not None else np.zeros(len(table.server), np.bool_)
+    )
     for column in np.flatnonzero(form.table_row != NO_ROW).tolist():
         row = int(form.table_row[column])
+        if sliced[row]:
+            continue  # its cards are those that are cut
         card_type = int(table.card_type[row])
         # A column that marks its server as served stands for its whole row.
         times = int(table.replicas[row]) if form.serves[column] >= 0 else 1
@@ -153,6 +162,9 @@ class _Additions:
             entry_value=np.concatenate([form.entry_value, entries[:, 2]]),
             row_lower=np.concatenate([form.row_lower, np.full(len(self._most), -np.inf)]),
             row_upper=np.concatenate([form.row_upper, self._most]),
+            cut_type=None
+            if form.cut_type is None
+            else np.concatenate([form.cut_type, np.full(new, -1)]),
         )
 
 

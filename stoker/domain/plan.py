@@ -216,7 +216,7 @@ class PlannedAllocation:
         pools: The prefill and the decode pool of a disaggregated allocation, `replicas` being
             those of both; empty where replicas serve requests from the first token to the last.
         sliced: Whether each replica is on a slice of a card, `cards` being the whole cards that
-            they take.
+            count for them: one that several servers share counts for the first of them.
         placements: Where the replicas stand; empty in a plan without pools and limits, and for
             what is kept as it runs.
         spare_replicas: Replicas beyond those that carry the load.

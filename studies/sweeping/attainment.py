@@ -19,6 +19,7 @@ import numpy as np
 
 from optimizer.assemble import assemble_plan
 from optimizer.check import check_plan
+from optimizer.configurations.shared_cards import with_shared_cards
 from optimizer.formulation import NO_ROW, ExtraRow, Formulation, single_model
 from optimizer.kept import kept_allocations, kept_cards
 from optimizer.linear_model import SolveLimits, SolveResult, SolveStatus
@@ -172,7 +173,8 @@ def _model(fleet: Fleet, measure: Measure, time_limit_s: float | None) -> _Model
     analysis = fleet.settings.analysis or DEFAULT_ANALYSIS
     table = repriced(neutral_table(fleet, analysis), fleet)
     table = replace(table, value=table.cost_per_hour, transitions=None)
-    form = single_model(table, _capacity(fleet, table))
+    capacity = _capacity(fleet, table)
+    form = with_shared_cards(single_model(table, capacity), table, capacity)
     served = form.serves
     if measure is Measure.SERVERS:
         amount = np.ones(served.size)
@@ -181,6 +183,7 @@ def _model(fleet: Fleet, measure: Measure, time_limit_s: float | None) -> _Model
         rates = [server.load.arrival_rate_rps if server.load else 0.0 for server in fleet.servers]
         amount = np.array(rates, dtype=np.float64)[served]
         whole = sum(rates)
+    amount = np.where(served >= 0, amount, 0.0)  # cut cards serve nobody by themselves
     backend, _ = default_backend(fleet.settings.backend)
     scaled = amount * (_SCALE / whole) if whole > 0 else amount
     unit = float(form.value.max(initial=0.0)) / _SCALE or 1.0

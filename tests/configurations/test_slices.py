@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 from data.plan_format import plan_to_document
 from data.planned_replicas import parse_planned_replicas
 from data.stoker_format import document_to_fleet, fleet_to_document
+from optimizer.candidates import build_candidates
+from optimizer.check import check_plan
 from optimizer.configurations.slices import (
     SEVENTHS,
     SliceUse,
@@ -26,10 +30,12 @@ from optimizer.configurations.slices import (
 from optimizer.linear_model import LinearModel, SolveLimits
 from optimizer.planner import plan_fleet
 from optimizer.solver import default_backend, solve
+from optimizer.table import CandidateTable
 from stoker.domain.accelerator import Slice
-from stoker.domain.errors import InvalidInputError
+from stoker.domain.errors import InvalidInputError, PlanCheckError
 from stoker.domain.fleet import Fleet
-from stoker.domain.settings import OptimizerSettings
+from stoker.domain.plan import PlanStatus
+from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.configured_fleets import LOAD, TP1, Document, configured_document, profile
 from tests.support.configured_fleets import server as server_document
 
@@ -38,6 +44,7 @@ MEMORY = {1: 1, 2: 2, 3: 4, 4: 4, 7: 8}
 """Memory slices that an instance covers, of eight; it begins at a multiple of them."""
 
 
+@cache
 def fits_one_card(sizes: tuple[int, ...]) -> bool:
     """Try every way to lay instances out on the memory slices of a card."""
     starts = [
@@ -84,8 +91,9 @@ def test_a_card_holds_as_many_as_nvidia_says() -> None:
 
 def naive_fewest(counts: dict[int, int]) -> int:
     """Fill cards one after the other, trying everything."""
-    left = tuple(size for size, n in counts.items() for _ in range(n))
+    left = tuple(size for size, n in sorted(counts.items()) for _ in range(n))
 
+    @cache
     def search(rest: tuple[int, ...]) -> int:
         if not rest:
             return 0
@@ -185,19 +193,107 @@ def test_replicas_on_slices_take_whole_cards() -> None:
     assert (demand.replicas, demand.cards) == (found.cards, 1)
 
 
-def test_servers_do_not_share_cards_and_the_plan_says_so() -> None:
+def test_servers_share_cards_and_the_plan_says_so() -> None:
     light = {**LOAD, "arrival_rate_rps": 1}
-    servers = [server_document(name, load=light) for name in "ab"]
+    servers = [server_document(name, load=light) for name in "abc"]
     plan = plan_fleet(sliced(2, *servers))
-    assert [item.replicas for item in plan.allocations] == [1, 1]
+    assert [item.replicas for item in plan.allocations] == [1, 1, 1]
+    assert [item.cards for item in plan.allocations] == [1, 0, 1]
     assert plan.usage[0].used == 2
     (note,) = plan.notes
     assert note == (
-        "slices of A100: 2 cards are counted, those of each server on cards of their own; 1 would "
-        "hold all of them together"
+        "slices of A100: 2 cards hold them, where those of each server by themselves would take "
+        "3; a card that several share counts for the first of them"
     )
     short = plan_fleet(sliced(1, *servers))
     assert len(short.unplaced) == 1
+    assert short.status is PlanStatus.OPTIMAL
+    demands = parse_planned_replicas(plan_to_document(plan))
+    assert [(demand.server, demand.replicas) for demand in demands] == [("a", 1), ("c", 1)]
+
+
+def test_a_plan_whose_slices_do_not_fit_their_cards_is_refused() -> None:
+    light = {**LOAD, "arrival_rate_rps": 1}
+    fleet = sliced(2, *(server_document(name, load=light) for name in "abc"))
+    plan = plan_fleet(fleet)
+    first, second, third = plan.allocations
+    usage = (replace(plan.usage[0], used=1),)
+    wrong = replace(plan, allocations=(first, second, replace(third, cards=0)), usage=usage)
+    with pytest.raises(PlanCheckError, match="1 cards of A100 do not hold the slices"):
+        check_plan(fleet, wrong, unlimited=False, own_predictions=True)
+
+
+KINDS = {"A100-1g": 1, "A100-2g": 2, "A100-3g": 3, "A100": 0}
+"""Sevenths of a card; 0 is a whole one."""
+
+
+@st.composite
+def shared_fleets(draw: st.DrawFn) -> Fleet:
+    """Draw fleets whose servers may share few cards, or take whole ones."""
+    names = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=3, unique=True))
+    profiles = []
+    accelerators: list[Document] = []
+    for name in names:
+        sevenths = KINDS[name]
+        speed = 30.0 / (sevenths or 7)
+        parameters = {"kind": "token-work", "alpha_ms": 8 + speed, "beta_ms": 0.1, "gamma_ms": 0}
+        profiles.append(profile({**SMALL, "parameters": parameters}, name))
+        accelerator: Document = {
+            "name": name,
+            "card_type": "A100",
+            "cost_per_hour": draw(st.sampled_from([0.3, 0.5, 0.8, 1.5])),
+        }
+        accelerators.append(accelerator | ({"slice": {"sevenths": sevenths}} if sevenths else {}))
+    servers = []
+    for index in range(draw(st.integers(1, 4))):
+        load = {**LOAD, "arrival_rate_rps": draw(st.sampled_from([1, 3, 6, 12]))}
+        changes: Document = {"load": load}
+        if draw(st.booleans()):
+            changes["current"] = {"accelerator": names[0], "replicas": draw(st.integers(1, 3))}
+        if draw(st.booleans()):
+            changes["max_batch"] = [4, 16]
+        servers.append(server_document(f"s{index}", **changes))
+    document = configured_document(profiles, *servers)
+    document["accelerators"] = accelerators
+    document["capacity"] = {"A100": draw(st.integers(0, 4))}
+    return document_to_fleet(document)
+
+
+def cards_taken(table: CandidateTable, rows: list[int]) -> int:
+    """Return the cards of some rows, slices on as few as trying everything finds."""
+    whole, slices = 0, Counter[int]()
+    for row in rows:
+        sevenths = KINDS[table.accelerators[table.accelerator[row]]]
+        if sevenths:
+            assert table.bundled is not None
+            slices[sevenths] += int(table.bundled[row])
+        else:
+            whole += int(table.cards[row])
+    if sum(slices.values()) > 8:
+        # Too many to try: more than fit the cards of these fleets, but for slices of a seventh.
+        return whole + fewest_cards({Slice(sevenths=size): n for size, n in slices.items()})
+    return whole + naive_fewest(dict(slices))
+
+
+@given(fleet=shared_fleets())
+@settings(max_examples=40, deadline=None)
+def test_plans_on_shared_cards_are_those_of_trying_everything(fleet: Fleet) -> None:
+    table = build_candidates(fleet, Analysis.FULL)
+    options: list[list[int | None]] = [
+        [None, *np.flatnonzero(table.accepted & (table.server == server)).tolist()]
+        for server in range(len(table.servers))
+    ]
+    capacity = fleet.capacity[0].count
+    best = (0, 0.0)
+    for chosen in itertools.product(*options):
+        rows = [row for row in chosen if row is not None]
+        if cards_taken(table, rows) <= capacity:
+            best = min(best, (-len(rows), math.fsum(table.value[rows])))
+    plan = plan_fleet(fleet, OptimizerSettings(analysis=Analysis.FULL))
+    assert sum(service.served for service in plan.services) == -best[0]
+    assert plan.objective == pytest.approx(best[1], rel=1e-9, abs=1e-9)
+    assert plan.usage[0].used <= capacity
+    assert plan.status is not PlanStatus.FEASIBLE
 
 
 def test_what_runs_on_slices_is_kept_and_counted() -> None:
