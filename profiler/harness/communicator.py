@@ -28,6 +28,10 @@ class Communicator(Protocol):
         """Return what every device has, joined along the last axis."""
         ...
 
+    def least(self, value: int) -> int:
+        """Return the least of what devices tell."""
+        ...
+
 
 class Alone:
     """A device that has the whole model."""
@@ -42,3 +46,7 @@ class Alone:
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         """Return what it has."""
         return values
+
+    def least(self, value: int) -> int:
+        """Return what it tells."""
+        return value
