@@ -2,7 +2,7 @@
 
 Read as written by GuideLLM 0.2 and 0.3 (strategy under ``benchmarks[].args``, model under
 ``benchmarks[].worker.backend_model``), by its builds between them and 0.4 (``scheduler`` and
-``benchmarker``), and by 0.4 to 0.7 (both under ``benchmarks[].config``), from the schemas in
+``benchmarker``), and by 0.4 to 0.8 (both under ``benchmarks[].config``), from the schemas in
 github.com/vllm-project/guidellm, formerly neuralmagic/guidellm. All of them give latencies in
 milliseconds, except ``request_latency``, which is in seconds.
 

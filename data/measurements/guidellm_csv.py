@@ -4,8 +4,9 @@ Two forms, from github.com/vllm-project/guidellm: 0.4 and later write three rows
 (group, metric with its status, statistic), 0.2 and 0.3 one (``Successful Time to first token ms
 mean``). Percentiles share a cell: minimum, 0.1, 1, 5, 10, 25, 75, 90, 95, 99, maximum.
 
-The newer form names the strategy without its rate; that stands in the JSON of the profile, where
-the version writes it there. Headings are those of the first benchmark: where another one has more
+The newer form names the strategy without its rate, or from 0.8 on with one of two decimals
+(``poisson@8.00``); the full one stands in the JSON of the profile, where the version writes it
+there. Headings are those of the first benchmark: where another one has more
 or fewer columns (it alone had failed requests, say), its values stand under wrong headings, so that
 such a row is refused.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from data.measurements.draft import Draft
 from data.measurements.guidellm import Found, at, benchmark_draft
+from data.measurements.numbers import finite
 
 _NEW_METRICS = {
     "time_to_first_token_ms": ("Time to First Token", "Successful ms"),
@@ -37,6 +39,9 @@ _CELL = {"p90": 7, "p99": 9}
 """Position of a percentile in its cell."""
 
 _CELL_LENGTH = 11
+
+_ROUNDING = 0.005
+"""Most that a rate in the name of a strategy is off by."""
 
 
 def is_csv_report(header: Sequence[str]) -> bool:
@@ -91,7 +96,8 @@ def _new(where: str, index: int, row: Mapping[tuple[str, ...], str]) -> Draft:
 
 def _strategy(row: Mapping[tuple[str, ...], str], index: int) -> dict[str, object]:
     """Return the strategy with its rate or streams, from the profile that lists them."""
-    kind = row.get(("Benchmark", "Strategy", ""), "")
+    kind, _, told = row.get(("Benchmark", "Strategy", ""), "").partition("@")
+    amount = _number(told)
     profile = _decoded(row.get(("Run Info", "Profile", "")))
     run = _number(row.get(("Run Info", "Run Index", "")))
     position = int(run) if isinstance(run, float) else index
@@ -103,8 +109,16 @@ def _strategy(row: Mapping[tuple[str, ...], str], index: int) -> dict[str, objec
         given = at(profile, name)
         if isinstance(given, list):
             given = given[position] if position < len(given) else None
-        strategy[name] = given
+        strategy[name] = given if _agrees(given, amount) else amount
     return strategy
+
+
+def _agrees(given: object, told: object) -> bool:
+    """Return whether the profile's amount is the one behind the strategy, which is rounded."""
+    if not isinstance(told, float):
+        return True
+    known = finite(given)
+    return known is not None and abs(known - told) <= _ROUNDING
 
 
 def _old(where: str, row: Mapping[tuple[str, ...], str]) -> Draft:

@@ -11,12 +11,16 @@ from data.measurements.draft import Draft, Unrecorded
 from data.measurements.guidellm import is_report, report_drafts
 from data.measurements.guidellm_csv import csv_drafts, is_csv_report
 from data.measurements.rows import measurement_of, row_drafts
+from data.measurements.sglang import is_sglang_result, sglang_drafts
 from data.measurements.table import is_table, table_drafts
 from data.measurements.vllm import is_result, result_drafts
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.measurement import Measurement
 
-FORMS = "rows as JSON lines or CSV, a GuideLLM report (JSON or CSV), or results of vllm bench serve"
+FORMS = (
+    "rows as JSON lines or CSV, a GuideLLM report (JSON or CSV), or results of vllm bench serve or "
+    "of SGLang's bench_serving"
+)
 
 _MOST_PROBLEMS = 20
 
@@ -138,9 +142,11 @@ def _line_drafts(text: str) -> Iterator[Draft]:
 
 
 def _mixed(items: Iterable[tuple[str, object]]) -> Iterator[Draft]:
-    """Yield drafts of rows and of vLLM's results, each told by its keys."""
+    """Yield drafts of rows and of vLLM's and SGLang's results, each told by its keys."""
     for where, item in items:
-        if isinstance(item, Mapping) and is_result(item):
+        if isinstance(item, Mapping) and is_sglang_result(item):
+            yield from sglang_drafts([(where, item)])
+        elif isinstance(item, Mapping) and is_result(item):
             yield from result_drafts([(where, item)])
         else:
             yield from row_drafts([(where, item)])

@@ -2,7 +2,7 @@
 
 Read as written by ``benchmarks/benchmark_serving.py`` of vLLM 0.6 to 0.9 and by ``vllm bench
 serve`` of 0.9 to 0.15 (github.com/vllm-project/vllm), one result a file, or one a line where
-results were appended. SGLang's ``bench_serving`` uses the same names for most of them.
+results were appended.
 
 The ITL of a row is the file's TPOT: the mean over requests of (latency - TTFT) / (output tokens -
 1). What the file calls ITL is the gap between chunks of the stream, which may hold several tokens;
@@ -51,10 +51,25 @@ def result_drafts(results: Iterable[tuple[str, Mapping[str, object]]]) -> Iterat
         results: Where each result stands, and the result.
     """
     for where, result in results:
-        yield _draft(where, result)
+        yield serving_draft(where, result, _served_by(result))
 
 
-def _draft(where: str, result: Mapping[str, object]) -> Draft:
+def serving_draft(
+    where: str,
+    result: Mapping[str, object],
+    served_by: Mapping[str, object],
+    response: str = "e2el",
+    source: str = "vLLM serving benchmark",
+) -> Draft:
+    """Return the draft of a result in the names that vLLM and SGLang share.
+
+    Args:
+        where: Where it stands.
+        result: The result.
+        served_by: What is known of the server, by field of a row.
+        response: What it calls the time from arrival to last token.
+        source: What wrote it.
+    """
     if result.get("ramp_up_strategy"):
         message = f'is "{result["ramp_up_strategy"]}": the load changes during the run'
         return Draft.unreadable(f"{where}: ramp_up_strategy", message, "runs at one load")
@@ -71,7 +86,7 @@ def _draft(where: str, result: Mapping[str, object]) -> Draft:
         "out_tokens": _per_request(result.get("total_output_tokens"), completed),
         "in_tokens_std": _deviation(result.get("input_lens")),
         "out_tokens_std": _deviation(result.get("output_lens")),
-        "source": "vLLM serving benchmark",
+        "source": source,
         "id": result.get("label"),
     }
     places = {
@@ -84,7 +99,7 @@ def _draft(where: str, result: Mapping[str, object]) -> Draft:
         "out_tokens": "total_output_tokens",
     }
     gap = "tpot" if result.get("mean_tpot_ms") else "itl"
-    for name, own in (("ttft", "ttft"), ("itl", gap), ("e2e", "e2el")):
+    for name, own in (("ttft", "ttft"), ("itl", gap), ("e2e", response)):
         for suffix, statistic in (
             ("mean", "mean"),
             ("p50", "median"),
@@ -96,13 +111,14 @@ def _draft(where: str, result: Mapping[str, object]) -> Draft:
             row[f"{name}_ms_{suffix}"] = result.get(key) or None
             places[f"{name}_ms_{suffix}"] = key
     response_ms, rate = (
-        finite(result.get("mean_e2el_ms")),
+        finite(result.get(f"mean_{response}_ms")),
         finite(result.get("request_throughput")),
     )
     if response_ms and rate:
         # The sum of all response times over the duration: an identity, not an estimate.
         row["concurrency_mean"] = rate * response_ms / 1000
-    row |= _served_by(result) | _load(result)
+    row |= {key: value for key, value in served_by.items() if value is not None}
+    row |= _load(result)
     places |= dict.fromkeys(("load_kind", "load"), "request_rate")
     return Draft(where, row, places)
 

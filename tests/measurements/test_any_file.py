@@ -18,11 +18,12 @@ from tests.support.benchmark_files import (
     guidellm_csv_03,
     guidellm_csv_05,
     row,
+    sglang_result,
     vllm_result,
 )
 
 BESIDE = Unrecorded(gpu="H100", n_gpus=1)
-FILES = [[row()], [vllm_result(input_lens=[5, 6])], guidellm_03(), guidellm_05()]
+FILES = [[row()], [vllm_result(input_lens=[5, 6])], [sglang_result()], guidellm_03(), guidellm_05()]
 TABLES = [guidellm_csv_03(), guidellm_csv_05(), "model,in_tokens,out_tokens,rate\nm,5,6,7\n"]
 LEAVES = st.one_of(
     st.none(),

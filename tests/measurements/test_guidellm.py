@@ -1,5 +1,7 @@
 """GuideLLM reports of several versions, as JSON and CSV."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -139,3 +141,25 @@ def test_what_the_report_does_not_record_is_asked_for() -> None:
 
 def test_report_without_benchmarks() -> None:
     assert "benchmarks: is empty" in problems('{"benchmarks": []}')
+
+
+@pytest.mark.parametrize(
+    ("strategy", "profile", "load"),
+    [
+        ("poisson@8.00", {"kind": "poisson", "rate": [8.004]}, 8.004),
+        ("constant@29.18", {"kind": "sweep", "sweep_size": 3}, 29.18),
+        ("concurrent@2", {"kind": "concurrent", "streams": [2]}, 2.0),
+        ("concurrent@4", {"kind": "concurrent", "streams": [2]}, 4.0),
+        ("throughput@4", {"kind": "throughput", "max_concurrency": 4}, 4.0),
+        ("synchronous", {"kind": "synchronous"}, 1.0),
+    ],
+)
+def test_csv_of_0_8_names_the_strategy_with_its_rate(
+    strategy: str, profile: Json, load: float
+) -> None:
+    table = list(csv.reader(io.StringIO(guidellm_csv_05(profile))))[:4]
+    table[3][table[1].index("Strategy")] = strategy
+    text = io.StringIO()
+    csv.writer(text).writerows(table)
+    (row,) = read(text.getvalue())
+    assert row.load == load

@@ -241,3 +241,46 @@ def vllm_result(**changes: object) -> Json:
         "mean_itl_ms": 9.0,
         "p99_itl_ms": 30.0,
     } | changes
+
+
+def sglang_result(**changes: object) -> Json:
+    """Return a result of SGLang's bench_serving, 0.5, with what its server told."""
+    return {
+        "backend": "sglang",
+        "dataset_name": "random",
+        "request_rate": 2.0,
+        "max_concurrency": None,
+        "random_input_len": 512,
+        "random_output_len": 128,
+        "server_info": {
+            "model_path": "llama-8b",
+            "tp_size": 2,
+            "dtype": "auto",
+            "quantization": None,
+            "max_running_requests": 256,
+            "chunked_prefill_size": 8192,
+            "version": "0.5.3",
+        },
+        "duration": 50.0,
+        "completed": 100,
+        "total_input_tokens": 51200,
+        "total_output_tokens": 12800,
+        "total_output_tokens_retokenized": 12700,
+        "request_throughput": 2.0,
+        "input_throughput": 1024.0,
+        "output_throughput": 256.0,
+        "mean_e2e_latency_ms": 1056.0,
+        "median_e2e_latency_ms": 1041.0,
+        "mean_ttft_ms": 40.0,
+        "median_ttft_ms": 38.0,
+        "std_ttft_ms": 9.0,
+        "p99_ttft_ms": 80.0,
+        "mean_tpot_ms": 8.0,
+        "median_tpot_ms": 7.9,
+        "p99_tpot_ms": 11.0,
+        "mean_itl_ms": 8.1,
+        "p95_itl_ms": 14.0,
+        "p99_itl_ms": 30.0,
+        "concurrency": 2.11,
+        "accept_length": None,
+    } | changes
