@@ -19,7 +19,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan test lint format bench fidelity correction wheel docs lock clean
+.PHONY: help plan test servers lint format bench fidelity correction wheel docs lock clean
 
 help: ## List what make can do here
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,11 @@ help: ## List what make can do here
 plan: $(VENV)/.run ## Install Stoker and plan the built-in large fleet (table, and plots in plots/)
 	$(BIN)/stoker solve large --plots plots/
 
-test: $(VENV)/.dev ## Run all tests
+test: $(VENV)/.dev servers ## Run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+servers: ## Install the servers that tests start (Debian, as root; else say which are missing)
+	@tools/install_servers.sh
 
 lint: $(VENV)/.dev ## Check style, formatting, types and the floors between packages
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +33,10 @@ class Observed:
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     if prometheus_program() is None:
-        pytest.skip("prometheus is not installed")
+        message = "prometheus is not installed"
+        if os.environ.get("STOKER_REQUIRE_CLUSTER"):
+            pytest.fail(message)
+        pytest.skip(message)
     with MetricsPages(PAGES) as pages:
         prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), scrape_interval_s=0.5)
         prometheus.set_targets(

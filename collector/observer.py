@@ -1,0 +1,74 @@
+"""The eyes of the control loop: signals and cluster together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from collector.kubernetes.mirror import Mirror
+from collector.kubernetes.state import cluster_state
+from collector.prometheus.matching import ServerSeries
+from collector.prometheus.reader import read_servers
+from collector.prometheus.source import Source
+from stoker.domain.control.observation import Observation, ServerObservation
+from stoker.domain.control.settings import ControlSettings, ServerControl
+from stoker.domain.fleet import Fleet
+
+
+class FleetObserver:
+    """Looks at a running fleet through Prometheus and the Kubernetes API.
+
+    Args:
+        source: Prometheus; None where none is set.
+        mirror: Copies of the cluster's objects; None where none is looked at.
+        settings: How to read both.
+        now: The time of day, in seconds since the epoch.
+        monotonic: A clock that never goes back, in seconds.
+    """
+
+    def __init__(
+        self,
+        source: Source | None,
+        mirror: Mirror | None,
+        settings: ControlSettings,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._mirror = mirror
+        self._settings = settings
+        self._now = now
+        self._monotonic = monotonic
+
+    def observe(self, fleet: Fleet, deadline: float) -> Observation:
+        """Return what can be seen until `deadline` (monotonic); what cannot is unknown in it."""
+        at = self._now()
+        problems: list[str] = []
+        servers: Mapping[str, ServerObservation] = {}
+        if self._source is None:
+            problems.append("metrics.prometheus_url is not set: no signal is known")
+        else:
+            reading = read_servers(
+                self._source,
+                [series_of(fleet, self._settings, server.name) for server in fleet.servers],
+                self._settings.metrics,
+                lambda: deadline - self._monotonic(),
+            )
+            servers = reading.servers
+            problems += reading.problems
+        cluster = None
+        if self._mirror is not None:
+            cluster = cluster_state(
+                self._mirror, fleet, self._settings.cluster, self._settings.servers, at
+            )
+            if cluster is None:
+                problems.append("the cluster did not tell its workloads and pods yet")
+            else:
+                problems += cluster.problems
+        return Observation(at, servers, cluster, tuple(dict.fromkeys(problems)))
+
+
+def series_of(fleet: Fleet, settings: ControlSettings, name: str) -> ServerSeries:
+    """Return what the series of a server carry."""
+    model = next(server.model for server in fleet.servers if server.name == name)
+    control = settings.servers.get(name) or ServerControl(name)
+    return ServerSeries(name, model, control.match, control.engine, control.queries)
