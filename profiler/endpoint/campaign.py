@@ -21,6 +21,8 @@ from profiler.endpoint.design import (
 from profiler.endpoint.guidellm_runs import RunFailedError
 from profiler.endpoint.operating_points import Grid, OperatingPoint
 from profiler.endpoint.server import Deployment, Server
+from profiler.fit.forecast import Forecast, forecast
+from profiler.fit.points import Points
 from stoker.domain.errors import StokerError
 from stoker.domain.measurement import LoadKind, Measurement
 
@@ -129,7 +131,7 @@ class Campaign:
         skipped: set[OperatingPoint] = set()
         while True:
             self.knowledge = learn(self.rows, self.model)
-            doubt = self._doubt()
+            doubt = self.doubt
             spent_s = self.clock() - began_s
             untold = self.knowledge.untold if self.knowledge is not None else ()
             points = self._next(skipped)[: max(self.most_points - len(self.rows), 0)]
@@ -160,7 +162,8 @@ class Campaign:
             return Verdict.BUDGET
         return None if points else Verdict.EXHAUSTED
 
-    def _doubt(self) -> float | None:
+    @property
+    def doubt(self) -> float | None:
         """Return the uncertainty of predictions over the grid; None where it cannot be told."""
         knowledge = self.knowledge
         if knowledge is None:
@@ -173,6 +176,13 @@ class Campaign:
         closed = self.grid.closed(self.server.max_model_tokens)
         spread = uncertainty(knowledge, closed, self.deployment)
         return float(np.max(np.sqrt(np.nanmean(spread**2, axis=0))))
+
+    def expected(self) -> Forecast | None:
+        """Return what the fit says of the rows; None where there is none."""
+        if self.knowledge is None or not self.rows:
+            return None
+        points = Points.of(self.rows)
+        return forecast(points, self.knowledge.fitted.candidate(len(points)))
 
     def _measured(self) -> set[str]:
         return {row.name for row in self.rows}

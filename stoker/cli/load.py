@@ -35,7 +35,8 @@ EPILOG = examples(
     "stoker load http://127.0.0.1:8000 --phase steps:2..10/5@5m --format json",
 )
 
-_KEY = "STOKER_API_KEY"
+API_KEY = "STOKER_API_KEY"
+"""Environment variable with the key for servers that are asked."""
 _WIDTH = 150
 
 
@@ -131,7 +132,7 @@ def _target(url: str, model: str | None, *, allow_remote: bool) -> Target:
     from emulator.model_list import served_model
 
     try:
-        target = Target.of(url, model or "", os.environ.get(_KEY, ""))
+        target = Target.of(url, model or "", os.environ.get(API_KEY, ""))
     except ValueError as error:
         raise InvalidInputError([Problem("URL", str(error), "http://HOST:PORT")]) from None
     check_loopback(url, target.host, allow_remote=allow_remote)

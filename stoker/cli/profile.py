@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stoker.cli import profile_show
+from stoker.cli import profile_endpoint, profile_show
 from stoker.cli.group import StokerGroup
 
 app = typer.Typer(
@@ -16,3 +16,4 @@ app = typer.Typer(
 )
 
 app.command(epilog=profile_show.EPILOG)(profile_show.show)
+app.command(epilog=profile_endpoint.EPILOG)(profile_endpoint.endpoint)
