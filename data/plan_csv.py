@@ -15,6 +15,9 @@ from stoker.domain.plan import MixPart, Plan, PlannedAllocation
 _POOL_COLUMNS = ("placements", "spare_replicas", "power_w")
 """Columns of plans over pools, beside the rest."""
 
+_SHARING_COLUMNS = ("shared_with", "counted_with", "engine_priority")
+"""Columns of plans whose servers share replicas, beside the rest."""
+
 _CSV_COLUMNS = (
     "server",
     "service_class",
@@ -52,16 +55,25 @@ _CSV_COLUMNS = (
 def plan_to_csv(plan: Plan) -> str:
     """Return a plan as CSV: a row for each allocation, and for each part of a mixed one.
 
-    Plans over pools have columns more: where replicas stand, spare ones, and power.
+    Plans over pools have columns more: where replicas stand, spare ones, and power. So have plans
+    whose servers share replicas: with whom, and whose row counts cards and cost.
 
     A server that got nothing has a row with the reason and no accelerator.
     """
     text = io.StringIO()
-    columns = (*_CSV_COLUMNS, *(_POOL_COLUMNS if plan.pools else ()))
+    columns = (
+        *_CSV_COLUMNS,
+        *(_POOL_COLUMNS if plan.pools else ()),
+        *(_SHARING_COLUMNS if _shares(plan) else ()),
+    )
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_rows(plan))
     return text.getvalue()
+
+
+def _shares(plan: Plan) -> bool:
+    return any(item.shared_with for item in plan.allocations)
 
 
 def _percentile_targets(item: PlannedAllocation) -> str:
@@ -100,6 +112,12 @@ def _rows(plan: Plan) -> Iterator[Json]:
                 "placements": placement_words(item),
                 "spare_replicas": item.spare_replicas,
                 "power_w": known(item.power_w),
+            }
+        if item.shared_with:
+            common |= {
+                "shared_with": " ".join(item.shared_with),
+                "counted_with": item.counted_with,
+                "engine_priority": item.engine_priority,
             }
         for figures in item.mix or (item,):
             yield common | {

@@ -120,6 +120,12 @@ def _allocation(item: PlannedAllocation) -> Json:
     }
     if item.pools:
         document["pools"] = [_pool(pool) for pool in item.pools]
+    if item.shared_with:
+        document |= {
+            "shared_with": list(item.shared_with),
+            "counted_with": item.counted_with,
+            "engine_priority": item.engine_priority,
+        }
     document |= placements_of(item)
     if item.mix:
         document["mix"] = [_part(part) for part in item.mix]

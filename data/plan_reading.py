@@ -175,6 +175,9 @@ def _allocation(name: str, item: WrittenAllocation) -> PlannedAllocation:
         parallel=_parallel(item.parallel),
         pools=tuple(_pool(pool) for pool in item.pools),
         sliced=item.sliced,
+        shared_with=tuple(item.shared_with),
+        counted_with=item.counted_with,
+        engine_priority=item.engine_priority,
         placements=tuple(
             PoolPlacement(
                 pool=part.pool,

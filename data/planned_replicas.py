@@ -45,7 +45,7 @@ class PlannedAllocationEntry(PlannedPart):
     """What a server gets; of replicas on slices the whole cards have a place each."""
 
     sliced: bool = False
-
+    counted_with: Name | None = None
     mix: list[PlannedPart] = Field(default_factory=list)
     pools: list[PlannedPool] = Field(default_factory=list)
 
@@ -112,6 +112,8 @@ def _demands(
 
 def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart]]:
     for server, allocation in plan.allocations.items():
+        if allocation.counted_with is not None:
+            continue  # on the replicas of another server
         loc: Loc = ("allocations", server)
         if allocation.mix:
             for index, part in enumerate(allocation.mix):

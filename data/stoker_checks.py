@@ -15,6 +15,7 @@ from data.node_fields import check_nodes
 from data.overlap_fields import ENGINE_FIELDS
 from data.pool_checks import check_pools
 from data.problems import Finding
+from data.sharing_fields import check_sharing
 from data.stoker_schema import LinearEntry, TokenWorkEntry
 from data.wording import Loc, shown
 
@@ -35,6 +36,7 @@ def check_fleet(document: Document) -> Iterator[Finding]:
     yield from _check_capacity(value)
     yield from check_pools(document, value)
     yield from check_nodes(value)
+    yield from check_sharing(document, value)
     yield from _check_node_types(value)
     yield from check_configurations(value)
     for loc, profile in entries(value, "profiles"):

@@ -93,6 +93,7 @@ def fleet_from_entry(entry: FleetEntry) -> Fleet:
         limits=limits_from_entry(entry.limits),
         objectives=objectives_from_entry(entry.objectives),
         nodes=nodes_from_entries(entry.nodes or ()),
+        sharing=tuple(item.to_domain() for item in entry.sharing or ()),
     )
 
 

@@ -28,6 +28,7 @@ from data.model_fields import Allowed
 from data.node_fields import NodeEntry
 from data.overlap_fields import OverlapEntry
 from data.pool_fields import LimitsEntry, ObjectiveEntry, PoolEntry
+from data.sharing_fields import SharingEntry
 from data.stoker_example import EXAMPLE
 from data.stoker_settings import OptimizerEntry, RulesEntry
 from stoker.domain.profile import DEFAULT_TOKEN_BUDGET
@@ -356,4 +357,7 @@ class FleetEntry(StrictModel):
         None,
         description="The machines that hold the cards. A card type that is counted neither in "
         "`capacity` nor in `pools` has as many cards as are free on its nodes.",
+    )
+    sharing: list[SharingEntry] | None = Field(
+        None, description="Servers that may share replicas, where that is cheaper."
     )

@@ -13,6 +13,7 @@ from data.latency_fields import target_value
 from data.node_fields import nodes_section
 from data.overlap_fields import overlap_document
 from data.pool_writing import pool_sections, unpooled_capacity, wish_fields
+from data.sharing_fields import sharing_section
 from data.stoker_schema import AUTO, FORMAT_VERSION
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.curve import IterationTable
@@ -61,7 +62,10 @@ def entry_of_fleet(fleet: Fleet) -> dict[str, object]:
             analysis=analysis,
         )
         | pool_sections(fleet)
-        | _present(nodes=nodes_section(fleet.nodes) or None)
+        | _present(
+            nodes=nodes_section(fleet.nodes) or None,
+            sharing=sharing_section(fleet.sharing) or None,
+        )
     )
 
 

@@ -110,6 +110,9 @@ class WrittenAllocation(WrittenPart):
     mix: list[WrittenPart] = Field(default_factory=list)
     pools: list[WrittenPool] = Field(default_factory=list)
     sliced: bool = False
+    shared_with: list[Name] = Field(default_factory=list)
+    counted_with: Name | None = None
+    engine_priority: Count | None = None
     placements: list[WrittenPlacement] = Field(default_factory=list)
     spare_replicas: Count = 0
     power_w: float | None = None

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.configurations.shared_cards import with_shared_cards
-from optimizer.formulation import ExtraRow, single_model
+from optimizer.formulation import ExtraRow, Formulation, single_model
 from optimizer.linear_model import SolveResult, SolveStatus
 from optimizer.milp_session import (
     COUNT_TOLERANCE,
@@ -42,6 +42,8 @@ from stoker.domain.settings import OptimizerSettings
 if TYPE_CHECKING:
     from optimizer.fitting.places import Places
 
+Build = Callable[[CandidateTable, IntArray, IntArray | None], Formulation]
+
 EXACT_GAP = 1e-6
 WEIGHTED_GAP = 1e-3
 DEFAULT_TIME_LIMIT_S = 120.0
@@ -57,6 +59,7 @@ def place_milp(
     settings: OptimizerSettings,
     *,
     places: Places | None = None,
+    build: Build | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Return the best placement within capacity, with what is proven about it.
@@ -66,6 +69,7 @@ def place_milp(
         capacity: Cards available by type, shape (types,).
         settings: Solver, gap, time limit, and whether servers may mix accelerators.
         places: What fits on nodes; None where cards of a type are all that counts.
+        build: Returns the model of the candidates; None for the one of these settings.
         clock: Seconds, for deadline and timings.
 
     Raises:
@@ -74,7 +78,8 @@ def place_milp(
     start = clock()
     backend, note = default_backend(settings.backend)
     notes = (note,) if note else ()
-    build = mixed_model if settings.heterogeneous else single_model
+    if build is None:
+        build = mixed_model if settings.heterogeneous else single_model
     form = build(table, capacity, None if places is None else places.shapes.like)
     if not settings.heterogeneous:
         form = with_shared_cards(form, table, capacity)

@@ -23,8 +23,11 @@ class UnitCounts:
     def parts(self, allocation: PlannedAllocation) -> Iterator[tuple[str, int]]:
         """Yield accelerator and units of each part of an allocation; nothing for an empty one.
 
-        A configuration without a profile counts as one unit a replica.
+        A configuration without a profile counts as one unit a replica. Replicas that several
+        servers share are counted once.
         """
+        if allocation.counted_with is not None:
+            return
         if allocation.mix:
             for part in allocation.mix:
                 units = self._of(allocation.model, part.accelerator, part.configuration)

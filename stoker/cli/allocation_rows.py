@@ -110,6 +110,8 @@ def _row(allocation: PlannedAllocation) -> AllocationRow:
         hardware = f"{allocation.replicas} × mix of {len(allocation.mix)}"
     else:
         hardware = f"{allocation.replicas} × {configured(allocation)}"
+    if allocation.counted_with is not None:
+        hardware = f"the {allocation.replicas} of {allocation.counted_with}"
     ttft, itl = _cells(allocation, allocation)
     return AllocationRow(
         server=allocation.server,

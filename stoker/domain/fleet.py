@@ -12,6 +12,7 @@ from stoker.domain.pools import Pool, PoolWishes, QuotaGroup
 from stoker.domain.profile import ModelProfile
 from stoker.domain.server import Server
 from stoker.domain.settings import STOKER_RULES, OptimizerSettings, PlanningRules
+from stoker.domain.sharing import SharingGroup
 from stoker.domain.slo import ServiceClass
 
 
@@ -53,6 +54,7 @@ class Fleet:
         limits: Bounds on the plan as a whole, and its headroom.
         objectives: What the plan is to be best at.
         nodes: The machines that hold the cards, where they are told; names unique.
+        sharing: Servers that may share replicas; each server is in one group at most.
     """
 
     currency: str
@@ -71,6 +73,7 @@ class Fleet:
     limits: Limits = NO_LIMITS
     objectives: Objectives = COST_ALONE
     nodes: tuple[Node, ...] = ()
+    sharing: tuple[SharingGroup, ...] = ()
 
     @property
     def is_plain(self) -> bool:

@@ -217,6 +217,12 @@ class PlannedAllocation:
             those of both; empty where replicas serve requests from the first token to the last.
         sliced: Whether each replica is on a slice of a card, `cards` being the whole cards that
             count for them: one that several servers share counts for the first of them.
+        shared_with: Servers that the same replicas serve, beside this one; empty where they are
+            its own.
+        counted_with: Of replicas that several servers share, the server whose allocation counts
+            their cards and their cost, which are 0 here; None where that is this one.
+        engine_priority: Whose requests the engine admits first, smaller numbers before larger
+            ones; None where first come is first served.
         placements: Where the replicas stand; empty in a plan without pools and limits, and for
             what is kept as it runs.
         spare_replicas: Replicas beyond those that carry the load.
@@ -259,6 +265,9 @@ class PlannedAllocation:
     parallel: Parallelism | None = None
     pools: tuple[PoolPart, ...] = ()
     sliced: bool = False
+    shared_with: tuple[str, ...] = ()
+    counted_with: str | None = None
+    engine_priority: int | None = None
     placements: tuple[PoolPlacement, ...] = ()
     spare_replicas: int = 0
     power_w: float | None = None
