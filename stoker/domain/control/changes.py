@@ -55,14 +55,15 @@ class VariantTarget:
         accelerator: The accelerator configuration that it runs on.
         replicas: Replicas that it is to have.
         max_batch: Batch limit that its pods are to be told; None to leave it.
-        version: Version of the object that this was decided on; empty for any.
+        replicas_before: Replicas that the object asked for when this was decided; where it asks
+            for others by then, somebody else has decided. None for whatever it asks for.
     """
 
     ref: WorkloadRef
     accelerator: str
     replicas: int
     max_batch: int | None = None
-    version: str = ""
+    replicas_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
