@@ -20,6 +20,8 @@ class ExitCode(IntEnum):
     """The time limit passed before any plan was found."""
     NOT_IDENTIFIED = 5
     """No deployment's measurements tell the parameters of a model."""
+    UNSOUND = 6
+    """A profile that was checked cannot be true, or is not what it says it is."""
 
 
 def exit_code(plan: Plan) -> ExitCode:

@@ -47,6 +47,7 @@ _EPILOG = """**Exit codes**
 * 3: infeasible, a server is not served in full, or a replica fits on no node
 * 4: the time limit passed before any plan was found
 * 5: the measurements tell the parameters of no model
+* 6: a profile that was checked cannot be true
 """
 
 app = typer.Typer(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from stoker.cli import profile_endpoint, profile_show
+from stoker.cli import (
+    profile_check,
+    profile_compare,
+    profile_endpoint,
+    profile_list,
+    profile_show,
+)
 from stoker.cli.group import StokerGroup
 
 app = typer.Typer(
@@ -15,5 +21,8 @@ app = typer.Typer(
     "A profile says how fast a model runs on an accelerator, and where that figure comes from.",
 )
 
+app.command("list", epilog=profile_list.EPILOG)(profile_list.list_profiles)
 app.command(epilog=profile_show.EPILOG)(profile_show.show)
+app.command(epilog=profile_compare.EPILOG)(profile_compare.compare)
+app.command(epilog=profile_check.EPILOG)(profile_check.check)
 app.command(epilog=profile_endpoint.EPILOG)(profile_endpoint.endpoint)
