@@ -1,0 +1,84 @@
+"""What the loop remembers of the load of a server, and on which grid of time it reads it."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSample:
+    """The load of a server as it was measured once.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        arrival_rate_rps: Requests offered per second.
+        input_tokens: Mean input tokens; None where there were no requests to tell.
+        output_tokens: Mean output tokens; None where there were no requests to tell.
+    """
+
+    at: float
+    arrival_rate_rps: float
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHistory:
+    """Samples in the order of time, the oldest first.
+
+    Attributes:
+        samples: The samples.
+    """
+
+    samples: tuple[LoadSample, ...] = ()
+
+    def with_sample(self, sample: LoadSample, keep_s: float) -> LoadHistory:
+        """Return the history with one more sample, and without those older than `keep_s`.
+
+        A sample that is not newer than the last one is left out: clocks that go back must not
+        change the past.
+        """
+        if self.samples and sample.at <= self.samples[-1].at:
+            return self
+        times = [each.at for each in self.samples]
+        first = bisect.bisect_left(times, sample.at - keep_s)
+        return LoadHistory((*self.samples[first:], sample))
+
+    @property
+    def last(self) -> LoadSample | None:
+        """The newest sample; None where there is none."""
+        return self.samples[-1] if self.samples else None
+
+    def last_tokens(self) -> tuple[float, float] | None:
+        """Return mean input and output tokens as last told; None where they never were."""
+        for sample in reversed(self.samples):
+            if sample.input_tokens is not None and sample.output_tokens is not None:
+                return sample.input_tokens, sample.output_tokens
+        return None
+
+    def last_request_at(self) -> float | None:
+        """Return when requests were last offered; None where they never were."""
+        return next((each.at for each in reversed(self.samples) if each.arrival_rate_rps > 0), None)
+
+    def grid(self, step_s: float) -> list[float]:
+        """Return the rates at equal steps up to the last sample, read between samples linearly.
+
+        Models of seasons need equal steps; cycles come late now and then.
+        """
+        if not self.samples:
+            return []
+        times = [each.at for each in self.samples]
+        rates = [each.arrival_rate_rps for each in self.samples]
+        count = int((times[-1] - times[0]) / step_s) + 1
+        found = []
+        for index in range(count):
+            at = times[-1] - (count - 1 - index) * step_s
+            right = bisect.bisect_left(times, at)
+            if right == 0:
+                found.append(rates[0])
+                continue
+            left = right - 1
+            share = (at - times[left]) / (times[right] - times[left])
+            found.append(rates[left] + share * (rates[right] - rates[left]))
+        return found
