@@ -34,6 +34,8 @@ class Opened:
         limits: How far cases go.
         model: What is timed, in the words of a profile.
         memory: What the model takes.
+        kv_tokens: Tokens of the whole model's KV cache that there is room for; None where all its
+            layers do not fit.
         notes: What a reader of the times should know.
     """
 
@@ -41,6 +43,7 @@ class Opened:
     limits: Limits
     model: TimedModel
     memory: memory.ModelMemory
+    kv_tokens: int | None
     notes: tuple[str, ...]
 
 
@@ -71,7 +74,7 @@ def open_run(
     model = build(shape, how, RandomWeights(settings.seed, device, dtype))
     sizes = memory.model_memory(model, shape, settings.shape.layers, dtype)
     working = _working_bytes(model, settings, device)
-    limits, notes = _limits(settings, sizes, working, device, communicator)
+    limits, kv_tokens, notes = _limits(settings, sizes, working, device, communicator)
     cache = _cache(settings, limits.kv_tokens, device, communicator.size)
     execution, remark = _possible(settings.execution, model, settings, device)
     bench = ModelBench(
@@ -98,7 +101,7 @@ def open_run(
         execution=execution.value,
         tensor_parallel=communicator.size,
     )
-    return Opened(bench, limits, timed, sizes, told)
+    return Opened(bench, limits, timed, sizes, kv_tokens, told)
 
 
 def _limits(
@@ -107,23 +110,24 @@ def _limits(
     working: int,
     device: torch.device,
     communicator: Communicator,
-) -> tuple[Limits, list[str]]:
-    """Return how far cases go: what is asked for, as far as the whole model leaves room for it."""
+) -> tuple[Limits, int | None, list[str]]:
+    """Return how far cases go, as far as the whole model leaves room for it; and that room."""
     room = memory.room_bytes(device, working, settings.kv_limit_bytes)
-    tokens = room // sizes.kv_bytes_per_token_built
-    notes = []
-    if device.type == "cuda" and settings.counts[-1] < settings.shape.layers:
-        total = int(torch.cuda.get_device_properties(device).total_memory)
-        whole = memory.whole_kv_tokens(total, sizes, working)
-        if whole:
-            tokens = min(tokens, whole)
-        else:
+    # Devices of a group run the same cases, so that the fullest one decides.
+    there = communicator.least(room // sizes.kv_bytes_per_token_built)
+    whole, notes = there, []
+    if settings.counts[-1] < settings.shape.layers:
+        whole = room // sizes.kv_bytes_per_token
+        if device.type == "cuda":
+            total = int(torch.cuda.get_device_properties(device).total_memory)
+            whole = memory.whole_kv_tokens(total, sizes, working)
+        whole = communicator.least(whole)
+        if not whole:
             notes.append(
                 f"all {settings.shape.layers} layers do not fit into the memory of this device: "
                 "times are those of a device of its speed with more memory"
             )
-    # Devices of a group run the same cases, so that the fullest one decides.
-    tokens = communicator.least(tokens)
+    tokens = min(there, whole or there)
     wanted = settings.max_batch * (settings.max_context + 1)
     limits = Limits(
         max_batch=settings.max_batch,
@@ -131,7 +135,7 @@ def _limits(
         max_prefill=settings.max_prefill,
         kv_tokens=min(tokens, wanted + settings.max_prefill),
     )
-    return limits, notes
+    return limits, whole or None, notes
 
 
 def _cache(settings: HarnessSettings, tokens: int, device: torch.device, devices: int) -> Cache:

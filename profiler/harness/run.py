@@ -48,7 +48,8 @@ class HarnessRun:
         scaling_error: Typical relative deviation of times from a straight line over layers; None
             where fewer than three numbers of layers were timed.
         spent_s: Time that all cases took.
-        max_batch: Most sequences that were asked for.
+        kv_tokens: Tokens of KV cache that there is room for beside the whole model; None where it
+            does not fit.
     """
 
     run: TimingRun
@@ -56,7 +57,7 @@ class HarnessRun:
     doubt: float | None
     scaling_error: float | None
     spent_s: float
-    max_batch: int
+    kv_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ def devices_there(kind: str) -> int:
 def best_device() -> str:
     """Return `cuda` where there is a GPU, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def first_device(kind: str) -> torch.device:
+    """Return the first device of a kind."""
+    return _device(kind, 0)
 
 
 def name_of_device(kind: str) -> str:
@@ -153,7 +159,7 @@ def time_model(
         )
         bent = typical_bend(list(journal.bends.values()))
         spent = journal.spent_s
-    return HarnessRun(run, opened.notes, doubt, bent, spent, settings.max_batch)
+    return HarnessRun(run, opened.notes, doubt, bent, spent, opened.kv_tokens)
 
 
 def sampling_rules(budget_s: float, first: int) -> SamplingRules:

@@ -89,6 +89,12 @@ class Shape:
             )
         if self.head_size % 2:
             raise UnbuildableError(f"head_size is {self.head_size} (allowed: even numbers)")
+        experts = self.experts
+        if experts is not None and not 1 <= experts.experts_per_token <= experts.experts:
+            raise UnbuildableError(
+                f"a token visits {experts.experts_per_token} experts (allowed: from 1 to the "
+                f"{experts.experts} that there are)"
+            )
         dense = self.layers if self.experts is None else self.experts.dense_layers
         if dense and self.intermediate_size < 1:
             raise UnbuildableError("intermediate_size is missing for layers without experts")

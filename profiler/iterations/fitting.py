@@ -63,7 +63,8 @@ def fit_iterations(
 ) -> tuple[IterationFit, ...]:
     """Return the fit of each model to the iterations that ended well.
 
-    Left-out errors are those of ten fits, each without a tenth of the iterations, which it predicts.
+    Left-out errors are those of ten fits, each without a tenth of the iterations, which it then
+    predicts.
 
     Args:
         timings: Timed cases; those that failed take no part.

@@ -9,6 +9,7 @@ from stoker.cli import (
     profile_compare,
     profile_endpoint,
     profile_list,
+    profile_run,
     profile_show,
 )
 from stoker.cli.group import StokerGroup
@@ -26,3 +27,4 @@ app.command(epilog=profile_show.EPILOG)(profile_show.show)
 app.command(epilog=profile_compare.EPILOG)(profile_compare.compare)
 app.command(epilog=profile_check.EPILOG)(profile_check.check)
 app.command(epilog=profile_endpoint.EPILOG)(profile_endpoint.endpoint)
+app.command(epilog=profile_run.EPILOG)(profile_run.run)
