@@ -54,6 +54,9 @@ class NodeEntry(StrictModel):
     zone: Name | None = Field(
         None, description="What it may fail together with, e.g. a rack or a zone of a cloud."
     )
+    pool: Name | None = Field(
+        None, description="Pool of the fleet that its cards belong to; see its `pools`."
+    )
 
 
 def check_nodes(value: Mapping[str, object]) -> Iterator[Finding]:
@@ -126,7 +129,7 @@ def _names(entry: Mapping[str, object]) -> Iterable[str]:
 def nodes_from_entries(found: Iterable[NodeEntry]) -> tuple[Node, ...]:
     """Return the nodes that validated entries stand for."""
     return tuple(
-        Node(name, entry.card_type, _groups(entry), entry.zone)
+        Node(name, entry.card_type, _groups(entry), entry.zone, entry.pool)
         for entry in found
         for name in (
             [entry.name]
@@ -158,6 +161,8 @@ def node_to_document(node: Node) -> dict[str, object]:
         document["cards_taken"] = node.taken
     if node.zone is not None:
         document["zone"] = node.zone
+    if node.pool is not None:
+        document["pool"] = node.pool
     return document
 
 

@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from optimizer.pooled.pool_nodes import largest_node, nodes_by_pool
 from stoker.domain.accelerator import PowerCurve
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Survival
@@ -123,7 +124,11 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
     need = total - item.spare_replicas
     lost = 1 if survive is Survival.REPLICA else largest
     if survive is Survival.NODE:
-        lost = max(_lost_with_node(pools[p.pool], p.replicas, p.cards) for p in item.placements)
+        nodes, _ = nodes_by_pool(fleet.nodes, pools.values())
+        lost = max(
+            _lost_with_node(largest_node(pools[p.pool], nodes), p.replicas, p.cards)
+            for p in item.placements
+        )
     if total - lost < need:
         yield f"{name} has {total - lost} replicas after the loss of a {survive.value}, of {need}"
     loaded = item.arrival_rate_rps > 0 and item.router is Router.RANDOM and not item.pools
@@ -131,8 +136,7 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
         yield f"{name}: {need} replicas do not carry {item.arrival_rate_rps} requests/s"
 
 
-def _lost_with_node(pool: Pool, replicas: int, cards: int) -> int:
-    node = max(pool.node_cards, default=pool.cards)
+def _lost_with_node(node: int, replicas: int, cards: int) -> int:
     return min(replicas, max(1, node * replicas // cards))
 
 

@@ -113,7 +113,7 @@ def place(
     """Return what each server gets, by the method that the settings name.
 
     A fleet with pools, limits or objectives is planned by its own model (`optimizer.pooled`), and
-    so is one whose replicas must have a place on its nodes (`optimizer.fitting`).
+    so is another one whose replicas must have a place on its nodes (`optimizer.fitting`).
 
     Args:
         fleet: The fleet; its loads are taken as they are, whatever its surge (`surged`).
@@ -122,7 +122,7 @@ def place(
         taken: Cards that are nobody's to give, by type.
         clock: Seconds, for timings and time limits.
     """
-    if settings.placement:
+    if settings.placement and fleet.is_plain:
         capacity = _capacity(fleet, table, taken)
         return completed(table, place_on_nodes(fleet, table, settings, capacity, clock))
     if not fleet.is_plain:

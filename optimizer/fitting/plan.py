@@ -54,7 +54,7 @@ def place_on_nodes(
             mended = _without_moves(table, outcome, mended)
         outcome = mended
     if not places.exact:
-        outcome = _unproven(outcome)
+        outcome = unproven(outcome)
     outcome = with_best_effort(table, outcome, capacity, settings.saturation_policy, places)
     return replace(outcome, notes=outcome.notes + places.notes)
 
@@ -70,14 +70,6 @@ def refuse_without_places(fleet: Fleet, settings: OptimizerSettings) -> None:
         problems.append(
             Problem("nodes", f"is missing, though {_SETTING} is true", "the nodes of the fleet")
         )
-    if not fleet.is_plain:
-        problems.append(
-            Problem(
-                _SETTING,
-                "true, in a plan with pools, limits or objectives",
-                "false; `stoker place` places the finished plan",
-            )
-        )
     if settings.unlimited:
         problems.append(Problem(_SETTING, "true, in an unlimited plan", "false, or a limited plan"))
     elif settings.solver is SolverKind.GREEDY:
@@ -86,7 +78,7 @@ def refuse_without_places(fleet: Fleet, settings: OptimizerSettings) -> None:
         raise InvalidInputError(problems)
 
 
-def _unproven(outcome: Outcome) -> Outcome:
+def unproven(outcome: Outcome) -> Outcome:
     """Return an outcome of which nothing is proven, as more may fit than was counted with."""
     note = (
         "there are too many ways to fill a node: replicas were counted with rounded sizes, so that "

@@ -12,6 +12,8 @@ import numpy as np
 
 from optimizer.fitting.shapes import Shapes, demands_of, shapes_of
 from optimizer.nodes.place import place_replicas
+from optimizer.pooled.pool_nodes import nodes_by_pool
+from optimizer.pooled.pools import pools_of
 from optimizer.table import CandidateTable
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
@@ -31,6 +33,8 @@ def with_places(fleet: Fleet, table: CandidateTable, plan: Plan) -> Plan:
     Raises:
         PlanCheckError: Some replica has no place, which is a bug.
     """
+    if plan.pools:
+        return _with_places_in_pools(fleet, plan)
     known = {server.name for server in fleet.servers if server.load is not None}
     planned = [item for item in plan.allocations if item.server in known]
     # What is kept as it runs may not fit, and is placed after what is planned.
@@ -53,6 +57,38 @@ def with_places(fleet: Fleet, table: CandidateTable, plan: Plan) -> Plan:
             "nodes",
         )
     return replace(plan, unplaced=_told(fleet, table, plan, demands), notes=notes)
+
+
+def _with_places_in_pools(fleet: Fleet, plan: Plan) -> Plan:
+    """Return a plan over pools, whose replicas were all placed on nodes of their pools.
+
+    Pools take the place of card types, as replicas of one never stand on nodes of another.
+    """
+    pools = {pool.name: pool for pool in pools_of(fleet)}
+    nodes, _ = nodes_by_pool(fleet.nodes, pools.values())
+    own = tuple(replace(node, card_type=name) for name, found in nodes.items() for node in found)
+    demands = tuple(
+        replace(demand, card_type=part.pool)
+        for item in plan.allocations
+        for part in item.placements
+        for demand in demands_of(
+            [replace(item, replicas=part.replicas, cards=part.cards)], {item.server: _PLANNED}
+        )
+    )
+    placement = place_replicas(demands, own)
+    notes = plan.notes
+    if placement.unfit and placement.status is PlanStatus.OPTIMAL:
+        told = "; ".join(f"{item.server}: {item.detail}" for item in placement.unfit)
+        raise PlanCheckError(f"the plan does not fit the nodes of its pools: {told}")
+    if placement.unfit:
+        notes += ("it was not proven in time that every replica has a place on the nodes",)
+    elif placement.placed:
+        used = len({replica.node for replica in placement.placed})
+        notes += (
+            "every planned replica has a place on the nodes of its pool: they stand on "
+            f"{used:,} of {len(fleet.nodes):,} nodes",
+        )
+    return replace(plan, notes=notes)
 
 
 def _told(

@@ -12,6 +12,7 @@ from optimizer.configurations.visible import batch_limits_now
 from optimizer.evaluate import evaluate
 from optimizer.pooled.fewest import fewest_replicas
 from optimizer.pooled.options import Options, Pairs
+from optimizer.pooled.place_rows import pool_places
 from optimizer.pooled.pools import PoolArrays, pool_arrays
 from optimizer.pooled.power import replica_power
 from optimizer.pooled.question import Question, pair_up
@@ -28,6 +29,8 @@ def ask(
     table: CandidateTable,
     taken: Mapping[str, int],
     kept: Sequence[PlannedAllocation] = (),
+    *,
+    on_nodes: bool = False,
 ) -> Question:
     """Return the question that a fleet and its candidates pose.
 
@@ -36,6 +39,7 @@ def ask(
         table: Its candidates.
         taken: Cards that are nobody's to give, by type.
         kept: What is kept as it runs, and counts against the limits.
+        on_nodes: Whether every replica must have a place on the nodes of its pool.
 
     Raises:
         InvalidInputError: A card type in pools has another count than they add up to.
@@ -75,6 +79,7 @@ def ask(
             [classes.get(item.service_class, len(classes)) for item in fleet.servers], np.int64
         ),
         classes=len(classes) + 1,
+        places=pool_places(fleet, table, pools) if on_nodes else None,
         rejected=rejected,
     )
 

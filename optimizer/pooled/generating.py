@@ -128,9 +128,10 @@ class Relaxed:
 
 
 def can_generate(question: Question, backend: str) -> bool:
-    """Return whether columns are made by pricing: with HiGHS, and where no load is split."""
+    """Return whether columns are made by pricing: with HiGHS, whole loads and no nodes."""
     fair = question.objectives.includes(ObjectiveName.FAIRNESS)
-    return backend == HIGHS and not fair and bool(question.options.count)
+    anywhere = question.places is None
+    return backend == HIGHS and not fair and anywhere and bool(question.options.count)
 
 
 def relax(question: Question, solver: Solver, ratio: float) -> tuple[Run, Relaxed]:

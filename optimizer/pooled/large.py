@@ -150,7 +150,8 @@ def _unbeaten(question: Question, pairs: IntArray) -> BoolArray:
     option, pool = question.pairs.option[pairs], question.pairs.pool[pairs]
     replicas = options.least[option].astype(np.float64)
     objectives = question.objectives
-    if objectives.includes(ObjectiveName.FAIRNESS) or not pairs.size:
+    fits = question.places is not None
+    if fits or objectives.includes(ObjectiveName.FAIRNESS) or not pairs.size:
         return np.ones(pairs.size, dtype=np.bool_)
     price = question.pairs.price[pairs] * replicas
     starts = options.starts(options.least)[option]

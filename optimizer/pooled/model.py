@@ -14,6 +14,7 @@ import numpy as np
 from optimizer.linear_model import LinearModel
 from optimizer.pooled.columns import Columns
 from optimizer.pooled.goal_columns import add_starts, goals_of, spill_of
+from optimizer.pooled.place_rows import add_places
 from optimizer.pooled.question import Question
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.shared_rows import add_choices, add_limits, add_pools, add_totals
@@ -104,6 +105,7 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
     add_spot_shares(sheet)
     add_zones(sheet)
     add_survival(sheet)
+    add_places(sheet)
     starts = add_starts(sheet)
     shortfalls = add_shortfalls(sheet)
     options = question.options

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from optimizer.fitting.plan import unproven
 from optimizer.gap import bound_and_gap
 from optimizer.kept import kept_allocations
 from optimizer.outcome import anything_for_the_loaded
@@ -66,7 +67,8 @@ def place_pooled(
     refuse_combinations(fleet, settings)
     start = clock()
     backend, note = default_backend(settings.backend)
-    question = ask(fleet, table, taken, kept_allocations(fleet))
+    kept = kept_allocations(fleet)
+    question = ask(fleet, table, taken, kept, on_nodes=settings.placement)
     whole = question
     question = question.with_options(needed_options(question))
     exact = len(table.servers) <= settings.exact_servers
@@ -83,6 +85,8 @@ def place_pooled(
     decision = decide(run, by_weights=by_weights)
     solved = clock()
     outcome = _outcome(fleet, whole, run, decision)
+    if question.places is not None and not question.places.exact:
+        outcome = unproven(outcome)
     return replace(
         outcome,
         backend=backend,
@@ -102,7 +106,10 @@ def _run(
         return run, relaxed.served
     bounding = solver.run(relaxed_model(question))
     served = partial(served_by_weights, bounding=bounding, weights=weights_of(question, ratio))
-    return solver.run(build_model(question, whole_columns(question))), served
+    # On nodes a pool may hold fewer replicas than it has cards for: none are taken whole.
+    on_nodes = question.places is not None
+    columns = split_columns(question) if on_nodes else whole_columns(question)
+    return solver.run(build_model(question, columns)), served
 
 
 def _outcome(fleet: Fleet, whole: Question, run: Run, decision: Decision) -> Outcome:

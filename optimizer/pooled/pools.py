@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.pooled.pool_nodes import largest_node, nodes_by_pool
 from optimizer.table import BoolArray, FloatArray, IntArray
 from optimizer.usage import card_counts
 from stoker.domain.errors import InvalidInputError, Problem
@@ -113,6 +114,7 @@ def pool_arrays(fleet: Fleet, card_types: tuple[str, ...], taken: Mapping[str, i
     totals = np.zeros(len(card_types), dtype=np.int64)
     for pool in pools:
         totals[types[pool.card_type]] += pool.cards
+    nodes, _ = nodes_by_pool(fleet.nodes, pools)
     held = np.array([taken.get(name, 0) for name in card_types], dtype=np.int64)
     return PoolArrays(
         pools=pools,
@@ -128,7 +130,7 @@ def pool_arrays(fleet: Fleet, card_types: tuple[str, ...], taken: Mapping[str, i
         ),
         factor=_floats([pool.price_factor for pool in pools]),
         interruptions=_floats([pool.interruptions_per_hour for pool in pools]),
-        node_cards=_integers([max(pool.node_cards, default=pool.cards) for pool in pools]),
+        node_cards=_integers([largest_node(pool, nodes) for pool in pools]),
         quota=_integers(
             [
                 NO_QUOTA if pool.quota_group is None else groups.get(pool.quota_group, NO_QUOTA)

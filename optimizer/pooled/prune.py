@@ -71,6 +71,11 @@ def _compared(question: Question, rows: IntArray) -> tuple[FloatArray, FloatArra
         | spot_counted
     )
     by_node = spot_counted or limits.headroom.survive is Survival.NODE
+    like = np.zeros(rows.size)
+    if question.places is not None:
+        # Smaller replicas fit more nodes, and larger ones leave more room: only alike ones compare.
+        like = question.places.shapes.like[options.row[rows]].astype(np.float64)
+        by_node = True
     single = _single_pool(question, rows) & ~ruled
     replicas = least.astype(np.float64)
     # Per replica where pools differ, in total where there is only one.
@@ -104,6 +109,7 @@ def _compared(question: Question, rows: IntArray) -> tuple[FloatArray, FloatArra
             np.where(ruled, options.remain[rows], -1.0),
             np.where(by_node, cards, -1.0),
             options.in_place[rows].astype(np.float64),
+            like,
         ]
     )
     return most, equal

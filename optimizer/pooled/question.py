@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from optimizer.pooled.pools import PoolArrays
 from optimizer.pooled.wishes import WishArrays
 from optimizer.table import CandidateTable, FloatArray, IntArray
 from stoker.domain.limits import Limits, Objectives
+
+if TYPE_CHECKING:
+    from optimizer.pooled.place_rows import PoolPlaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Question:
         rates: Arrival rate of each server, 0 where unknown, (servers,).
         class_index: Index of each server's class, (servers,).
         classes: Number of classes.
+        places: What fits on nodes; None where cards of pools are all that counts.
         rejected: Reasons why rows of the table are no options, by row (codes as in the table).
     """
 
@@ -46,6 +51,7 @@ class Question:
     rates: FloatArray
     class_index: IntArray
     classes: int
+    places: PoolPlaces | None
     rejected: dict[int, int]
 
     def with_options(self, chosen: IntArray) -> Question:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from optimizer.pooled.pool_nodes import nodes_by_pool
+from optimizer.pooled.pools import pools_of
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
@@ -30,9 +34,31 @@ def refuse_combinations(fleet: Fleet, settings: OptimizerSettings) -> None:
                 "false",
             )
         )
+    if settings.placement:
+        problems += list(_without_places(fleet))
     problems += list(_unknown_names(fleet))
     if problems:
         raise InvalidInputError(problems)
+
+
+def _without_places(fleet: Fleet) -> Iterator[Problem]:
+    """Yield what keeps a plan over pools from fitting its nodes."""
+    if not fleet.nodes:
+        yield Problem(
+            "nodes", "is missing, though optimizer.placement is true", "the nodes of the fleet"
+        )
+    pools = pools_of(fleet)
+    _, strays = nodes_by_pool(fleet.nodes, pools)
+    for node in strays:
+        names = [pool.name for pool in pools if pool.card_type == node.card_type]
+        where = "none" if node.zone is None else repr(node.zone)
+        yield Problem(
+            f"nodes.{node.name}.pool",
+            f"{node.pool!r} is no pool of {node.card_type}"
+            if node.pool is not None
+            else f"is not told, and its zone ({where}) is not that of just one pool",
+            ", ".join(sorted(names)) or f"cards of {node.card_type} in capacity or pools",
+        )
 
 
 def unheeded(settings: OptimizerSettings) -> tuple[str, ...]:

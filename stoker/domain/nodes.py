@@ -35,12 +35,14 @@ class Node:
             reaches every other alike.
         zone: What it may fail together with; None where unknown. Nodes of no known zone are taken
             as one zone.
+        pool: Name of the pool that its cards belong to; None where that is not told.
     """
 
     name: str
     card_type: str
     groups: tuple[LinkGroup, ...]
     zone: str | None = None
+    pool: str | None = None
 
     @property
     def cards(self) -> int:

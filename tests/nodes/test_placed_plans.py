@@ -16,6 +16,7 @@ from optimizer.nodes.place import place_replicas
 from optimizer.planner import plan_fleet
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
+from stoker.domain.limits import Limits
 from stoker.domain.plan import Plan, PlanStatus, UnplacedReason
 from stoker.domain.server import Allocation
 from stoker.domain.settings import (
@@ -109,10 +110,9 @@ def test_ways_of_planning_that_know_no_nodes(settings: OptimizerSettings, words:
         plan_fleet(fleet(node(2, 8)), settings)
 
 
-def test_limits_and_missing_nodes_are_refused() -> None:
-    limited = fleet(node(2, 8), limits={"budget_per_hour": 100})
-    with pytest.raises(InvalidInputError, match="pools, limits or objectives"):
-        plan_fleet(limited, ON_NODES)
+def test_missing_nodes_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="nodes: is missing"):
+        plan_fleet(replace(fleet(node(2, 8)), limits=Limits(max_replicas=9), nodes=()), ON_NODES)
     with pytest.raises(InvalidInputError, match="nodes: is missing"):
         plan_fleet(replace(fleet(node(2, 8)), nodes=()), ON_NODES)
     result = stoker("solve", "small", "--placement")

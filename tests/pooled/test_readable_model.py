@@ -16,7 +16,7 @@ from tests.support.readable_pools import ReadableModel
 def test_arrays_and_words_have_the_same_optimum(instance: Instance) -> None:
     question = question_of(instance)
     decision = decision_of(pruned(question))
-    served, reached = ReadableModel(question).solve()
+    served, reached = ReadableModel(question, instance.nodes).solve()
     assert decision.counts == served
     if len(decision.stages) < len(reached):
         assert reached.pop(0) == pytest.approx(0.0, abs=1e-9)

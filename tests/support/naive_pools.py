@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from stoker.domain.limits import Combination, Limits, ObjectiveName, Objectives, Survival
+from stoker.domain.nodes import Node
 from stoker.domain.pools import NO_WISHES, Pool, PoolWishes, PriceKind, QuotaGroup
+from tests.support.naive_fitting import fit
 
 EPS = 1e-9
 
@@ -106,6 +108,7 @@ class Instance:
     limits: Limits = field(default_factory=Limits)
     objectives: Objectives = field(default_factory=Objectives)
     penalty: float = 0.1
+    nodes: tuple[Node, ...] = ()  # each names its pool; none where nodes do not count
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,8 @@ def rules_kept(instance: Instance, client: Client, offer: Offer, where: tuple[in
         return total - max(zones.values()) >= offer.replicas
     if survive is Survival.NODE:
         for n, pool in zip(where, instance.pools, strict=True):
-            node = max(pool.node_cards, default=pool.cards)
+            told = [*pool.node_cards, *(n.cards for n in instance.nodes if n.pool == pool.name)]
+            node = max(told, default=pool.cards)
             lost = min(n, max(1, node // offer.cards))
             if total - lost < offer.replicas:
                 return False
@@ -347,6 +351,8 @@ def fits(instance: Instance, plan: tuple[Way, ...]) -> bool:
         replicas += way.total
     if any(used > pool.usable for used, pool in zip(cards, instance.pools, strict=True)):
         return False
+    if instance.nodes and not stand_on_nodes(instance, plan):
+        return False
     for quota in instance.quotas:
         members = [k for k, pool in enumerate(instance.pools) if pool.quota_group == quota.name]
         if sum(cards[k] for k in members) > quota.cards:
@@ -366,6 +372,18 @@ def fits(instance: Instance, plan: tuple[Way, ...]) -> bool:
             if pool.price_kind is PriceKind.SPOT
         )
         if spot > limits.max_spot_share * sum(cards) + EPS:
+            return False
+    return True
+
+
+def stand_on_nodes(instance: Instance, plan: tuple[Way, ...]) -> bool:
+    """Whether the replicas of every pool have a place on its nodes."""
+    for index, pool in enumerate(instance.pools):
+        counts: Counter[int] = Counter()
+        for way in plan:
+            if way.offer is not None and way.where[index]:
+                counts[way.offer.cards] += way.where[index]
+        if not fit([node for node in instance.nodes if node.pool == pool.name], counts):
             return False
     return True
 

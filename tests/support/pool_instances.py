@@ -22,6 +22,7 @@ from stoker.domain.limits import (
     Objectives,
     Survival,
 )
+from stoker.domain.nodes import LinkGroup, Node
 from stoker.domain.pools import NO_WISHES, Pool, PoolWishes, PriceKind, QuotaGroup
 from stoker.domain.server import Allocation, Server
 from stoker.domain.slo import ServiceClass
@@ -76,6 +77,7 @@ def fleet_of(instance: Instance) -> Fleet:
         },
         limits=instance.limits,
         objectives=instance.objectives,
+        nodes=instance.nodes,
     )
 
 
@@ -178,7 +180,7 @@ def question_of(instance: Instance) -> Question:
         or instance.limits.idle_power_w is not None
         or instance.objectives.includes(ObjectiveName.ENERGY)
     )
-    question = ask(fleet, table, {})
+    question = ask(fleet, table, {}, on_nodes=bool(instance.nodes))
     options = question.options
     keys = options.row.tolist()
     if powered and unknown:
@@ -208,7 +210,10 @@ def instances(draw: st.DrawFn) -> Instance:
     servers = draw(st.sampled_from([1, 2, 2, 3, 3]))
     clients = tuple(draw(clients_of(names)) for _ in range(servers))
     quotas = (QuotaGroup("q", draw(st.integers(0, 5))),)
-    instance = Instance(clients, pools, quotas, limits, objectives)
+    apart = any(offer.prefill for client in clients for offer in client.offers)
+    # What two pools of replicas are made of is told by profiles, which these have none of.
+    nodes = () if apart else draw(node_lists(pools))
+    instance = Instance(clients, pools, quotas, limits, objectives, nodes=nodes)
     while combinations(instance, MOST_COMBINATIONS) >= MOST_COMBINATIONS:
         instance = replace(instance, clients=instance.clients[:-1])
         if len(instance.clients) == 1:
@@ -244,6 +249,24 @@ def pool_lists(draw: st.DrawFn) -> tuple[Pool, ...]:
 
 
 @st.composite
+def node_lists(draw: st.DrawFn, pools: tuple[Pool, ...]) -> tuple[Node, ...]:
+    """Draw no nodes at all, or some for each pool that hold its cards or nearly so."""
+    if draw(st.sampled_from([True, True, False])):
+        return ()
+    found: list[Node] = []
+    for pool in pools:
+        left = pool.cards
+        while left > 0:
+            cards = min(left, draw(st.integers(1, 3)))
+            groups: tuple[LinkGroup, ...] = (LinkGroup(cards, draw(st.sampled_from([0, 0, 0, 1]))),)
+            if cards > 1 and draw(st.booleans()):
+                groups = (LinkGroup(1), LinkGroup(cards - 1))
+            found.append(Node(f"n{len(found)}", pool.card_type, groups, pool=pool.name))
+            left -= cards
+    return tuple(found)
+
+
+@st.composite
 def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
     offers = draw(
         st.lists(
@@ -251,7 +274,7 @@ def clients_of(draw: st.DrawFn, names: list[str]) -> Client:
                 Offer,
                 accelerator=st.integers(0, 3),
                 card_type=st.sampled_from(["A", "A", "A", "B"]),
-                cards=st.integers(1, 2),
+                cards=st.sampled_from([1, 1, 2, 2, 3]),
                 unit_cost=st.sampled_from([0.5, 1.0, 1.25, 2.0]),
                 replicas=st.integers(1, 3),
                 watts=st.sampled_from([100.0, 150.0, 50.0, None]),

@@ -14,6 +14,7 @@ import pulp
 
 from optimizer.pooled.question import Question
 from stoker.domain.limits import Combination, ObjectiveName, Survival
+from stoker.domain.nodes import Node
 
 _SLACK = 1e-9
 
@@ -21,7 +22,7 @@ _SLACK = 1e-9
 class ReadableModel:
     """A question as a PuLP problem."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, nodes: tuple[Node, ...] = ()) -> None:
         self.q = question
         self.problem = pulp.LpProblem("pools", pulp.LpMinimize)
         o, p = question.options, question.pairs
@@ -41,6 +42,8 @@ class ReadableModel:
             own = [self.y[k] for k in range(o.count) if o.server[k] == server]
             self.problem += pulp.lpSum(own) <= 1
         self._pool_rules()
+        if question.places is not None:
+            self._nodes(nodes)
         self._limits()
         self.nothing = self._whole("nothing")
         self.worst = self._shortfalls()
@@ -104,6 +107,36 @@ class ReadableModel:
             self.problem += cards([p]) <= int(q.pools.cards[p])
         for quota, most in enumerate(q.pools.quota_cards.tolist()):
             self.problem += cards(np.flatnonzero(q.pools.quota == quota).tolist()) <= most
+
+    def _nodes(self, nodes: tuple[Node, ...]) -> None:
+        """A replica stands on a node of its pool, in one link group where any is large enough."""
+        o = self.q.options
+        for p, pool in enumerate(self.q.pools.pools):
+            own = [node for node in nodes if node.pool == pool.name]
+            on_pool = [k for (k, q) in self.x if q == p]
+            standing: dict[int, list[Any]] = {k: [] for k in on_pool}
+            for n, node in enumerate(own):
+                taken: list[list[Any]] = [[] for _ in node.groups]
+                for k in on_pool:
+                    cards = int(o.cards_per_replica[k])
+                    if cards <= node.largest_group:
+                        for g in range(len(node.groups)):
+                            count = self._whole(f"stand_{k}_{p}_{n}_{g}")
+                            standing[k].append(count)
+                            taken[g].append(cards * count)
+                    else:
+                        across = self._whole(f"across_{k}_{p}_{n}")
+                        parts = [
+                            self._whole(f"part_{k}_{p}_{n}_{g}") for g in range(len(node.groups))
+                        ]
+                        self.problem += pulp.lpSum(parts) == cards * across
+                        standing[k].append(across)
+                        for g, part in enumerate(parts):
+                            taken[g].append(part)
+                for group, cards_taken in zip(node.groups, taken, strict=True):
+                    self.problem += pulp.lpSum(cards_taken) <= group.free
+            for k in on_pool:
+                self.problem += self.x[k, p] <= pulp.lpSum(standing[k])
 
     def _limits(self) -> None:
         limits, o = self.q.limits, self.q.options

@@ -1,0 +1,91 @@
+"""Rows and columns that hold a plan over pools to what fits on the nodes of each pool.
+
+The same rows as those of `optimizer.fitting.places`, pool by pool: replicas of a pool compete for
+its nodes by their sizes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.fitting.rooms import Counts, Room, room_of
+from optimizer.fitting.shapes import Shapes, shapes_of
+from optimizer.pooled.pool_nodes import nodes_by_pool
+from optimizer.pooled.pools import PoolArrays
+from optimizer.pooled.sheet import Sheet
+from optimizer.table import CandidateTable, FloatArray, IntArray
+from stoker.domain.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlaces:
+    """What fits on the nodes of each pool.
+
+    Attributes:
+        shapes: What the replicas of candidates are made of.
+        rooms: What fits, by index of the pool.
+    """
+
+    shapes: Shapes
+    rooms: tuple[Room, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every plan that fits the nodes fits these places."""
+        return all(room.exact for room in self.rooms)
+
+
+def pool_places(fleet: Fleet, table: CandidateTable, pools: PoolArrays) -> PoolPlaces:
+    """Return what fits on the nodes of each pool."""
+    shapes = shapes_of(fleet, table)
+    nodes, _ = nodes_by_pool(fleet.nodes, pools.pools)
+    types = table.card_type[shapes.row]
+    rooms = []
+    for index, pool in enumerate(pools.pools):
+        sizes = shapes.cards[types == pools.card_type[index]]
+        rooms.append(room_of(nodes.get(pool.name, ()), sizes.tolist()))
+    return PoolPlaces(shapes, tuple(rooms))
+
+
+def add_places(sheet: Sheet) -> None:
+    """Let replicas in a pool be no more than fit on its nodes."""
+    places = sheet.question.places
+    if places is None:
+        return
+    entry_row = sheet.question.options.row[sheet.entry_option]
+    for pool, room in enumerate(places.rooms):
+        entries = np.flatnonzero(sheet.columns.entry_pool == pool)
+        if entries.size:
+            _add_room(sheet, room, places.shapes, entries, entry_row[entries])
+
+
+def _add_room(sheet: Sheet, room: Room, shapes: Shapes, entries: IntArray, rows: IntArray) -> None:
+    columns = sheet.columns
+    column, replicas = columns.entry_column[entries], columns.entry_replicas[entries]
+    made = {row: shapes.of(row) for row in np.unique(rows).tolist()}
+
+    def of_each(takes: Counts) -> FloatArray:
+        """Return what one unit of each entry's column takes."""
+        each = {
+            row: sum(takes.get(size, 0) * count for size, count in own.items())
+            for row, own in made.items()
+        }
+        return np.array([each[row] for row in rows.tolist()], dtype=np.float64) * replicas
+
+    for slots in room.slots:
+        first = sheet.rows.block(-np.inf, float(slots.most), 1)
+        sheet.rows.add(np.full(entries.size, first), column, of_each(slots.takes))
+    if not room.kinds:
+        return
+    need = sheet.rows.block(-np.inf, 0.0, len(room.sizes))
+    for index, size in enumerate(room.sizes):
+        sheet.rows.add(np.full(entries.size, need + index), column, of_each({size: 1}))
+    for kind in room.kinds:
+        filled = sheet.new_columns(np.full(len(kind.ways), float(kind.nodes)))
+        first = sheet.rows.block(-np.inf, float(kind.nodes), 1)
+        sheet.rows.add(np.full(filled.size, first), filled, 1.0)
+        for index in range(len(room.sizes)):
+            held = np.array([way[index] for way in kind.ways], dtype=np.float64)
+            sheet.rows.add(np.full(filled.size, need + index), filled, -held)
