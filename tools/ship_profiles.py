@@ -13,16 +13,33 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
+from itertools import accumulate
 from pathlib import Path
 
 from data.catalogue import Catalogue, load_catalogue
 from data.measurements import read_measurements
-from data.profile_document import ProfileFit, document_text, profile_document
+from data.profile_document import (
+    ProfileDocument,
+    ProfileFit,
+    document_text,
+    profile_document,
+)
 from profiler.fit import CrossValidation, FitResult, fit
-from queueing.roofline import Deployment, estimate, smallest_tensor_parallel
+from profiler.judging import check_document
+from profiler.judging.bounds import precision_named
+from queueing.roofline import Deployment, estimate, kv_room, smallest_tensor_parallel
 from stoker.cli.fitted_profiles import fit_record, fitted_profile
+from stoker.domain.architecture import ModelArchitecture
+from stoker.domain.catalogue import AcceleratorSpec
+from stoker.domain.curve import IterationTable
 from stoker.domain.measurement import Measurement
-from stoker.domain.profile import EstimateKind, ModelProfile, Provenance, TokenWorkParameters
+from stoker.domain.profile import (
+    EstimateKind,
+    ModelProfile,
+    Provenance,
+    ServiceParameters,
+    TokenWorkParameters,
+)
 from stoker.domain.serving import Parallelism
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,28 +92,58 @@ def estimated(catalogue: Catalogue) -> list[ModelProfile]:
             if cards is None or cards > MOST_CARDS:
                 continue
             deployment = Deployment(model, card, cards)
-            answer = estimate(deployment, INPUT_TOKENS, OUTPUT_TOKENS)
-            if answer.profile is None:
-                continue
-            tensor = Parallelism(tensor=cards) if cards > 1 else None
-            room = answer.room.kv_tokens
-            found.append(
-                replace(
-                    answer.profile,
-                    parameters=_short(answer.profile),
-                    required_memory_gb=round(answer.profile.required_memory_gb or 0.0, 2) or None,
-                    parallel=tensor,
-                    kv_tokens=int(room),
-                )
-            )
+            profile = _estimate(deployment, as_curve=False)
+            if profile is not None and _beats_the_card(profile, model, card):
+                # Three parameters do not bend as times of experts do: the table does.
+                profile = _estimate(deployment, as_curve=True)
+            if profile is not None:
+                found.append(profile)
     return found
 
 
-def _short(profile: ModelProfile) -> TokenWorkParameters:
+def _estimate(deployment: Deployment, *, as_curve: bool) -> ModelProfile | None:
+    answer = estimate(deployment, INPUT_TOKENS, OUTPUT_TOKENS, as_curve=as_curve)
+    if answer.profile is None:
+        return None
+    cards = deployment.tensor_parallel
+    return replace(
+        answer.profile,
+        parameters=_short(answer.profile.parameters),
+        required_memory_gb=round(answer.profile.required_memory_gb or 0.0, 2) or None,
+        parallel=Parallelism(tensor=cards) if cards > 1 else None,
+        kv_tokens=int(answer.room.kv_tokens),
+    )
+
+
+def _beats_the_card(profile: ModelProfile, model: ModelArchitecture, card: AcceleratorSpec) -> bool:
+    findings = check_document(ProfileDocument((profile,)), lambda _: model, lambda _: card)
+    return any(item.rule == "physical" for item in findings)
+
+
+def _short(parameters: ServiceParameters) -> ServiceParameters:
     """Return parameters to four digits: an estimate has no more."""
-    assert isinstance(profile.parameters, TokenWorkParameters)
-    values = asdict(profile.parameters)
-    return TokenWorkParameters(**{name: float(f"{value:.4g}") for name, value in values.items()})
+    if isinstance(parameters, IterationTable):
+        prefill_ms = _rising(parameters.prefill_ms)
+        return replace(
+            parameters,
+            decode_ms=_rising(parameters.decode_ms),
+            prefill_ms=prefill_ms,
+            shared_ms=min(_digits(parameters.shared_ms), prefill_ms[0][0]),
+        )
+    assert isinstance(parameters, TokenWorkParameters)
+    values = asdict(parameters)
+    return TokenWorkParameters(**{name: _digits(value) for name, value in values.items()})
+
+
+def _rising(grid: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    """Return a grid to four digits that never falls: kernels for larger work serve smaller, too."""
+    rows = [list(accumulate(map(_digits, row), max)) for row in grid]
+    columns = [list(accumulate(column, max)) for column in zip(*rows, strict=True)]
+    return tuple(zip(*columns, strict=True))
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def fitted(
@@ -160,13 +207,21 @@ def _named(profile: ModelProfile, row: Measurement, catalogue: Catalogue) -> Mod
     """Return a profile under the catalogue's names, its configuration named by engine and cards."""
     engine = (row.engine or "engine").split()[0].casefold()
     parts = [engine, row.precision or "", f"tp{row.n_gpus}" if row.n_gpus > 1 else ""]
+    model, card = catalogue.model(profile.model), catalogue.accelerator(profile.accelerator)
+    source = profile.provenance.source
+    kv_tokens = profile.kv_tokens
+    if kv_tokens is None:
+        weights = precision_named(row.precision or "")
+        kv_tokens = int(kv_room(Deployment(model, card, row.n_gpus, weights)).kv_tokens)
+        source += "; KV memory from specifications"
     return replace(
         profile,
-        model=catalogue.model(profile.model).name,
-        accelerator=catalogue.accelerator(profile.accelerator).name,
+        model=model.name,
+        accelerator=card.name,
         configuration="-".join(part for part in parts if part),
         parallel=Parallelism(tensor=row.n_gpus) if row.n_gpus > 1 else None,
-        provenance=Provenance(EstimateKind.FITTED, profile.provenance.source),
+        provenance=Provenance(EstimateKind.FITTED, source),
+        kv_tokens=kv_tokens,
     )
 
 

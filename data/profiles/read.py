@@ -62,15 +62,15 @@ def shipped_profiles() -> tuple[ShippedProfile, ...]:
     return tuple(sorted(found, key=_order))
 
 
-def _order(item: ShippedProfile) -> tuple[str, str, int, int, str]:
+def _order(item: ShippedProfile) -> tuple[str, str, int, int, int, str]:
     profile = item.profile
     kind = _KINDS.index(profile.provenance.kind)
-    units = profile.accelerators_per_replica
     return (
         profile.model.casefold(),
         profile.accelerator.casefold(),
         kind,
-        units,
+        profile.accelerators_per_replica,
+        0 if item.fit is None else -item.fit.points,
         profile.configuration,
     )
 
@@ -85,7 +85,7 @@ def find_shipped(
     Args:
         name: ``MODEL/ACCELERATOR`` or ``MODEL/ACCELERATOR/CONFIGURATION``, each by any name that
             the catalogue knows, in any case. Without a configuration the most trustworthy kind is
-            taken, of those on the fewest accelerators.
+            taken, of those on the fewest accelerators, the one fitted to the most points.
         profiles: Those to look among; None for all.
         catalogue: Names of models and accelerators; None for the one that comes with Stoker.
 

@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from data.profile_document.values import ProfileDocument, ProfileFit, TimedOn
 from profiler.judging.bounds import Roofline, loosest, precision_named
+from profiler.judging.looseness import loose_ends
 from profiler.judging.states import decode_ms, decode_states, falls, prefill_ms, prompt_sizes
 from stoker.domain.architecture import ModelArchitecture
 from stoker.domain.catalogue import AcceleratorSpec, Precision
@@ -30,9 +31,6 @@ _SLACK = 0.95
 """Share of a bound that figures may fall short of: clocks above the nominal, rounding."""
 
 _LARGEST_CONDITION = 1e4
-_WIDEST = 10.0
-"""Ratio of the ends of an interval from which a parameter is hardly told."""
-
 _FALL = 0.97
 """Times may fall by noise of 3%; measured ones also by their spread."""
 
@@ -88,7 +86,8 @@ def check_document(
             message = f"the catalogue does not know {unknown}: not compared with its roofline"
             found.append(Finding(Severity.WARNING, "physical", place, message))
     for index, fit in enumerate(document.fits):
-        found += _identifiable(f"fits[{index}]", fit)
+        own = None if fit.profile is None else document.profiles[fit.profile]
+        found += _identifiable(f"fits[{index}]", fit, own)
     found += _timings(document, model_named, card_named)
     return tuple(sorted(found, key=attrgetter("severity")))
 
@@ -219,7 +218,7 @@ def _too_fast(profile: ModelProfile, bound: Roofline) -> Iterator[str]:
             yield f"computing {size:,} prompt tokens takes {time:.3g} ms, below {least:.3g} ms"
 
 
-def _identifiable(place: str, fit: ProfileFit) -> Iterator[Finding]:
+def _identifiable(place: str, fit: ProfileFit, profile: ModelProfile | None) -> Iterator[Finding]:
     if fit.refusal:
         severity = Severity.WARNING if fit.profile is None else Severity.ERROR
         yield Finding(severity, "identifiable", place, f"{fit.model}: {fit.refusal}")
@@ -230,20 +229,18 @@ def _identifiable(place: str, fit: ProfileFit) -> Iterator[Finding]:
             f"tell the parameters apart ({_LARGEST_CONDITION:,.0f} or less)"
         )
         yield Finding(Severity.WARNING, "identifiable", place, message)
-    if fit.profile is None:
+    if profile is None:
         return
     for name, (low, high) in fit.confidence.items():
         value = fit.parameters.get(name)
         if value is not None and not low <= value <= high:
             message = f"{name} is {value:g}, outside of its own interval {low:g} – {high:g}"
             yield Finding(Severity.ERROR, "identifiable", place, message)
-    wide = [
-        name
-        for name, (low, high) in fit.confidence.items()
-        if high > _WIDEST * max(low, 0.0) and name in fit.parameters and name.endswith("_ms")
-    ]
-    if wide:
-        message = f"{fit.model}: {', '.join(wide)} hardly told: 95% intervals span a factor of ten"
+    for name, ends, words, ratio in loose_ends(profile, fit.confidence):
+        message = (
+            f"{fit.model}: {name} is {ends[0]:.3g} to {ends[1]:.3g}, which moves {words} by a "
+            f"factor of {ratio:.2g}: the measurements hardly tell it"
+        )
         yield Finding(Severity.WARNING, "identifiable", place, message)
 
 
