@@ -1,0 +1,170 @@
+"""The load of a server, from what was measured: told, told in part, or not told at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.history import LoadHistory, LoadSample
+from stoker.domain.control.cluster import ReplicaPhase, VariantState
+from stoker.domain.control.observation import ServerObservation
+from stoker.domain.control.settings import MetricSettings
+from stoker.domain.control.signals import SignalName
+from stoker.domain.workload import Load
+
+_POD_SOURCES = ("vllm:", "sglang:")
+_MISMATCH = 1.5
+_MS = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredLoad:
+    """What is known of the load of a server now.
+
+    Attributes:
+        load: The load; None where it is unknown.
+        partial: Whether replicas are missing from it: it is at least that, and may not make
+            anything smaller.
+        reason: Why it is unknown or partial, in words; empty where it is neither.
+        pending_rate_rps: Rate by Little's law from what is in the system and how long it stays
+            there; None where that is unknown.
+        warning: What contradicts it, in words; empty for nothing.
+    """
+
+    load: Load | None
+    partial: bool = False
+    reason: str = ""
+    pending_rate_rps: float | None = None
+    warning: str = ""
+
+    @property
+    def sample(self) -> tuple[float, float, float] | None:
+        """Rate, input and output tokens; None where the load is unknown."""
+        if self.load is None:
+            return None
+        return self.load.arrival_rate_rps, self.load.input_tokens, self.load.output_tokens
+
+
+def measured_load(
+    seen: ServerObservation,
+    variants: Sequence[VariantState],
+    history: LoadHistory,
+    settings: MetricSettings,
+    at: float,
+) -> MeasuredLoad:
+    """Return the load of a server as it was seen.
+
+    Token counts outlast the requests they were told of: without requests in the window, those told
+    last are taken. Spread and prefix hits that are unknown are those of plain requests (none).
+    Figures that pods tell count in full only when enough of the pods that should tell do; figures
+    of a gateway, or of the user's own query, do not depend on pods.
+
+    Args:
+        seen: What was measured.
+        variants: The server's workloads; empty where they are unknown.
+        history: What was measured before.
+        settings: Which share of replicas must report, and from when on.
+        at: Now, in seconds since the epoch.
+    """
+    rate = seen.signal(SignalName.ARRIVAL_RATE)
+    if rate.usable is None:
+        return MeasuredLoad(None, reason=f"its arrival rate is {rate.state.value}: {rate.reason}")
+    inputs = seen.usable(SignalName.INPUT_TOKENS)
+    outputs = seen.usable(SignalName.OUTPUT_TOKENS)
+    before = history.last_tokens()
+    if inputs is None or outputs is None:
+        if before is None:
+            if rate.usable > 0:
+                missing = SignalName.INPUT_TOKENS if inputs is None else SignalName.OUTPUT_TOKENS
+                return MeasuredLoad(
+                    None, reason=f"{missing.value} unknown: {seen.signal(missing).reason}"
+                )
+            before = (0.0, 0.0)
+        inputs = before[0] if inputs is None else inputs
+        outputs = before[1] if outputs is None else outputs
+    load = Load(
+        rate.usable,
+        inputs,
+        outputs,
+        throughput_rps=seen.usable(SignalName.COMPLETION_RATE),
+        input_tokens_cv=seen.usable(SignalName.INPUT_TOKENS_CV) or 0.0,
+        output_tokens_cv=seen.usable(SignalName.OUTPUT_TOKENS_CV) or 0.0,
+        prefix_hit_rate=min(1.0, seen.usable(SignalName.PREFIX_HIT_RATE) or 0.0),
+    )
+    reason = ""
+    if any(name in rate.source for name in _POD_SOURCES):
+        reason = _missing_reports(seen, variants, settings, at)
+    pending = pending_rate(seen, load)
+    warning = ""
+    if pending is not None and pending > _MISMATCH * load.arrival_rate_rps:
+        warning = (
+            f"{pending:.3g} requests/s by what is in the system (Little's law), but "
+            f"{load.arrival_rate_rps:.3g} measured: the rate may miss some"
+        )
+    return MeasuredLoad(load, bool(reason), reason, pending, warning)
+
+
+def pending_rate(seen: ServerObservation, load: Load) -> float | None:
+    """Return the requests in the system over the time that each stays there (Little's law).
+
+    None where a part of it is unknown, or nothing is in the system.
+    """
+    parts = [
+        seen.usable(name)
+        for name in (
+            SignalName.RUNNING,
+            SignalName.WAITING,
+            SignalName.TTFT_MEAN,
+            SignalName.ITL_MEAN,
+        )
+    ]
+    if any(part is None for part in parts):
+        return None
+    running, waiting, ttft_ms, itl_ms = (part or 0.0 for part in parts)
+    stay_s = (ttft_ms + max(0.0, load.output_tokens - 1) * itl_ms) / _MS
+    inside = running + waiting
+    return inside / stay_s if inside > 0 and stay_s > 0 else None
+
+
+def sample_of(measured: MeasuredLoad, seen: ServerObservation, at: float) -> LoadSample | None:
+    """Return what is remembered of a load; None where it is unknown or told in part."""
+    if measured.load is None or measured.partial:
+        return None
+    return LoadSample(
+        at,
+        measured.load.arrival_rate_rps,
+        seen.usable(SignalName.INPUT_TOKENS),
+        seen.usable(SignalName.OUTPUT_TOKENS),
+    )
+
+
+def _missing_reports(
+    seen: ServerObservation,
+    variants: Sequence[VariantState],
+    settings: MetricSettings,
+    at: float,
+) -> str:
+    """Return why the figures of pods are not those of all of them; empty where they are.
+
+    Replicas that got ready a moment ago need not report yet: while they do not, the load that they
+    took from the others would look lost.
+    """
+    ready = [
+        replica
+        for variant in variants
+        for replica in variant.replicas
+        if replica.phase is ReplicaPhase.READY
+    ]
+    settled = [
+        replica
+        for replica in ready
+        if replica.ready_at is None or at - replica.ready_at >= settings.fresh_replica_s
+    ]
+    reporting = seen.usable(SignalName.REPORTING)
+    if reporting is None:
+        return "no replica reports" if settled else ""
+    if reporting < settings.reporting_share * len(settled):
+        return f"{reporting:.0f} of {len(settled)} replicas report"
+    if reporting < len(ready) and len(ready) > len(settled):
+        return f"{reporting:.0f} of {len(ready)} replicas report; the others are fresh"
+    return ""
