@@ -23,6 +23,7 @@ from optimizer.fleet_columns import MOST_CARDS, UNKNOWN, FleetArrays, pick, tota
 from optimizer.pairs import Pairs, fleet_pairs
 from optimizer.predictions import Predictor
 from optimizer.predictors import predictor_of, refuse_beyond
+from optimizer.sharing.refuse import refuse_shared
 from optimizer.table import (
     ACCEPTED,
     EMPTY,
@@ -55,6 +56,7 @@ def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> C
     Raises:
         InvalidInputError: A target is beyond the analysis (see `refuse_beyond`).
     """
+    refuse_shared(fleet, "candidates of each server alone")
     refuse_beyond(fleet, analysis)
     arrays = fleet_arrays(fleet)
     pairs = fleet_pairs(arrays, fleet.rules, analysis)

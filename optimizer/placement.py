@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from optimizer.pooled.answer import PooledAnswer
+from optimizer.sharing.answer import SharedChoice
 from optimizer.table import BoolArray, IntArray
 from stoker.domain.plan import ClassService, PlanStatus
 
@@ -39,6 +40,7 @@ class Outcome:
         backend: Name of the solver library used; empty where none was.
         notes: Sentences for the reader.
         timings_ms: Milliseconds by phase.
+        shared: Servers on common replicas, which are served without a row of the placement.
         pooled: What was decided about pools; None in a plan without pools, limits and objectives.
     """
 
@@ -53,3 +55,4 @@ class Outcome:
     notes: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
     pooled: PooledAnswer | None = None
+    shared: tuple[SharedChoice, ...] = ()

@@ -23,6 +23,9 @@ from optimizer.pooled.assemble import with_pools
 from optimizer.pooled.place import place_pooled
 from optimizer.predictors import unheeded_notes
 from optimizer.preparation import Clock, Prepared, prepare
+from optimizer.sharing.allocations import shared_allocations, sharing_notes
+from optimizer.sharing.check import check_sharing_of_plan
+from optimizer.sharing.place import place_shared
 from optimizer.table import CandidateTable, IntArray
 from optimizer.unlimited import place_unlimited
 from optimizer.usage import card_counts
@@ -83,8 +86,12 @@ def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Pl
         outcome,
         analysis=prepared.analysis,
         unlimited=settings.unlimited,
-        kept=(*prepared.kept, *_left_as_they_run(fleet, outcome)),
-        notes=_notes(prepared),
+        kept=(
+            *prepared.kept,
+            *_left_as_they_run(fleet, outcome),
+            *shared_allocations(fleet, outcome.shared),
+        ),
+        notes=(*_notes(prepared), *sharing_notes(fleet, outcome.shared)),
     )
     plan = replace(with_pools(fleet, table, outcome, plan), surge=prepared.surge)
     if settings.placement:
@@ -92,6 +99,7 @@ def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Pl
     if not prepared.own_predictions:
         plan = replace(plan, notes=plan.notes + missed_notes(fleet, plan))
     check_plan(fleet, plan, unlimited=settings.unlimited, own_predictions=prepared.own_predictions)
+    check_sharing_of_plan(fleet, plan)
     end = clock()
     timings = {
         "candidates": prepared.prepared_ms,
@@ -122,6 +130,8 @@ def place(
         taken: Cards that are nobody's to give, by type.
         clock: Seconds, for timings and time limits.
     """
+    if fleet.sharing:
+        return place_shared(fleet, table, settings, _capacity(fleet, table, taken), clock)
     if settings.placement and fleet.is_plain:
         capacity = _capacity(fleet, table, taken)
         return completed(table, place_on_nodes(fleet, table, settings, capacity, clock))

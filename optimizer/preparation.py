@@ -12,6 +12,7 @@ from optimizer.candidates import build_candidates, table_from_estimates
 from optimizer.kept import kept_allocations
 from optimizer.pooled.surge import surged
 from optimizer.predictors import refuse_mixing
+from optimizer.sharing.refuse import refuse_sharing
 from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import for_mixing
 from stoker.domain.candidate import CandidateEstimate
@@ -83,7 +84,10 @@ def prepare(
     fleet = surged(fleet)
     if estimates is None:
         refuse_mixing(fleet, chosen)
-    table = candidate_table(fleet, chosen, estimates=estimates, predict=predict)
+    refuse_sharing(fleet, chosen, own_predictions=estimates is None)
+    # Candidates are those of each server alone, whoever may share.
+    alone = replace(fleet, sharing=())
+    table = candidate_table(alone, chosen, estimates=estimates, predict=predict)
     return Prepared(
         fleet=fleet,
         settings=chosen,

@@ -23,6 +23,7 @@ from optimizer.explaining.relaxation import LABEL, NO_PRICES, can_relax, relaxed
 from optimizer.explaining.shadow import change_with, questions
 from optimizer.explaining.situation import Situation, situation_of
 from optimizer.preparation import Clock, Prepared, prepare
+from optimizer.sharing.refuse import refuse_shared
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.explanation import (
     AllocationExplanation,
@@ -134,9 +135,10 @@ def explain_prepared(
         report: Is told how many steps are done, of how many.
 
     Raises:
-        InvalidInputError: The plan was not made from that.
+        InvalidInputError: The plan was not made from that, or servers may share replicas.
         SolverUnavailableError: The solver cannot be used.
     """
+    refuse_shared(prepared.fleet, "explanations")
     problem = problem_of(prepared, clock)
     base = matched_decision(problem.fleet, problem.table, plan)
     situation = situation_of(problem, base)

@@ -1,0 +1,101 @@
+"""The best placement where servers may share replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.complete import completed, with_best_effort
+from optimizer.milp import place_milp
+from optimizer.placement import Outcome, Placement
+from optimizer.sharing.answer import SharedChoice
+from optimizer.sharing.candidates import (
+    SharedCandidate,
+    SharedFleet,
+    extended,
+    shared_candidates,
+)
+from optimizer.sharing.model import SharingModel
+from optimizer.table import CandidateTable, IntArray, rejection_code
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import Rejection
+from stoker.domain.settings import OptimizerSettings
+
+
+def place_shared(
+    fleet: Fleet,
+    table: CandidateTable,
+    settings: OptimizerSettings,
+    capacity: IntArray,
+    clock: Callable[[], float],
+) -> Outcome:
+    """Return what each server gets: replicas of its own, or common ones with others.
+
+    Args:
+        fleet: The fleet, whose `sharing` says who may share.
+        table: Candidates of each server alone.
+        settings: How to plan, nothing left open.
+        capacity: Cards available by type, shape (types,); not heeded by an unlimited plan.
+        clock: Seconds, for timings and time limits.
+
+    Raises:
+        SolverUnavailableError: The MILP solver asked for cannot be used.
+    """
+    start = clock()
+    shared = SharedFleet(fleet)
+    if settings.unlimited:
+        capacity = _ample(table)
+    candidates = shared_candidates(shared, table, capacity)
+    whole, own_row, of_candidate = extended(table, candidates, shared.arrays)
+    predicted = clock()
+    outcome = place_milp(whole, capacity, settings, build=SharingModel(of_candidate), clock=clock)
+    # Best effort gives replicas to a server alone.
+    sets = rejection_code(Rejection.NO_CARDS)
+    alone = replace(whole, rejection=np.where(of_candidate >= 0, sets, whole.rejection))
+    if not settings.unlimited:
+        outcome = with_best_effort(alone, outcome, capacity, settings.saturation_policy)
+    outcome = completed(alone, outcome)
+    return replace(
+        outcome,
+        placement=_own(outcome.placement, own_row),
+        shared=_chosen(outcome.placement, candidates, of_candidate),
+        timings_ms={"share": (predicted - start) * 1e3, **outcome.timings_ms},
+    )
+
+
+def _ample(table: CandidateTable) -> IntArray:
+    """Return cards of each type for all servers at their dearest."""
+    counts = np.zeros(len(table.card_types), dtype=np.int64)
+    rows = np.flatnonzero(table.accepted & (table.card_type >= 0))
+    np.add.at(counts, table.card_type[rows], table.cards[rows])
+    return counts
+
+
+def _own(placement: Placement, own_row: IntArray) -> Placement:
+    """Return what is placed alone, as rows of the table of servers alone."""
+    row = own_row[placement.row]
+    kept = row >= 0
+    return Placement(row[kept], placement.replicas[kept], placement.served)
+
+
+def _chosen(
+    placement: Placement, candidates: tuple[SharedCandidate, ...], of_candidate: IntArray
+) -> tuple[SharedChoice, ...]:
+    index = np.unique(of_candidate[placement.row])
+    return tuple(
+        SharedChoice(
+            members=item.way.members,
+            profile=item.way.profile,
+            accelerator=item.way.accelerator,
+            group=item.way.group,
+            replicas=item.replicas,
+            max_batch=item.way.max_batch,
+            max_queue=item.way.max_queue,
+            cards=item.cards,
+            cost_per_hour=item.cost_per_hour,
+            value=item.value,
+        )
+        for item in (candidates[int(one)] for one in index[index >= 0])
+    )
