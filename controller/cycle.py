@@ -1,0 +1,209 @@
+"""One cycle: what was seen becomes loads, a forecast, a plan, decisions, and what to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from controller.decide import Situation, decide
+from controller.forecast import Forecast, forecast
+from controller.limits import within_limits
+from controller.load import MeasuredLoad, measured_load, sample_of
+from controller.memory import Memory, ServerMemory
+from controller.planning import Planned, plan_now
+from controller.stability import may_move
+from controller.transition import Health
+from controller.world import variants_of
+from stoker.domain.control.changes import Decisions
+from stoker.domain.control.observation import Observation, ServerObservation
+from stoker.domain.control.settings import ControlSettings
+from stoker.domain.control.signals import SignalName
+from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency
+from stoker.domain.slo import SloTarget
+from stoker.domain.workload import Load
+
+_STALE_CLUSTER = 3
+"""Periods after which what the cluster told is too old to act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleResult:
+    """All that a cycle came to, before anything is done about it.
+
+    Attributes:
+        observation: What was seen.
+        loads: What that tells of each server's load.
+        forecasts: The rate foretold, of servers with a load.
+        planned: The fleet that was planned, with its plan or why there is none.
+        decisions: What is to become of each server.
+        memory: What to hand to the next cycle, if the decisions are carried out.
+        undecided: What to hand to it if they are not.
+    """
+
+    observation: Observation
+    loads: Mapping[str, MeasuredLoad]
+    forecasts: Mapping[str, Forecast]
+    planned: Planned
+    decisions: Decisions
+    memory: Memory
+    undecided: Memory
+
+
+def think(
+    observation: Observation,
+    fleet: Fleet,
+    settings: ControlSettings,
+    memory: Memory,
+) -> CycleResult:
+    """Return what follows from an observation; nothing is done and nothing is read.
+
+    Args:
+        observation: What was seen.
+        fleet: The document.
+        settings: The rules.
+        memory: What the last cycle handed on.
+    """
+    at = observation.at
+    cluster = observation.cluster
+    notes: list[str] = []
+    if cluster is not None and cluster.age_s > _STALE_CLUSTER * settings.loop.period_s:
+        notes.append(f"what runs was last confirmed {cluster.age_s:.0f} s ago: nothing is decided")
+        cluster = None
+    variants = variants_of(cluster)
+    loads: dict[str, MeasuredLoad] = {}
+    for server in fleet.servers:
+        seen = observation.server(server.name)
+        remembered = memory.server(server.name)
+        measured = measured_load(
+            seen, variants.get(server.name, ()), remembered.history, settings.metrics, at
+        )
+        loads[server.name] = measured
+        sample = sample_of(measured, seen, at)
+        if sample is not None:
+            history = remembered.history.with_sample(sample, _kept_s(settings))
+            memory = memory.with_server(server.name, replace(remembered, history=history))
+        for variant in variants.get(server.name, ()):
+            startups = memory.startups.with_variant(server.model, variant)
+            memory = replace(memory, startups=startups)
+    forecasts = _forecasts(fleet, loads, memory, settings, variants)
+    planned = plan_now(
+        fleet,
+        {name: _foretold(loads[name], told) for name, told in forecasts.items()},
+        cluster,
+        settings.servers,
+        settings.loop.solver_time_limit_s,
+        _staying(fleet, memory, at, settings),
+    )
+    if planned.failure:
+        notes.append(f"no plan: {planned.failure}")
+    health = {
+        server.name: _health(observation.server(server.name), _targets(fleet, server.name))
+        for server in fleet.servers
+    }
+    situation = Situation(
+        at, planned.fleet, planned.plan, planned.failure, cluster, loads, health, settings
+    )
+    decided, memories = decide(situation, memory)
+    decided, memories, limited = within_limits(decided, memories, memory, situation)
+    after = replace(
+        memory,
+        servers={**memory.servers, **memories},
+        plan=planned.plan or memory.plan,
+        cycles=memory.cycles + 1,
+    )
+    return CycleResult(
+        observation,
+        loads,
+        forecasts,
+        planned,
+        Decisions(decided, (*notes, *limited)),
+        after,
+        replace(memory, servers=_watched(memory, memories), cycles=memory.cycles + 1),
+    )
+
+
+def _watched(memory: Memory, after: Mapping[str, ServerMemory]) -> dict[str, ServerMemory]:
+    """Return the memories of what was asked for, without what was not carried out."""
+    return {
+        name: replace(memory.server(name), wanted=each.wanted, watched_since=each.watched_since)
+        for name, each in after.items()
+    }
+
+
+def _kept_s(settings: ControlSettings) -> float:
+    return max(settings.forecast.history_s, 3 * settings.forecast.season_s)
+
+
+def _forecasts(
+    fleet: Fleet,
+    loads: Mapping[str, MeasuredLoad],
+    memory: Memory,
+    settings: ControlSettings,
+    variants: Mapping[str, tuple[object, ...]],
+) -> dict[str, Forecast]:
+    """Return the rates by the time that replicas asked for now would serve, and one cycle more."""
+    found = {}
+    for server in fleet.servers:
+        measured = loads[server.name]
+        if measured.load is None:
+            continue
+        history = memory.server(server.name).history
+        startup_s = settings.forecast.startup_s
+        accelerator = server.current.accelerator if server.current else None
+        told_on = {getattr(each, "accelerator", "") for each in variants.get(server.name, ())}
+        for name in told_on or {accelerator or ""}:
+            startup_s = memory.startups.expected_s(server.model, name, settings.forecast.startup_s)
+        told = forecast(history, startup_s + settings.loop.period_s, settings.forecast)
+        rate = measured.load.arrival_rate_rps
+        if told is None:
+            told = Forecast(rate, rate, 0.0, settings.forecast.method, "no history")
+        # Whoever waits now has to be served too: never plan for less than what is offered.
+        found[server.name] = replace(told, rate_rps=max(told.rate_rps, rate))
+    return found
+
+
+def _foretold(measured: MeasuredLoad, told: Forecast) -> Load:
+    assert measured.load is not None
+    return replace(measured.load, arrival_rate_rps=told.rate_rps)
+
+
+def _staying(fleet: Fleet, memory: Memory, at: float, settings: ControlSettings) -> frozenset[str]:
+    """Return the servers that may not begin a move now."""
+    return frozenset(
+        server.name
+        for server in fleet.servers
+        if memory.server(server.name).transition is None
+        and may_move(memory.server(server.name), at, settings.stability) is not None
+    )
+
+
+def _targets(fleet: Fleet, name: str) -> SloTarget | None:
+    server = next(each for each in fleet.servers if each.name == name)
+    for service_class in fleet.service_classes:
+        if service_class.name == server.service_class:
+            return service_class.target_for(server.model)
+    return None
+
+
+_SEEN = {
+    (Latency.TTFT, None): SignalName.TTFT_MEAN,
+    (Latency.TTFT, 50.0): SignalName.TTFT_P50,
+    (Latency.TTFT, 95.0): SignalName.TTFT_P95,
+    (Latency.TTFT, 99.0): SignalName.TTFT_P99,
+    (Latency.ITL, None): SignalName.ITL_MEAN,
+    (Latency.ITL, 50.0): SignalName.ITL_P50,
+    (Latency.ITL, 95.0): SignalName.ITL_P95,
+    (Latency.ITL, 99.0): SignalName.ITL_P99,
+}
+
+
+def _health(seen: ServerObservation, target: SloTarget | None) -> Health:
+    """Return the worst of the latencies that are promised and measured, over what is promised."""
+    worst: float | None = None
+    for statistic, limit_ms in () if target is None else target.limits():
+        name = _SEEN.get((statistic.latency, statistic.percentile))
+        value = None if name is None else seen.usable(name)
+        if value is not None and limit_ms > 0:
+            worst = max(worst or 0.0, value / limit_ms)
+    return Health(worst, seen.usable(SignalName.ERROR_RATE))
