@@ -75,7 +75,9 @@ def system_of(fleet: Fleet) -> InfernoSystem:
         capacity_data=InfernoCapacities(
             count=[InfernoCount(type=item.card_type, count=item.count) for item in fleet.capacity]
         ),
-        model_data=InfernoModels(models=[_profile(item) for item in _one_a_pair(fleet.profiles)]),
+        model_data=InfernoModels(
+            models=[model_of_profile(item) for item in _one_a_pair(fleet.profiles)]
+        ),
         service_class_data=InfernoServiceClasses(
             service_classes=[_service_class(item) for item in classes]
         ),
@@ -110,7 +112,12 @@ def _accelerator(item: Accelerator) -> InfernoAccelerator:
     )
 
 
-def _profile(item: ModelProfile) -> InfernoModelPerf:
+def model_of_profile(item: ModelProfile) -> InfernoModelPerf:
+    """Return a profile as model data.
+
+    Raises:
+        InvalidInputError: The format has no form for its parameters.
+    """
     common = InfernoModelPerf(
         name=item.model,
         acc=item.accelerator,

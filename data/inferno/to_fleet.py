@@ -75,7 +75,7 @@ def convert_system(system: InfernoSystem) -> Fleet:
         currency=INFERNO_CURRENCY,
         accelerators=tuple(_accelerator(item) for item in system.accelerator_data.accelerators),
         capacity=tuple(Capacity(item.type, item.count) for item in system.capacity_data.count),
-        profiles=tuple(_profile(item) for item in system.model_data.models),
+        profiles=tuple(profile_of_model(item) for item in system.model_data.models),
         service_classes=classes,
         servers=servers,
         settings=settings_of(system.optimizer_data.optimizer),
@@ -116,7 +116,8 @@ def _accelerator(item: InfernoAccelerator) -> Accelerator:
     )
 
 
-def _profile(item: InfernoModelPerf) -> ModelProfile:
+def profile_of_model(item: InfernoModelPerf) -> ModelProfile:
+    """Return the profile that model data tell."""
     return ModelProfile(
         model=item.name,
         accelerator=item.acc,

@@ -8,6 +8,7 @@ from stoker.cli import (
     profile_check,
     profile_compare,
     profile_endpoint,
+    profile_import,
     profile_list,
     profile_run,
     profile_show,
@@ -26,5 +27,7 @@ app.command("list", epilog=profile_list.EPILOG)(profile_list.list_profiles)
 app.command(epilog=profile_show.EPILOG)(profile_show.show)
 app.command(epilog=profile_compare.EPILOG)(profile_compare.compare)
 app.command(epilog=profile_check.EPILOG)(profile_check.check)
+app.command("import", epilog=profile_import.IMPORT_EPILOG)(profile_import.import_profiles)
+app.command("export", epilog=profile_import.EXPORT_EPILOG)(profile_import.export_profile)
 app.command(epilog=profile_endpoint.EPILOG)(profile_endpoint.endpoint)
 app.command(epilog=profile_run.EPILOG)(profile_run.run)
