@@ -1,0 +1,219 @@
+"""The record of a cycle: everything it saw, thought, decided and did, as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.cycle import CycleResult
+from stoker.domain.control.changes import ChangeResult, Decisions
+from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
+from stoker.domain.control.observation import ServerObservation
+from stoker.domain.control.settings import Mode
+from stoker.domain.control.signals import Signal
+from stoker.domain.plan import Plan
+
+VERSION = 1
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRecord:
+    """One cycle, as it is written down.
+
+    Attributes:
+        cycle: Number of the cycle, from 1.
+        at: When it began, in seconds since the epoch.
+        mode: What the loop was allowed to do.
+        leader: Whether it was the one that may act.
+        fleet_version: Version of the fleet document.
+        took_s: How long it took; None while it is not over.
+        document: The whole record.
+    """
+
+    cycle: int
+    at: float
+    mode: Mode
+    leader: bool
+    fleet_version: str
+    took_s: float | None
+    document: JsonObject = field(default_factory=dict)
+
+
+def record_of(
+    number: int,
+    result: CycleResult,
+    results: Sequence[ChangeResult],
+    mode: Mode,
+    *,
+    leader: bool,
+    fleet_version: str,
+    took_s: float | None,
+    problems: Sequence[str] = (),
+) -> CycleRecord:
+    """Return the record of a cycle."""
+    at = result.observation.at
+    document: JsonObject = {
+        "version": VERSION,
+        "cycle": number,
+        "at": at,
+        "mode": mode.value,
+        "leader": leader,
+        "fleet_version": fleet_version,
+        "took_s": took_s,
+        "problems": [*problems, *result.observation.problems, *result.decisions.notes],
+        "cluster": _cluster(result.observation.cluster),
+        "servers": {
+            server.name: _server(server.name, result) for server in result.planned.fleet.servers
+        },
+        "plan": _plan(result.planned.plan, result.planned.failure),
+        "changes": [_change(each) for each in results],
+    }
+    return CycleRecord(number, at, mode, leader, fleet_version, took_s, document)
+
+
+def _server(name: str, result: CycleResult) -> JsonObject:
+    seen = result.observation.server(name)
+    measured = result.loads[name]
+    told = result.forecasts.get(name)
+    found: JsonObject = {
+        "signals": _signals(seen),
+        "engine": seen.engine,
+        "load": None,
+        "partial": measured.partial,
+        "load_reason": measured.reason,
+        "pending_rate_rps": measured.pending_rate_rps,
+        "warning": measured.warning,
+        "forecast": None,
+        "decision": _decision(name, result.decisions),
+    }
+    if measured.load is not None:
+        found["load"] = {
+            "arrival_rate_rps": measured.load.arrival_rate_rps,
+            "input_tokens": measured.load.input_tokens,
+            "output_tokens": measured.load.output_tokens,
+            "input_tokens_cv": measured.load.input_tokens_cv,
+            "output_tokens_cv": measured.load.output_tokens_cv,
+            "prefix_hit_rate": measured.load.prefix_hit_rate,
+        }
+    if told is not None:
+        found["forecast"] = {
+            "arrival_rate_rps": told.rate_rps,
+            "middle_rps": told.middle_rps,
+            "horizon_s": told.horizon_s,
+            "method": told.method.value,
+            "reason": told.reason,
+        }
+    return found
+
+
+def _signals(seen: ServerObservation) -> JsonObject:
+    return {name.value: _signal(signal) for name, signal in seen.signals.items()}
+
+
+def _signal(signal: Signal) -> JsonObject:
+    told: JsonObject = {"state": signal.state.value, "value": signal.value}
+    if signal.age_s is not None:
+        told["age_s"] = round(signal.age_s, 3)
+    if signal.source:
+        told["source"] = signal.source
+    if signal.reason:
+        told["reason"] = signal.reason
+    return told
+
+
+def _decision(name: str, decisions: Decisions) -> JsonObject | None:
+    decision = decisions.servers.get(name)
+    if decision is None:
+        return None
+    return {
+        "direction": decision.direction.value,
+        "wanted_replicas": decision.wanted_replicas,
+        "wanted_accelerator": decision.wanted_accelerator,
+        "held": [each.value for each in decision.held],
+        "reason": decision.reason,
+        "targets": [
+            {
+                "workload": str(target.ref),
+                "accelerator": target.accelerator,
+                "replicas": target.replicas,
+                "replicas_before": target.replicas_before,
+                "max_batch": target.max_batch,
+            }
+            for target in decision.targets
+        ],
+    }
+
+
+def _plan(plan: Plan | None, failure: str) -> JsonObject:
+    if plan is None:
+        return {"status": "none", "failure": failure}
+    return {
+        "status": plan.status.value,
+        "cost_per_hour": plan.cost_per_hour,
+        "currency": plan.currency,
+        "gap": plan.gap,
+        "allocations": {
+            each.server: {
+                "accelerator": each.accelerator,
+                "replicas": each.replicas,
+                "max_batch": each.max_batch,
+                "cost_per_hour": each.cost_per_hour,
+                "ttft_ms": each.ttft_ms,
+                "itl_ms": each.itl_ms,
+                "max_rate_rps": each.max_rate_rps,
+                "binding": each.binding,
+                "estimate": None if each.estimate is None else each.estimate.value,
+                "fully_served": each.fully_served,
+            }
+            for each in plan.allocations
+        },
+        "unplaced": {
+            each.server: {
+                "reason": each.reason.value,
+                "detail": each.detail,
+                "remedy": each.remedy,
+            }
+            for each in plan.unplaced
+        },
+    }
+
+
+def _cluster(cluster: ClusterState | None) -> JsonObject | None:
+    if cluster is None:
+        return None
+    return {
+        "age_s": cluster.age_s,
+        "cards": None
+        if cluster.cards is None
+        else {
+            name: {"total": stock.total, "managed": stock.managed, "others": stock.others}
+            for name, stock in cluster.cards.items()
+        },
+        "workloads": [_variant(each) for each in cluster.variants],
+    }
+
+
+def _variant(variant: VariantState) -> Mapping[str, Any]:
+    return {
+        "workload": str(variant.ref),
+        "server": variant.server,
+        "accelerator": variant.accelerator,
+        "replicas_wanted": variant.replicas_wanted,
+        **{phase.value: variant.count(phase) for phase in ReplicaPhase},
+        "max_batch": variant.max_batch,
+        "paused": variant.paused,
+        "problem": variant.problem,
+    }
+
+
+def _change(result: ChangeResult) -> Mapping[str, Any]:
+    return {
+        "workload": str(result.target.ref),
+        "replicas": result.target.replicas,
+        "replicas_before": result.replicas_before,
+        "outcome": result.outcome.value,
+        "detail": result.detail,
+    }
