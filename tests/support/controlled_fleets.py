@@ -6,6 +6,7 @@ from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.profile import ModelProfile, TokenWorkParameters
 from stoker.domain.server import Server
+from stoker.domain.settings import Analysis, OptimizerSettings
 from stoker.domain.slo import ServiceClass, SloTarget
 
 _PARAMETERS = {
@@ -43,4 +44,6 @@ def controlled_fleet() -> Fleet:
             Server("search", "bulk", "org/chat-8b"),
             Server("code", "interactive", "code-14b"),
         ),
+        # The quick analysis: what is tested with these fleets is the loop, not its predictions.
+        settings=OptimizerSettings(analysis=Analysis.REFERENCE),
     )
