@@ -79,25 +79,25 @@ def _handlers(serving: Serving, administration: Administration) -> list[HTTPRout
     """Return the routes."""
 
     @post(["/v1/completions", "/replicas/{name:str}/v1/completions"], status_code=200)
-    async def completions(request: AnyRequest, name: str = "") -> Reply:
-        return await serving.complete(request, name, chat=False)
+    async def completions(request: AnyRequest) -> Reply:
+        return await serving.complete(request, _name(request), chat=False)
 
     @post(["/v1/chat/completions", "/replicas/{name:str}/v1/chat/completions"], status_code=200)
-    async def chat_completions(request: AnyRequest, name: str = "") -> Reply:
-        return await serving.complete(request, name, chat=True)
+    async def chat_completions(request: AnyRequest) -> Reply:
+        return await serving.complete(request, _name(request), chat=True)
 
     @get(["/v1/models", "/replicas/{name:str}/v1/models"])
-    async def models(name: str = "") -> Response[dict[str, object]]:
-        administration.replica(name)
+    async def models(request: AnyRequest) -> Response[dict[str, object]]:
+        administration.replica(_name(request))
         return Response(administration.models())
 
     @get(["/health", "/replicas/{name:str}/health"])
-    async def health(name: str = "") -> Response[bytes]:
-        return administration.health(name)
+    async def health(request: AnyRequest) -> Response[bytes]:
+        return administration.health(_name(request))
 
     @get(["/metrics", "/replicas/{name:str}/metrics"])
-    async def metrics(name: str = "") -> Response[bytes]:
-        return administration.metrics(name)
+    async def metrics(request: AnyRequest) -> Response[bytes]:
+        return administration.metrics(_name(request))
 
     @get("/replicas")
     async def replicas() -> Response[dict[str, object]]:
@@ -129,6 +129,11 @@ def _handlers(serving: Serving, administration: Administration) -> list[HTTPRout
     for handler in (scale, faults):
         handler.exception_handlers = {InvalidInputError: _invalid}
     return handlers
+
+
+def _name(request: AnyRequest) -> str:
+    """Return the replica that a path names; empty for the root."""
+    return str(request.path_params.get("name", ""))
 
 
 def _invalid(_: AnyRequest, error: InvalidInputError) -> Response[bytes]:

@@ -169,7 +169,7 @@ class EmulatedFleet:
         ready = [replica for replica in self.replicas if replica.accepts]
         if not ready and not self._hold:
             self._attempts["failure"] += 1
-            request.end(RequestState.FAILED, now_ms, "no replica is ready")
+            request.end(RequestState.REFUSED, now_ms, "no replica is ready")
             return
         self._attempts["success"] += 1
         if ready:

@@ -128,7 +128,7 @@ class EmulatedReplica:
             if self.ready_ms > now_ms:
                 return
             self.state = ReplicaState.READY
-        self.loop.play(now_ms)
+        self.loop.play(min(now_ms, self._drain_end_ms))
         if self.state is ReplicaState.DRAINING:
             if self._drain_end_ms <= now_ms:
                 self.loop.fail_all(self._drain_end_ms, "the replica ended before it was done")
@@ -140,7 +140,7 @@ class EmulatedReplica:
         self.advance(now_ms)
         request.replica = self.name
         if not self.accepts:
-            request.end(RequestState.FAILED, now_ms, f"the replica is {self.state.value}")
+            request.end(RequestState.REFUSED, now_ms, f"the replica is {self.state.value}")
         elif self.faults.error_rate and self._draws.random() < self.faults.error_rate:
             request.end(RequestState.FAILED, now_ms, "an error on request")
         else:

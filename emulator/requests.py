@@ -21,8 +21,10 @@ class RequestState(StrEnum):
     """It found the line of its replica full."""
     TOO_LARGE = "too large"
     """No KV memory of a replica could ever hold it."""
+    REFUSED = "refused"
+    """Nobody was there to take it: the replica starts, drains or is gone."""
     FAILED = "failed"
-    """Its replica crashed, refused it, or was ended before it was done."""
+    """Its replica crashed, failed on request, or was ended before it was done."""
     ABORTED = "aborted"
     """Its reader went away."""
 

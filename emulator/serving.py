@@ -23,6 +23,7 @@ Reply = Response[bytes] | Stream
 
 _STATUS = {
     RequestState.TOO_LARGE: (400, "BadRequestError"),
+    RequestState.REFUSED: (503, "ServiceUnavailableError"),
     RequestState.TURNED_AWAY: (503, "ServiceUnavailableError"),
     RequestState.ABORTED: (499, "ClientClosedRequest"),
 }
@@ -131,8 +132,6 @@ def _ending(reader: Reader) -> Response[bytes]:
     """Return the answer to a request that ended without being done."""
     request = reader.request
     status, kind = _STATUS.get(request.state, (500, "InternalServerError"))
-    if request.state is RequestState.FAILED and "ready" not in request.reason:
-        status, kind = 500, "InternalServerError"
     return refusal(request.reason, kind, status)
 
 

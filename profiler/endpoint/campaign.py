@@ -34,7 +34,7 @@ _LONGER = 3.0
 _MOST_FAILURES = 3
 _ALIKE = 0.25
 """Difference of the logarithms of two rates that tell the same."""
-_SPARE_ROWS = 1
+_SPARE_ROWS = 2
 """Rows beyond those that the parameters need, without which no confidence is believed."""
 
 
@@ -156,7 +156,9 @@ class Campaign:
     def _verdict(
         self, doubt: float | None, spent_s: float, points: Sequence[OperatingPoint]
     ) -> Verdict | None:
-        if doubt is not None and doubt <= self.confidence and not self._first_left():
+        opened = any(row.load_kind is LoadKind.RATE for row in self.rows)
+        seen = not self._first_left() and (opened or not self.grid.open_share)
+        if seen and doubt is not None and doubt <= self.confidence:
             return Verdict.KNOWN
         if spent_s >= self.budget_s or len(self.rows) >= self.most_points:
             return Verdict.BUDGET

@@ -28,6 +28,13 @@ from stoker.domain.measurement import LoadKind, Measurement
 _WARM_UP, _COOL_DOWN = 0.15, 0.05
 """Shares of a run whose requests are not counted: the loop fills, and empties."""
 
+_PROMPT_SPREAD, _OUTPUT_SPREAD = 0.25, 0.5
+"""How far lengths go up and down from those asked for, uniformly.
+
+Clients whose requests are all of one length start and end together for ever, in waves that no
+users make.
+"""
+
 _START_S = 180.0
 """Time that a process may take beside the load, at most."""
 
@@ -94,7 +101,6 @@ class GuideLlmRuns:
 
     def _prompts(self, points: Sequence[OperatingPoint], seconds: float, turn: int) -> str:
         """Return as many prompts as the run can use, one a line."""
-        words = max(1, round(points[0].in_tokens / self.server.tokens_per_word))
         each_s = self.server.token_s * points[0].out_tokens
         most = max(
             point.load * seconds * (1.5 if point.kind is LoadKind.RATE else 2.0 / each_s)
@@ -102,28 +108,24 @@ class GuideLlmRuns:
         )
         count = min(max(math.ceil(most), 64), _MOST_PROMPTS)
         draws = random.Random(f"{self.seed}/{turn}")
-        lines = (
-            json.dumps(
-                {
-                    "prompt": prompt_of(words, draws),
-                    "prompt_tokens_count": points[0].in_tokens,
-                    "output_tokens_count": points[0].out_tokens,
-                }
-            )
-            for _ in range(count)
-        )
+        lines = (json.dumps(self._request(points[0], draws)) for _ in range(count))
         return "\n".join(lines) + "\n"
+
+    def _request(self, point: OperatingPoint, draws: random.Random) -> dict[str, object]:
+        """Return a request of about the lengths of a point."""
+        prompt = point.in_tokens * draws.uniform(1 - _PROMPT_SPREAD, 1 + _PROMPT_SPREAD)
+        output = point.out_tokens * draws.uniform(1 - _OUTPUT_SPREAD, 1 + _OUTPUT_SPREAD)
+        words = max(1, round(prompt / self.server.tokens_per_word))
+        return {
+            "prompt": prompt_of(words, draws),
+            "prompt_tokens_count": max(1, round(prompt)),
+            "output_tokens_count": max(1, round(output)),
+        }
 
     def _scenario(
         self, points: Sequence[OperatingPoint], seconds: float, prompts: Path, report: Path
     ) -> dict[str, object]:
-        profile: dict[str, object] = {"warmup": _WARM_UP, "cooldown": _COOL_DOWN}
-        if points[0].kind is LoadKind.RATE:
-            profile |= {"kind": "poisson", "rate": [points[0].load]}
-            changes = [{"profile": {"rate": [point.load]}} for point in points]
-        else:
-            profile |= {"kind": "concurrent", "streams": [round(points[0].load)]}
-            changes = [{"profile": {"streams": [round(point.load)]}} for point in points]
+        profiles = [_profile(point) for point in points]
         backend: dict[str, object] = {
             "kind": "openai_http",
             "target": self.server.url,
@@ -135,13 +137,13 @@ class GuideLlmRuns:
             backend["api_key"] = self.server.key  # the folder is readable for its owner alone
         spec: dict[str, object] = {
             "backend": backend,
-            "profile": profile,
+            "profile": profiles[0],
             "constraints": [{"kind": "max_duration", "seconds": seconds}],
             "data": [{"kind": "json_file", "path": str(prompts)}],
             "seed": {"kind": "static", "value": self.seed},
             "outputs": [{"kind": "json", "path": str(report)}],
         }
-        return {"spec": spec, "benchmarks": changes}
+        return {"spec": spec, "benchmarks": [{"profile": profile} for profile in profiles]}
 
     def _run(self, scenario: Path, folder: Path, load_s: float) -> None:
         command = [sys.executable, "-m", "guidellm", "run", "--config", str(scenario)]
@@ -196,3 +198,12 @@ class GuideLlmRuns:
                 replace(row, model=known.model, name=point.name, source="stoker profile endpoint")
             )
         return found
+
+
+def _profile(point: OperatingPoint) -> dict[str, object]:
+    """Return the load of a point in GuideLLM's words."""
+    if point.kind is LoadKind.RATE:
+        load: dict[str, object] = {"kind": "poisson", "rate": [point.load]}
+    else:
+        load = {"kind": "concurrent", "streams": [round(point.load)]}
+    return load | {"warmup": _WARM_UP, "cooldown": _COOL_DOWN}

@@ -14,8 +14,8 @@ class OperatingPoint:
     """A load on a server.
 
     Attributes:
-        in_tokens: Tokens of each prompt.
-        out_tokens: Tokens of each answer.
+        in_tokens: Mean tokens of a prompt.
+        out_tokens: Mean tokens of an answer.
         kind: Whether `load` is a rate or a number of clients.
         load: Requests per second (Poisson), or clients.
     """
@@ -49,8 +49,6 @@ class OperatingPoint:
             engine=deployment.engine,
             precision=deployment.precision,
             arrival=Arrival.POISSON if rate else Arrival.CLOSED,
-            in_tokens_std=0.0,
-            out_tokens_std=0.0,
             max_batch=deployment.max_batch,
             max_num_batched_tokens=deployment.token_budget,
             name=self.name,

@@ -78,7 +78,7 @@ def compare(records: Records, requests: Sequence[EmulatedRequest]) -> None:
         )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(scenarios())
 def test_identical_times_of_one_replica(scenario: Scenario) -> None:
     system = scenario.system
