@@ -214,7 +214,8 @@ class PlayedWorld:
         return self.cards.get(card_type, 0) - held
 
     def _seen(self, name: str) -> ServerObservation:
-        rate = self.rates.get(name, lambda _: None)(self.monotonic())
+        law = self.rates.get(name)
+        rate = None if law is None else law(self.monotonic())
         signals: dict[SignalName, Signal] = {}
         if rate is not None:
             query = "sum(rate(vllm:request_success_total[60s]))"

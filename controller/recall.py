@@ -1,0 +1,126 @@
+"""What the loop remembers, as text that outlives it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from controller.history import LoadHistory, LoadSample
+from controller.memory import Memory, ServerMemory, Transition, WantedSize
+from controller.startups import StartupTimes
+from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
+from stoker.domain.errors import StokerError
+
+VERSION = 1
+
+
+class RecallError(StokerError):
+    """What was written down is not a memory of this version."""
+
+
+def memory_to_text(memory: Memory) -> str:
+    """Return a memory as JSON; the last plan is left out, as the next cycle makes its own."""
+    return json.dumps(
+        {
+            "version": VERSION,
+            "cycles": memory.cycles,
+            "servers": {name: _server(each) for name, each in memory.servers.items()},
+            "startups": [
+                {
+                    "model": model,
+                    "accelerator": accelerator,
+                    "seconds": list(seconds),
+                    "counted": sorted(memory.startups.counted.get((model, accelerator), ())),
+                }
+                for (model, accelerator), seconds in memory.startups.seconds.items()
+            ],
+        }
+    )
+
+
+def memory_from_text(text: str) -> Memory:
+    """Return the memory of a text.
+
+    Raises:
+        RecallError: It is no memory, or one of another version.
+    """
+    try:
+        document = json.loads(text)
+        if document["version"] != VERSION:
+            raise RecallError(f"memory of version {document['version']}; known: {VERSION}")
+        return Memory(
+            {name: _read_server(each) for name, each in document["servers"].items()},
+            StartupTimes(
+                {(e["model"], e["accelerator"]): tuple(e["seconds"]) for e in document["startups"]},
+                {
+                    (e["model"], e["accelerator"]): frozenset(e["counted"])
+                    for e in document["startups"]
+                },
+            ),
+            cycles=int(document["cycles"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecallError(f"not a memory of the loop: {error!r}") from error
+
+
+def _server(memory: ServerMemory) -> dict[str, Any]:
+    return {
+        "history": [
+            [each.at, each.arrival_rate_rps, each.input_tokens, each.output_tokens]
+            for each in memory.history.samples
+        ],
+        "wanted": [[each.at, each.accelerator, each.replicas] for each in memory.wanted],
+        "watched_since": memory.watched_since,
+        "changed_at": memory.changed_at,
+        "grown_at": memory.grown_at,
+        "moved_at": memory.moved_at,
+        "transition": None if memory.transition is None else _transition(memory.transition),
+    }
+
+
+def _read_server(document: dict[str, Any]) -> ServerMemory:
+    told = document["transition"]
+    return ServerMemory(
+        LoadHistory(tuple(LoadSample(*each) for each in document["history"])),
+        tuple(WantedSize(*each) for each in document["wanted"]),
+        document["watched_since"],
+        document["changed_at"],
+        document["grown_at"],
+        document["moved_at"],
+        None if told is None else _read_transition(told),
+    )
+
+
+def _transition(transition: Transition) -> dict[str, Any]:
+    return {
+        "source": _ref(transition.source),
+        "target": _ref(transition.target),
+        "replicas_before": transition.replicas_before,
+        "started_at": transition.started_at,
+        "step": transition.step,
+        "step_at": transition.step_at,
+        "back": transition.back,
+        "reason": transition.reason,
+    }
+
+
+def _read_transition(document: dict[str, Any]) -> Transition:
+    return Transition(
+        _read_ref(document["source"]),
+        _read_ref(document["target"]),
+        document["replicas_before"],
+        document["started_at"],
+        document["step"],
+        document["step_at"],
+        document["back"],
+        document["reason"],
+    )
+
+
+def _ref(ref: WorkloadRef) -> list[str]:
+    return [ref.namespace, ref.name, ref.kind.value]
+
+
+def _read_ref(words: list[str]) -> WorkloadRef:
+    namespace, name, kind = words
+    return WorkloadRef(namespace, name, WorkloadKind(kind))
