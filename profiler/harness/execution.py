@@ -33,17 +33,21 @@ class Execution(StrEnum):
         return self in (Execution.CUDA_GRAPH, Execution.COMPILE_CUDA_GRAPH)
 
 
-def pieces_of(execution: Execution) -> Pieces:
+def pieces_of(execution: Execution, backend: str = "inductor") -> Pieces:
     """Return the pieces of layers, compiled for any number of tokens where that is asked for.
 
     Attention stands between them, so that a new context compiles nothing; engines cut their
     graphs at the same place.
+
+    Args:
+        execution: How iterations are run.
+        backend: Compiler of torch to use.
     """
     if not execution.compiled:
         return Pieces()
     return Pieces(
-        torch.compile(DecoderLayer.before_attention, dynamic=True),
-        torch.compile(DecoderLayer.after_attention, dynamic=True),
+        torch.compile(DecoderLayer.before_attention, dynamic=True, backend=backend),
+        torch.compile(DecoderLayer.after_attention, dynamic=True, backend=backend),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,9 @@ VERSION = 1
 
 MOST_STARTS = 3
 """A case that began so often without a result has ended the process: it is not tried again."""
+
+_BEGINNING = f'{{"journal": {VERSION}, '.encode()
+"""How every journal begins."""
 
 _CASE = ("prefill_tokens", "prefix_tokens", "decode_batch", "context_tokens")
 _GAUGES = ("clock_mhz", "temperature_c", "power_w")
@@ -98,7 +101,7 @@ class Journal:
         """
         if timing.case in self.timings:
             raise ValueError(f"{timing.case} was timed twice")
-        self._write({"result": _timing_entry(timing), "bend": bend, "spent_s": round(spent_s, 4)})
+        self._write({"result": _timing_entry(timing), "bend": bend, "spent_s": spent_s})
         self._keep(timing, bend, spent_s)
 
     def _keep(self, timing: CaseTiming, bend: float | None, spent_s: float) -> None:
@@ -116,10 +119,14 @@ class Journal:
     def _read(self) -> int:
         """Take over what stands in the file; return the bytes of its whole lines."""
         kept = 0
-        for number, line in enumerate(_whole_lines(self.path), start=1):
+        for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True), start=1):
+            if not line.endswith(b"\n"):
+                if number == 1 and not (_BEGINNING.startswith(line) or line.startswith(_BEGINNING)):
+                    raise JournalError(f"{self.path} is not a journal of a run")
+                break
             try:
                 self._take(json.loads(line), number)
-            except (ValueError, KeyError, TypeError, AssertionError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
                 if isinstance(error, JournalError):
                     raise
                 raise JournalError(f"{self.path}: line {number} is not of a journal") from error
@@ -164,14 +171,6 @@ def _lock(file: int, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise JournalError(f"{path} is being written by another run") from error
-
-
-def _whole_lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        for line in stream:
-            if not line.endswith(b"\n"):
-                return
-            yield line
 
 
 def _case_entry(case: IterationCase) -> dict[str, int]:

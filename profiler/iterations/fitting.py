@@ -56,6 +56,7 @@ class _Fitted:
     parameters: ServiceParameters
     solution: Solution | None = None
     intervals: TableIntervals | None = None
+    planes: Planes | None = None
 
 
 def fit_iterations(
@@ -94,7 +95,7 @@ def _fit(model: str, states: States) -> IterationFit:
         fitted.parameters,
         len(states),
         errors=errors,
-        left_out_errors=_left_out(model, states),
+        left_out_errors=_left_out(model, states, fitted),
     )
     if isinstance(fitted.parameters, IterationTable):
         values = {"shared_ms": fitted.parameters.shared_ms}
@@ -115,8 +116,13 @@ def _refused(model: str, states: States, why: str, names: tuple[str, ...]) -> It
     return IterationFit(model, None, len(states), refusal=why, untold=names, measure=_MEASURE)
 
 
-def _solve(model: str, states: States) -> _Fitted:
+def _solve(model: str, states: States, near: _Fitted | None = None) -> _Fitted:
     """Return the parameters of a model.
+
+    Args:
+        model: Its name.
+        states: The iterations.
+        near: A fit to most of the same iterations, to search near it alone.
 
     Raises:
         ValueError: The iterations are too few, or do not tell them.
@@ -124,10 +130,12 @@ def _solve(model: str, states: States) -> _Fitted:
     if len(states) < _FEWEST:
         raise ValueError(f"{len(states)} iterations were timed; a fit takes {_FEWEST} at least")
     if model == "curve":
-        table, intervals = tabulate_states(states, Planes.through(states))
-        return _Fitted(table, intervals=intervals)
+        planes = Planes.through(states, None if near is None else near.planes)
+        table, intervals = tabulate_states(states, planes)
+        return _Fitted(table, intervals=intervals, planes=planes)
     if model == "overlap":
-        solution = solve_overlap(states)
+        begin = None if near is None or near.solution is None else near.solution.values
+        solution = solve_overlap(states, begin)
         return _Fitted(OverlapParameters(*solution.values.tolist()), solution)
     terms = {"token-work": token_work_terms, "linear": linear_terms}[model]
     solution = solve_affine(states, terms, _NAMES[model])
@@ -166,7 +174,7 @@ def _by_kind(states: States, errors: FloatArray) -> dict[str, float]:
     return means
 
 
-def _left_out(model: str, states: States) -> dict[str, float]:
+def _left_out(model: str, states: States, near: _Fitted) -> dict[str, float]:
     """Return errors on iterations left out of the fits, by kind; empty where any fit fails."""
     errors = np.full(len(states), np.nan)
     order = np.random.default_rng(0).permutation(len(states))
@@ -174,7 +182,7 @@ def _left_out(model: str, states: States) -> dict[str, float]:
         out = np.zeros(len(states), dtype=np.bool_)
         out[order[fold::_FOLDS]] = True
         try:
-            fitted = _solve(model, states.take(~out))
+            fitted = _solve(model, states.take(~out), near)
         except ValueError:
             continue
         errors[out] = _relative_errors(fitted.parameters, states.take(out))

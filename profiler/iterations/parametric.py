@@ -9,12 +9,15 @@ import numpy as np
 from scipy.optimize import least_squares, nnls
 
 from profiler.iterations.states import States
-from queueing.arrays import FloatArray
+from queueing.arrays import BoolArray, FloatArray
 from queueing.engine.overlap import attention_pairs, smooth_maximum
 
 _NORMAL_95 = 1.959964
 _NOTHING = 1e-7
 """Singular value, relatively, from which parameters cannot be told apart."""
+
+_NO_WEIGHTS = 1e-3
+"""Reading of weights, in typical iterations, below which it hides nothing."""
 
 _SHARES = (0.1, 0.5, 0.9)
 """Shares of the time of a small iteration that a search begins with as reading of weights."""
@@ -112,8 +115,12 @@ def overlap_ms(values: FloatArray, states: States) -> FloatArray:
     return time
 
 
-def solve_overlap(states: States) -> Solution:
+def solve_overlap(states: States, near: FloatArray | None = None) -> Solution:
     """Return the parameters of `overlap`, the best that several searches find.
+
+    Args:
+        states: The iterations.
+        near: Parameters to search from alone; several places unless given.
 
     Raises:
         NotToldError: The iterations do not tell some of them.
@@ -125,7 +132,7 @@ def solve_overlap(states: States) -> Solution:
         return result
 
     best = None
-    for start in _starts(states):
+    for start in _starts(states) if near is None else [near]:
         answer = least_squares(
             residuals,
             np.maximum(start / scale, 1e-6),
@@ -136,14 +143,25 @@ def solve_overlap(states: States) -> Solution:
         if best is None or answer.cost < best.cost:
             best = answer
     assert best is not None
-    _check_told(best.jac, OVERLAP_NAMES)
-    solution = _with_confidence(best.x, best.jac, best.fun)
+    told = np.ones(len(scale), dtype=np.bool_)
+    # Where nothing hides behind the reading of weights there is none to tell: all of it is base.
+    told[1] = bool(best.x[1] > _NO_WEIGHTS)
+    names = tuple(name for name, is_ in zip(OVERLAP_NAMES, told, strict=True) if is_)
+    _check_told(best.jac[:, told], names)
+    solution = _with_confidence(best.x[told], best.jac[:, told], best.fun)
     return Solution(
-        solution.values * scale,
-        solution.low * scale,
-        solution.high * scale,
+        _filled(solution.values, told) * scale,
+        _filled(solution.low, told) * scale,
+        _filled(solution.high, told) * scale,
         solution.condition_number,
     )
+
+
+def _filled(values: FloatArray, told: BoolArray) -> FloatArray:
+    """Return values with zeros for those that are not there."""
+    filled = np.zeros(len(told))
+    filled[told] = values
+    return filled
 
 
 def _scales(states: States) -> FloatArray:

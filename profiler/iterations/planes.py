@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,20 +35,26 @@ class Planes:
     mixed: Surface | None
 
     @classmethod
-    def through(cls, states: States) -> Self:
-        """Return the surfaces through measured times."""
+    def through(cls, states: States, like: Planes | None = None) -> Self:
+        """Return the surfaces through measured times.
+
+        Args:
+            states: The times.
+            like: Surfaces through most of the same times, whose smoothness is taken over.
+        """
+        of = like or cls(None, None, None)
         parts = {kind: states.take(states.of_kind(kind)) for kind in IterationKind}
         decodes, prefills = parts[IterationKind.DECODE], parts[IterationKind.PREFILL]
         alone = cls(
-            _surface(decodes, decode_places(decodes), decode_terms(decodes), decodes.time_ms),
-            _surface(prefills, prefill_places(prefills), prefill_terms(prefills), prefills.time_ms),
+            _surface(decodes, decode_places, decode_terms, decodes.time_ms, of.decode),
+            _surface(prefills, prefill_places, prefill_terms, prefills.time_ms, of.prefill),
             None,
         )
         mixed = parts[IterationKind.MIXED]
         if not len(mixed) or alone.decode is None or alone.prefill is None:
             return alone
         share = mixed.time_ms / alone.apart(mixed)
-        both = _surface(mixed, mixed_places(mixed), np.ones((len(mixed), 1)), share)
+        both = _surface(mixed, mixed_places, _ones, share, of.mixed)
         return cls(alone.decode, alone.prefill, both)
 
     def apart(self, states: States) -> FloatArray:
@@ -111,9 +118,16 @@ def _ones(states: States) -> FloatArray:
 
 
 def _surface(
-    states: States, places: FloatArray, terms: FloatArray, times: FloatArray
+    states: States,
+    places: Callable[[States], FloatArray],
+    terms: Callable[[States], FloatArray],
+    times: FloatArray,
+    like: Surface | None,
 ) -> Surface | None:
-    return Surface.through(places, terms, times, states.noise) if len(states) >= 2 else None
+    """Return the surface through times; None where there are fewer than two."""
+    if len(states) < 2:
+        return None
+    return Surface.through(places(states), terms(states), times, states.noise, like)
 
 
 def _one(states: States) -> FloatArray:

@@ -49,7 +49,12 @@ class Surface:
 
     @classmethod
     def through(
-        cls, places: FloatArray, terms: FloatArray, times: FloatArray, noise: FloatArray
+        cls,
+        places: FloatArray,
+        terms: FloatArray,
+        times: FloatArray,
+        noise: FloatArray,
+        like: Surface | None = None,
     ) -> Self:
         """Return the surface through times.
 
@@ -58,11 +63,17 @@ class Surface:
             terms: Terms of the base there, (timings, terms), none negative.
             times: The times, (timings,), positive; at least one.
             noise: Their relative standard errors.
+            like: A surface to take the size and the reach of departures from; they are searched
+                for unless given.
         """
+        tried = [(size, *reaches) for size, *reaches in
+                 product(_DEPARTURES, *[_REACHES] * places.shape[1])]  # fmt: skip
+        if like is not None:
+            tried = [(like.departure, *like.reaches.tolist())]
         base = nnls(terms / times[:, None], np.ones(len(times)))[0]
         departures = np.log(times) - _log_base(terms, base)
         best: tuple[float, Self] | None = None
-        for departure, *reaches in product(_DEPARTURES, *[_REACHES] * places.shape[1]):
+        for departure, *reaches in tried:
             scale = np.array(reaches)
             covariance = departure**2 * _alike(places, places, scale) + np.diag(noise**2)
             try:

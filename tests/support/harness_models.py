@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from profiler.harness.attention import Attention, AttentionPath, attention
 from profiler.harness.build import Building, build, building
 from profiler.harness.cache import Cache, ContiguousCache, PagedCache, Window
 from profiler.harness.communicator import Communicator
+from profiler.harness.execution import Execution
 from profiler.harness.model import Decoder, Decoding, Iteration, Pieces, Prompting
-from profiler.harness.precision import WeightFormat
+from profiler.harness.precision import Activation, WeightFormat
+from profiler.harness.settings import CacheLayout, HarnessSettings
 from profiler.harness.shape import ExpertShape, Shape
 from profiler.harness.source import RandomWeights, WeightSource
 
@@ -75,3 +79,24 @@ def decode_of(window: Window, tokens: torch.Tensor, context: int) -> Iteration:
 def random_tokens(count: int, seed: int = 0, vocabulary: int = 128) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, vocabulary, (count,), generator=generator)
+
+
+def settings(**changed: Any) -> HarnessSettings:
+    values: dict[str, Any] = {
+        "shape": SMALL,
+        "counts": (SMALL.layers,),
+        "device": "cpu",
+        "precision": Activation.FP32,
+        "weights": WeightFormat.FP32,
+        "attention": AttentionPath.MATH,
+        "layout": CacheLayout.CONTIGUOUS,
+        "execution": Execution.EAGER,
+        "tensor_parallel": 1,
+        "max_batch": 8,
+        "max_context": 128,
+        "max_prefill": 128,
+        "kv_limit_bytes": 1 << 20,
+        "seed": 0,
+        "threads": 1,
+    }
+    return HarnessSettings(**values | changed)
