@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from controller.world import fleet_now, variants_of
 from optimizer.planner import plan_fleet
+from optimizer.sharing.refuse import refuse_shared
 from stoker.domain.control.cluster import ClusterState
 from stoker.domain.control.settings import ServerControl
 from stoker.domain.errors import StokerError
@@ -52,6 +53,8 @@ def plan_now(
     while True:
         now = fleet_now(fleet, loads, cluster, controls, pinned)
         try:
+            # Workloads are those of one server each.
+            refuse_shared(fleet, "the control loop")
             plan = plan_fleet(now, settings)
         except StokerError as error:
             return Planned(now, None, str(error))

@@ -69,7 +69,7 @@ def _able(group: SharingGroup, arrays: FleetArrays) -> list[int]:
     place = {name: index for index, name in enumerate(servers.names)}
     return [
         index
-        for index in sorted(place[name] for name in group.servers)
+        for index in sorted(place[name] for name in group.servers if name in place)
         if servers.load_known[index] and not servers.zero_load[index] and servers.has_target[index]
     ]
 

@@ -14,7 +14,7 @@ def refuse_untold(fleet: Fleet, settings: OptimizerSettings) -> None:
 
     Raises:
         InvalidInputError: A server may mix accelerators, or a model has named configurations, or a
-            server may be served by two pools, or replicas may be on slices of cards.
+            server may be served by two pools, replicas may be on slices of cards, or servers may share replicas.
     """
     if may_mix(settings):
         message = "inferno holds one accelerator a server, and --heterogeneous may mix several"
@@ -23,6 +23,7 @@ def refuse_untold(fleet: Fleet, settings: OptimizerSettings) -> None:
     decided = (
         ("configuration", any(item.configuration for item in fleet.profiles)),
         ("way of serving", any(Serving.DISAGGREGATED in item.serving for item in fleet.servers)),
+        ("sharing of replicas", bool(fleet.sharing)),
         ("slice of a card", any(item.slice is not None for item in fleet.accelerators)),
     )
     for words, given in decided:

@@ -120,7 +120,9 @@ class Layout:
             "served": len(full),
             "offered_rps": math.fsum(rates.values()),
             "served_rps": math.fsum(rates.get(item.server, 0.0) for item in full),
-            "replicas": sum(item.replicas for item in plan.allocations),
+            "replicas": sum(
+                item.replicas for item in plan.allocations if item.counted_with is None
+            ),
             "cards_used": sum(used.values()),
             "worst_margin_server": tightest[1] if tightest else None,
         }

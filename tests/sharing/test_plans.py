@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import optimizer.sharing.place as sharing_place
+from controller.planning import plan_now
 from data.plan_csv import plan_to_csv
 from data.plan_format import plan_to_document
 from data.plan_reading import parse_plan
@@ -27,6 +28,7 @@ from optimizer.sharing.check import check_sharing_of_plan
 from optimizer.sharing.sets import SharedWay, member_sets, shared_ways
 from optimizer.table import CandidateTable
 from stoker.cli.allocation_rows import allocation_rows
+from stoker.cli.inferno_plans import refuse_untold
 from stoker.domain.errors import InvalidInputError, PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import PlanStatus, UnplacedReason
@@ -277,6 +279,7 @@ def test_small_servers_share_one_replica() -> None:
     first, second, third = (
         item.latencies[next(iter(item.latencies))].mean_ms for item in plan.allocations
     )
+    assert first is not None and second is not None and third is not None
     assert first < second < third  # the longer prompts
     assert {item.card_type: item.used for item in plan.usage} == {"H100": 0, "L40S": 1}
     assert any("share 1 of L40S" in note for note in plan.notes)
@@ -446,10 +449,16 @@ def test_what_is_not_combined_is_refused(
     assert words in str(error.value)
 
 
-def test_explanations_are_refused() -> None:
+def test_what_plans_each_server_alone_refuses_sharing() -> None:
     fleet, plan = _checked()
     with pytest.raises(InvalidInputError, match="sharing"):
         explain_plan(fleet, plan)
+    with pytest.raises(InvalidInputError, match="sharing"):
+        build_candidates(fleet, Analysis.FULL)
+    with pytest.raises(InvalidInputError, match="sharing of replicas"):
+        refuse_untold(fleet, OptimizerSettings())
+    loads = {server.name: server.load for server in fleet.servers if server.load}
+    assert "sharing" in plan_now(fleet, loads, None, {}, 10.0).failure
 
 
 def test_sets_are_all_small_ones_and_the_largest() -> None:
