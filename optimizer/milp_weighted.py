@@ -6,15 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.formulation import ExtraRow
+from optimizer.formulation import NO_SERVER, ExtraRow
 from optimizer.linear_model import SolveResult, SolveStatus
+from optimizer.milp_fixing import relaxed_with_prices, solve_by_fixing
 from optimizer.milp_session import WEIGHTED_METHOD, Session, finish, out_of_time, whole_bound
 from optimizer.placement import Outcome
+from optimizer.solver import HIGHS
 from optimizer.table import FloatArray
 
 LARGEST_WEIGHT = 1e7
 """Ratio between the weights of the highest and the lowest class, at most: beyond it a solver's
 tolerances would drown the lowest classes."""
+FEW_SERVERS = 500
+"""Largest fleet whose model is given to the solver as a whole."""
+MOST_NOBODYS = 2000
+"""Most columns of no server (ways to cut cards or to fill nodes) with which servers are fixed."""
+SEARCH_SHARE = 0.8
+"""Share of the time for the search; the rest is for the bounds of the classes."""
+_STRICTER = 0.9
+"""Share of the gap that is asked for, as it is promised on what is found."""
 
 
 def place_weighted(session: Session, ratio: float) -> Outcome:
@@ -24,14 +34,8 @@ def place_weighted(session: Session, ratio: float) -> Outcome:
     cost = form.value.copy()
     marks = form.serves >= 0
     cost[marks] -= price[form.serves[marks]]
-    gap = session.gap
-    relaxation = session.run(cost, (), relaxed=True)
-    if relaxation.x is not None and relaxation.objective is not None:
-        # The gap is promised on value alone, so the solver's own, which counts prices, is scaled.
-        value = abs(float(form.value @ relaxation.x))
-        gap *= 0.9 * min(1.0, value / max(abs(relaxation.objective), 1e-12))
     # The rest of the time is for the bounds of the classes.
-    result = session.within(0.8).run(cost, (), gap=gap)
+    result = _by_fixing(session.within(SEARCH_SHARE), cost) or _at_once(session, cost)
     if result.x is None:
         return out_of_time(session)
     x = result.x
@@ -51,6 +55,51 @@ def place_weighted(session: Session, ratio: float) -> Outcome:
         f"demand was priced at a multiple of each server's cheapest candidate ({told})"
     )
     return replace(outcome, notes=(note, *outcome.notes))
+
+
+def _at_once(session: Session, cost: FloatArray) -> SolveResult:
+    """Return what the solver makes of the whole model."""
+    gap = session.gap
+    relaxation = session.run(cost, (), relaxed=True)
+    if relaxation.x is not None and relaxation.objective is not None:
+        # The gap is promised on value alone, so the solver's own, which counts prices, is scaled.
+        value = abs(float(session.form.value @ relaxation.x))
+        gap *= _STRICTER * min(1.0, value / max(abs(relaxation.objective), 1e-12))
+    return session.within(SEARCH_SHARE).run(cost, (), gap=gap)
+
+
+def _by_fixing(session: Session, cost: FloatArray) -> SolveResult | None:
+    """Return a plan within the gap of a bound by prices; None where that is not the way, or late.
+
+    Not for few servers, where the solver is as fast and proves more, nor where servers mix
+    accelerators, whose parts no price decides.
+    """
+    form, table = session.form, session.table
+    nobodys = form.serves == NO_SERVER
+    few = len(table.servers) <= FEW_SERVERS or int(np.count_nonzero(nobodys)) > MOST_NOBODYS
+    if few or session.backend != HIGHS:
+        return None
+
+    def left() -> float:
+        return session.deadline - session.clock()
+
+    model = form.model(cost)
+    server = np.where(nobodys, -1, form.server)
+    priced = relaxed_with_prices(model, server, form.serve_row, left())
+    if priced is None:
+        return None
+    allowed = _STRICTER * session.gap * abs(float(form.value @ priced.x))
+    found = solve_by_fixing(
+        model,
+        server,
+        priced,
+        allowed,
+        backend=session.backend,
+        time_left=left,
+        clock=session.clock,
+    )
+    near = found.objective is not None and found.objective - priced.bound <= allowed
+    return found if near else None
 
 
 def _unserved_prices(session: Session, ratio: float) -> tuple[FloatArray, FloatArray]:

@@ -9,11 +9,12 @@ time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from optimizer.linear_model import LinearModel, SolveResult, SolveStatus
+from optimizer.open_part import WHOLE, OpenPart, open_part
 from optimizer.pooled.in_turn import planned_in_turn
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import Run
@@ -23,7 +24,6 @@ FIRST_OPEN = 200
 """Servers that are opened beside the split ones, at first."""
 MORE = 3
 """Factor on them in every further round."""
-_WHOLE = 1e-6
 ROUND_SHARE = 0.4
 """Share of the time left that one round may take."""
 _STRICTER = 0.5
@@ -47,15 +47,6 @@ class Start:
     bound: float
     allowed: float
     reduced: FloatArray | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A model without what is fixed."""
-
-    model: LinearModel
-    kept: IntArray
-    x: FloatArray
 
 
 def solve_by_fixing(
@@ -83,12 +74,11 @@ def solve_by_fixing(
     while not _good(best, start) and run.deadline - run.clock() > 0:
         free = always | _nearest(always, regret, opened)
         everything = bool(np.all(free))
-        part = _part(model, x, server, free, _useful(run, start, server, best, narrow=narrow))
+        part = open_part(model, x, server, free, _useful(run, start, server, best, narrow=narrow))
         limited = run if everything else run.within(ROUND_SHARE)
         found = limited.solve_linear(part.model, gap=_inner_gap(part, x, start, run.gap))
         if found.x is not None:
-            again = part.x.copy()
-            again[part.kept] = found.x
+            again = part.joined(found.x)
             value = float(cost @ again)
             if best is None or value < best[1]:
                 best = again, value
@@ -110,7 +100,7 @@ def _result(model: LinearModel, best: tuple[FloatArray, float] | None) -> SolveR
     return SolveResult(SolveStatus.FEASIBLE, best[0], float(model.cost @ best[0]), None, 0.0)
 
 
-def _inner_gap(part: _Part, x: FloatArray, start: Start, gap: float) -> float:
+def _inner_gap(part: OpenPart, x: FloatArray, start: Start, gap: float) -> float:
     """Return the relative gap of a part that leaves a share of what is allowed to the whole."""
     about = abs(float(part.model.cost @ x[part.kept]))
     return min(gap, _STRICTER * start.allowed / about) if about > 0 else gap
@@ -128,7 +118,7 @@ def _split_servers(run: Run, x: FloatArray, server: IntArray) -> BoolArray:
     """Return the servers that a relaxation splits, and those whose replicas have columns."""
     columns = run.model.columns
     split = np.zeros(len(run.model.question.table.servers), dtype=np.bool_)
-    part = (np.abs(x - np.rint(x)) > _WHOLE) & (server >= 0)
+    part = (np.abs(x - np.rint(x)) > WHOLE) & (server >= 0)
     split[server[part]] = True
     split[server[: columns.count][columns.split[columns.option]]] = True
     return split
@@ -189,37 +179,3 @@ def _useful(
         open_to = min(open_to, start.allowed)
     useful[: own.size] = above <= open_to + _ROUNDING * abs(best[1])
     return useful
-
-
-def _part(
-    model: LinearModel, x: FloatArray, server: IntArray, free: BoolArray, useful: BoolArray
-) -> _Part:
-    """Return a model of the free servers alone, what the others take off its rows."""
-    open_column = (server < 0) | free[np.where(server < 0, 0, server)]
-    fixed = np.where(open_column, 0.0, np.rint(x))
-    open_column = open_column & (useful | (x > _WHOLE))
-    kept = np.flatnonzero(open_column)
-    taken = np.bincount(
-        model.entry_row,
-        weights=model.entry_value * fixed[model.entry_column],
-        minlength=model.row_lower.size,
-    )
-    entries = np.flatnonzero(open_column[model.entry_column])
-    used = np.unique(model.entry_row[entries])
-    row = np.full(model.row_lower.size, -1, dtype=np.int64)
-    row[used] = np.arange(used.size)
-    column = np.full(model.cost.size, -1, dtype=np.int64)
-    column[kept] = np.arange(kept.size)
-    smaller = replace(
-        model,
-        cost=model.cost[kept],
-        lower=model.lower[kept],
-        upper=model.upper[kept],
-        integer=model.integer[kept],
-        entry_row=row[model.entry_row[entries]],
-        entry_column=column[model.entry_column[entries]],
-        entry_value=model.entry_value[entries],
-        row_lower=model.row_lower[used] - taken[used],
-        row_upper=model.row_upper[used] - taken[used],
-    )
-    return _Part(smaller, kept, fixed)
