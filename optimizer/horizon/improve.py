@@ -55,7 +55,7 @@ def answered(
     """Return schedules that servers improved, each by its cheapest answer to what the others take.
 
     Args:
-        question: The question; no server moves between options.
+        question: The question.
         pricer: Its pricer.
         schedules: To start from, one for each server; they may take more cards than there are.
         options: Options that each of them may answer with.

@@ -7,13 +7,16 @@ The way forward keeps the least cost up to every level; the way back finds what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.horizon.levels import Levels
+from optimizer.horizon.levels import FirmCost, Levels
 from optimizer.table import BoolArray, FloatArray, IntArray
+
+CostOf = Callable[[IntArray], FirmCost]
+"""Cost of firm replicas of some options, by their indices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Moves:
 def cheapest_moves(
     parts: Sequence[Levels],
     server: IntArray,
-    prices: tuple[FloatArray, FloatArray],
+    firm_cost: CostOf,
+    spot_price: FloatArray,
     move: float,
     linked: bool,
 ) -> Moves:
@@ -47,12 +51,13 @@ def cheapest_moves(
     Args:
         parts: Options, some or all; those of a server can together serve every hour.
         server: Server of each option of the question.
-        prices: Price of a firm and of a spot replica in each hour, (options, hours) each.
+        firm_cost: Cost of firm replicas held.
+        spot_price: Price of a spot replica in each hour, (options, hours).
         move: Cost of a move.
         linked: Whether replicas are held for the next hour already.
     """
     free = [replace(part, floor=np.zeros_like(part.floor)) for part in parts]
-    ways = _Ways(free, server, prices, move, linked)
+    ways = _Ways(free, server, firm_cost, spot_price, move, linked)
     ways.forward()
     return ways.found()
 
@@ -64,20 +69,22 @@ class _Ways:
         self,
         parts: Sequence[Levels],
         server: IntArray,
-        prices: tuple[FloatArray, FloatArray],
+        firm_cost: CostOf,
+        spot_price: FloatArray,
         move: float,
         linked: bool,
     ) -> None:
         self.parts, self.move, self.linked = parts, move, linked
-        self.hours = prices[0].shape[1]
+        self.hours = spot_price.shape[1]
+        self.cost_of = firm_cost
         self.options = np.concatenate([part.options for part in parts])
         self.servers, self.of = np.unique(server[self.options], return_inverse=True)
         ends = np.cumsum([len(part.options) for part in parts])
         self.slices = [
             slice(end - len(part.options), end) for end, part in zip(ends, parts, strict=True)
         ]
-        self.firm_price = [prices[0][part.options] for part in parts]
-        self.spot_price = [prices[1][part.options] for part in parts]
+        self.firm_cost = [firm_cost(part.options) for part in parts]
+        self.spot_price = [spot_price[part.options] for part in parts]
         self.values: list[list[FloatArray]] = []
         self.entered: list[list[BoolArray]] = []
         self.left: list[IntArray] = []
@@ -95,16 +102,11 @@ class _Ways:
             begun = least[self.of] + self.move
             values, entered = [], []
             for at, part in enumerate(self.parts):
-                run, spot = self.firm_price[at], self.spot_price[at]
-
-                def cost(when: int, held: FloatArray, run: FloatArray = run) -> FloatArray:
-                    paid: FloatArray = run[:, when, None] * held
-                    return paid
-
+                cost, spot = self.firm_cost[at], self.spot_price[at]
                 stay = part.onward(hour, self.values[hour][at], cost, spot, self.linked)
                 enter = np.repeat(begun[self.slices[at]][:, None], part.width, axis=1)
                 if self.linked:
-                    enter += run[:, hour, None] * part.firm(hour + 1)
+                    enter += cost(hour, part.firm(hour + 1))
                     enter += spot[:, hour, None] * part.spot
                 enter = part.able(hour + 1, enter)
                 entered.append(enter < stay)
@@ -118,9 +120,7 @@ class _Ways:
         cost = np.zeros(len(self.options))
         level = np.zeros(len(self.options), dtype=np.int64)
         for at, part in enumerate(self.parts):
-            run, spot = self.firm_price[at], self.spot_price[at]
-            total = values[at] + run[:, hour, None] * part.firm(hour)
-            total += spot[:, hour, None] * part.spot
+            total = values[at] + part.running_cost(hour, self.firm_cost[at], self.spot_price[at])
             level[self.slices[at]] = total.argmin(axis=1)
             cost[self.slices[at]] = total.min(axis=1)
         # Rows in order of servers and costs: the first of each server is its least.
@@ -153,7 +153,7 @@ class _Ways:
                 moved[here] = self.entered[hour - 1][index][row, own]
                 held, beside = part.held(hour - 1, row, own, self.linked)
                 cost = self.values[hour - 1][index][row]
-                cost = cost + self.firm_price[index][row, hour - 1, None] * held
+                cost = cost + self.cost_of(part.options[row])(hour - 1, held)
                 cost += self.spot_price[index][row, hour - 1, None] * beside
                 before[here] = cost.argmin(axis=1)
             if hour:

@@ -98,6 +98,29 @@ class Pricer:
             done |= pending
             near = self._least(values)
 
+    def outlined(self, prices: Prices) -> tuple[float, FloatArray, FloatArray]:
+        """Return a lower bound of what all servers cost at prices, from a few numbers of each.
+
+        Returns:
+            The bound, and firm and spot cards held at it, (types, hours) each.
+        """
+        firm, spot = self._running_prices(prices)
+        apart = self.question.switch_cost is not None
+        least, runs, spots = self._screen.outlined(firm, spot, apart=apart)
+        return least, self._cards_of(runs), self._cards_of(spots)
+
+    def _cards_of(self, replicas: FloatArray) -> FloatArray:
+        cards = np.zeros((len(self.question.offers), self.question.hours))
+        np.add.at(cards, self._offer, self._cards[:, None] * replicas)
+        return cards
+
+    def least(self, prices: Prices) -> FloatArray:
+        """Return the least that each option may cost; where servers move, that ways by it may."""
+        firm, spot = self._running_prices(prices)
+        if self.question.switch_cost is None:
+            return self._screen.staying(firm, spot)
+        return self._screen.moving(firm, spot, self.question.switch_cost)
+
     def paths(self, prices: Prices, chosen: Sequence[int]) -> list[Path]:
         """Return a cheapest way of each of some options, in their order."""
         wanted = np.zeros(len(self.server), dtype=np.bool_)
@@ -139,9 +162,7 @@ class Pricer:
         Returns:
             Cost by server (0 for one without options), and the way of each server with options.
         """
-        firm, spot = self._running_prices(prices)
-        move = self.question.switch_cost or 0.0
-        through = self._screen.moving(firm, spot, move)
+        through = self.least(prices)
         most = np.full(len(self.question.servers), np.inf) if known is None else known
         if not np.isfinite(most[self.server]).all():
             few = self._moves(through <= _FIRST_LOOK * self._least(through)[self.server], prices)
@@ -152,9 +173,14 @@ class Pricer:
 
     def _moves(self, wanted: BoolArray, prices: Prices) -> tuple[FloatArray, Moves]:
         """Return the least cost by server of moving among some options, and the ways."""
-        running = self._running_prices(prices)
+        firm, spot = self._running_prices(prices)
         move = self.question.switch_cost or 0.0
-        moves = cheapest_moves(self._parts(wanted), self.server, running, move, self._linked)
+
+        def paid(own: IntArray) -> FirmCost:
+            return _by_price(firm[own])
+
+        parts = self._parts(wanted)
+        moves = cheapest_moves(parts, self.server, paid, spot, move, self._linked)
         values = np.zeros(len(self.question.servers))
         values[moves.servers] = moves.value
         return values, moves
@@ -165,22 +191,38 @@ class Pricer:
         Committed cards that nobody uses cost nothing, further ones their price on demand, and those
         beyond the limit so much that they are a last resort. None where no option can.
         """
-        best: tuple[float, Path] | None = None
         wanted = np.zeros(len(self.server), dtype=np.bool_)
         wanted[list(options)] = True
-        for part in self._parts(wanted):
+        parts = self._parts(wanted)
+        short = room.left[self._offer] < self._cards[:, None]
+        dear = _LAST_RESORT * (self._price[self._offer] * self._cards)[:, None]
+        spot = self._spot_price[:, None] + dear * short
+        if self.question.switch_cost is not None:
+            if not self._serves(options):
+                return None
+            moves = cheapest_moves(
+                parts,
+                self.server,
+                lambda own: self._response(own, room),
+                spot,
+                self.question.switch_cost,
+                self._linked,
+            )
+            return Path(moves.option[0], moves.firm[0], moves.spot[0])
+        best: tuple[float, Path] | None = None
+        for part in parts:
             own = part.options
-            cards = self._cards[own]
-            short = room.left[self._offer[own]] < cards[:, None]
-            dear = _LAST_RESORT * (self._price[self._offer[own]] * cards)[:, None]
-            spot = self._spot_price[own][:, None] + dear * short
             response = self._response(own, room)
-            values, each = part.cheapest(response, spot, self._linked)
+            values, each = part.cheapest(response, spot[own], self._linked)
             row = int(values.argmin())
             if np.isfinite(values[row]) and (best is None or values[row] < best[0]):
-                levels = part.levels(each, response, spot, self._linked)
+                levels = part.levels(each, response, spot[own], self._linked)
                 best = (float(values[row]), self._path(part, row, levels))
         return None if best is None else best[1]
+
+    def _serves(self, options: Sequence[int]) -> bool:
+        """Return whether some of the options can serve in every hour."""
+        return bool(self._screen.able[list(options)].any(axis=0).all())
 
     @property
     def _linked(self) -> bool:
@@ -207,12 +249,7 @@ class Pricer:
         found: dict[int, tuple[float, Path]] = {}
         for part in self._parts(wanted):
             own = part.options
-            run = firm[own]
-
-            def cost(hour: int, held: FloatArray, run: FloatArray = run) -> FloatArray:
-                paid: FloatArray = run[:, hour, None] * held
-                return paid
-
+            cost = _by_price(firm[own])
             values, each = part.cheapest(cost, spot[own], self._linked)
             levels = part.levels(each, cost, spot[own], self._linked)
             for row, at in enumerate(own.tolist()):
@@ -243,6 +280,16 @@ class Pricer:
         firm = self._cards[:, None] * prices.firm[self._offer] + self._surcharge[:, None]
         spot = self._cards[:, None] * prices.spot[self._offer] + self._spot_price[:, None]
         return firm, spot
+
+
+def _by_price(price: FloatArray) -> FirmCost:
+    """Return the cost of replicas at prices, (options, hours)."""
+
+    def cost(hour: int, held: FloatArray) -> FloatArray:
+        paid: FloatArray = price[:, hour, None] * held
+        return paid
+
+    return cost
 
 
 def schedule_of(question: Question, server: int, path: Path) -> Schedule | None:

@@ -52,6 +52,37 @@ class Screen:
         total: FloatArray = cost.sum(axis=1)
         return total
 
+    def outlined(
+        self, firm: FloatArray, spot: FloatArray, *, apart: bool
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Return a lower bound of what all servers cost together, and what they hold at it.
+
+        Args:
+            firm: Price of a firm replica, (options, hours).
+            spot: Price of a spot replica, (options, hours).
+            apart: Whether a server may take another option in every hour, for nothing.
+
+        Returns:
+            The bound, and firm and spot replicas held, (options, hours) each.
+        """
+        own, beside = self._kept(firm) + self._held(firm), self._kept(spot) + self._held(spot)
+        counted = beside * self.each < own
+        cost = self._least(own, beside)
+        if not apart:
+            cost = cost.sum(axis=1)[:, None]
+        used = _first_least(cost, self.first, self.place)
+        least = float(np.where(used, cost, 0.0).sum())
+        sure = np.where(counted & used, self.top, 0.0)
+        runs = np.where(used, self.need - sure, 0.0)
+        return least, self._both(runs), self._both(sure * self.each)
+
+    def _both(self, running: FloatArray) -> FloatArray:
+        """Return what is held where so much runs, by the weights of the hours."""
+        later = np.zeros_like(running)
+        later[:, :-1] = running[:, 1:]
+        held: FloatArray = self.own * running + (1.0 - self.own) * later
+        return held
+
     def moving(self, firm: FloatArray, spot: FloatArray, move: float) -> FloatArray:
         """Return the least that a way of its server costs that uses an option, (options,).
 
@@ -138,3 +169,12 @@ def _before(price: FloatArray) -> FloatArray:
     moved = np.zeros_like(price)
     moved[:, 1:] = price[:, :-1]
     return moved
+
+
+def _first_least(cost: FloatArray, first: IntArray, place: IntArray) -> BoolArray:
+    """Return the first of the least of each server's options, by column."""
+    least = cost <= np.minimum.reduceat(cost, first, axis=0)[place]
+    count = np.cumsum(least, axis=0)
+    earlier: IntArray = count[first] - least[first]
+    found: BoolArray = least & (count - earlier[place] == 1)
+    return found

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.horizon.baselines import each_hour_alone
-from optimizer.horizon.columns import Decomposition, may_bind
+from optimizer.horizon.decomposition import Decomposition
 from optimizer.horizon.improve import Incumbent
+from optimizer.horizon.multipliers import may_bind
 from optimizer.horizon.outlay import Schedule
-from optimizer.horizon.pricing import Pricer
-from optimizer.horizon.question import IMPOSSIBLE, UNLIMITED, Question
-from optimizer.horizon.rows import Rows
+from optimizer.horizon.pricing import Path, Pricer, schedule_of
+from optimizer.horizon.question import IMPOSSIBLE, Option, Question
 from optimizer.horizon.run import Run
+from optimizer.horizon.serving import least_urgent, servable
 from optimizer.horizon.straight import formulate, size_of
 from optimizer.linear_model import SolveStatus
-from optimizer.table import IntArray
 
 STRAIGHT = "milp"
 COLUMNS = "columns"
@@ -74,19 +74,21 @@ def solve_question(
     question = without_impossible(question)
     left_out = sorted(everybody - {option.server for option in question.options})
     servers = {option.server for option in question.options}
+    steady: tuple[Option, ...] = ()
     if servers and may_bind(question).any():
         served = servable(question, priority, run)
-        left_out += sorted(servers - served)
-        question = question.within(served)
+        left_out += sorted(servers - served.servers)
+        question = question.within(set(served.servers))
+        steady = served.options
     while True:
-        found, bound, chosen, proven_empty = _solved(question, gap, run, method)
+        found, bound, chosen, proven_empty = _solved(question, gap, run, method, steady)
         pricer = Pricer(question)
         if found.schedules is not None or not question.options:
             break
         if not proven_empty and run.left_s <= 0:
             break
         # Starts and minimum up-times may take cards that the hours alone did not.
-        last = _least_urgent(question, priority)
+        last = least_urgent(question, priority)
         left_out.append(last)
         question = question.within({option.server for option in question.options} - {last})
     alone = each_hour_alone(question, pricer) if question.options else []
@@ -122,7 +124,7 @@ def without_impossible(question: Question) -> Question:
 
 
 def _solved(
-    question: Question, gap: float, run: Run, method: str | None
+    question: Question, gap: float, run: Run, method: str | None, steady: Sequence[Option]
 ) -> tuple[Incumbent, float | None, str, bool]:
     """Return the best schedules, a bound, how they were found, and whether there are none."""
     incumbent = Incumbent(question)
@@ -132,11 +134,14 @@ def _solved(
     alone = each_hour_alone(question, Pricer(question))
     if alone is not None:
         incumbent.offer(alone)
+    fewest = _fewest(question, steady)
+    if fewest is not None:
+        incumbent.offer(fewest)
     chosen = method or (STRAIGHT if size_of(question) <= MOST_STRAIGHT else COLUMNS)
     if chosen == COLUMNS:
-        warm = [alone] if alone is not None else []
+        warm = [known for known in (alone, fewest) if known is not None]
         if question.switch_cost is not None:
-            warm += _staying(question, gap, run.within(_STAYING_SHARE))
+            warm += _staying(question, gap, run.within(_STAYING_SHARE), steady)
         for known in warm:
             incumbent.offer(known)
         result = Decomposition(question, run).solve(gap, warm)
@@ -153,7 +158,25 @@ def _solved(
     return incumbent, solved.bound, chosen, solved.status is SolveStatus.INFEASIBLE
 
 
-def _staying(question: Question, gap: float, run: Run) -> list[list[Schedule]]:
+def _fewest(question: Question, steady: Sequence[Option]) -> list[Schedule] | None:
+    """Return schedules that keep options and run as many replicas as needed, none of them spot."""
+    nothing = np.zeros(question.hours, dtype=np.int64)
+    found = []
+    for option in steady:
+        if option not in question.options:
+            continue
+        at = question.options.index(option)
+        need = np.array(option.need, dtype=np.int64)
+        schedule = schedule_of(question, option.server, Path(nothing + at, need, nothing))
+        if schedule is not None:
+            found.append(schedule)
+    everybody = {option.server for option in question.options}
+    return found if {schedule.server for schedule in found} == everybody else None
+
+
+def _staying(
+    question: Question, gap: float, run: Run, steady: Sequence[Option]
+) -> list[list[Schedule]]:
     """Return good schedules in which no server moves, if there are any."""
     kept = [at for at, option in enumerate(question.options) if IMPOSSIBLE not in option.need]
     part = replace(question.with_options(kept), switch_cost=None)
@@ -161,7 +184,8 @@ def _staying(question: Question, gap: float, run: Run) -> list[list[Schedule]]:
         {option.server for option in question.options}
     ):
         return []
-    found = Decomposition(part, run).solve(gap).schedules
+    fewest = _fewest(part, steady)
+    found = Decomposition(part, run).solve(gap, [] if fewest is None else [fewest]).schedules
     if found is None:
         return []
     return [
@@ -193,74 +217,3 @@ def _settled(
             ]
         )
     return -np.inf if solved.bound is None else min(solved.bound, incumbent.cost)
-
-
-def servable(question: Question, priority: Sequence[int], run: Run) -> set[int]:
-    """Return as many servers as the cards of every hour suffice for, by priority.
-
-    No number of servers of a later priority counts more than one of an earlier one. Starts are not
-    counted, so that it may be a few too many.
-    """
-    servers = sorted({option.server for option in question.options})
-    chosen: set[int] = set()
-    for rank in sorted({priority[server] for server in servers}):
-        group = [server for server in servers if priority[server] == rank]
-        chosen |= _most_served(question, group, chosen, run)
-    return chosen
-
-
-def _most_served(question: Question, group: Sequence[int], must: set[int], run: Run) -> set[int]:
-    """Return as many of a group as fit beside those that must be served."""
-    rows = Rows()
-    fixed = question.switch_cost is None
-    asked = set(group) | must
-    cards: list[list[list[tuple[int, float]]]] = [
-        [[] for _ in range(question.hours)] for _ in question.offers
-    ]
-    served = {
-        server: int(
-            rows.add_columns((1,), cost=-1.0, lower=float(server in must), upper=1.0, integer=True)[
-                0
-            ]
-        )
-        for server in sorted(asked)
-    }
-    own: dict[int, list[IntArray]] = {server: [] for server in served}
-    for option in question.options:
-        if option.server not in asked:
-            continue
-        shape = (1,) if fixed else (question.hours,)
-        possible = np.array([need != IMPOSSIBLE for need in option.need], dtype=np.float64)
-        upper = float(possible.all()) if fixed else possible
-        column = rows.add_columns(shape, upper=upper, integer=True)
-        own[option.server].append(column)
-        for hour, need in enumerate(option.need):
-            if need > 0:
-                term = (int(column[0 if fixed else hour]), float(need * option.cards))
-                cards[option.offer][hour].append(term)
-    for server, columns in own.items():
-        for hour in range(1 if fixed else question.hours):
-            terms = [(int(column[hour]), 1.0) for column in columns]
-            rows.add_row([*terms, (served[server], -1.0)], 0.0, 0.0)
-    for index in range(len(question.offers)):
-        for hour in range(question.hours):
-            limit = int(question.limit[index, hour])
-            if limit < UNLIMITED and sum(value for _, value in cards[index][hour]) > limit:
-                rows.add_row(cards[index][hour], high=float(limit))
-    result = run.within(0.2).solve(rows.model(), 0.0)
-    if result.x is None:  # out of time: try them all
-        return asked
-    return {server for server, column in served.items() if result.x[column] > 0.5}
-
-
-def _least_urgent(question: Question, priority: Sequence[int]) -> int:
-    """Return the server to leave out first: of the last priority the one with the largest peak."""
-    servers = {option.server for option in question.options}
-    size = {
-        server: min(
-            question.options[at].peak * question.options[at].cards
-            for at in question.of_server(server)
-        )
-        for server in servers
-    }
-    return max(servers, key=lambda server: (priority[server], size[server], server))
