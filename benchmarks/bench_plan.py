@@ -5,8 +5,8 @@ candidate table (all pairs of servers and accelerators, Stoker's objects include
 plans by the greedy method and by the MILP, each with its ratio to the greedy plan of the same
 run. The gap is the one that was proven. The last columns are a greedy plan by the analysis `full`,
 and its candidate table; all others are by the analysis `reference`. A second table is of scarce
-fleets, with half the cards, by the MILP: wall-clock time, that of the processor, and the most memory
-that the process has had.
+fleets, with half the cards, by the MILP: wall-clock time, that of the processor, and the most
+memory that the process has had.
 """
 
 from __future__ import annotations
