@@ -69,16 +69,21 @@ def fit_grid(grid: ThroughputGrid, max_batch: int) -> GridFit | None:
     covariance = variance * np.linalg.pinv((scaled / scale).T @ (scaled / scale))
     half_ms = _NORMAL_95 * np.sqrt(np.diag(covariance)) / scale * 1e3
     return GridFit(
-        TokenWorkParameters(*(float(value) for value in found_ms)),
+        TokenWorkParameters(*(_rounded(value) for value in found_ms)),
         {
-            name: (max(0.0, float(value - half)), float(value + half))
+            name: (max(0.0, _rounded(value - half)), _rounded(value + half))
             for name, value, half in zip(NAMES, found_ms, half_ms, strict=True)
         },
-        float(np.linalg.cond(scaled / scale)),
-        float(np.mean(np.abs(seconds / predicted - 1.0))),
+        _rounded(np.linalg.cond(scaled / scale)),
+        _rounded(np.mean(np.abs(seconds / predicted - 1.0))),
         len(seconds),
         max(1, math.ceil(float(np.max(batches)))),
     )
+
+
+def _rounded(value: float) -> float:
+    """Return a number to six digits: more are noise in anything fitted."""
+    return float(f"{value:.6g}")
 
 
 def _equations(grid: ThroughputGrid, max_batch: int) -> tuple[FloatArray, FloatArray, FloatArray]:

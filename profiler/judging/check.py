@@ -27,6 +27,9 @@ SHORTEST_MS = 0.02
 LONGEST_MS = 60_000.0
 """One that decodes a token for a minute is not in milliseconds."""
 
+_LONGEST_PROMPT = 500.0
+"""Decode iterations that 1,024 prompt tokens take at most: a CPU needs some 100, a GPU 3 to 10."""
+
 _SLACK = 0.95
 """Share of a bound that figures may fall short of: clocks above the nominal, rounding."""
 
@@ -116,9 +119,10 @@ def _units(place: str, profile: ModelProfile) -> Iterator[Finding]:
         )
         yield Finding(Severity.ERROR, "units", place, message)
     prompt = prefill_ms(profile.parameters, [1024])[0]
-    if step > 0 and prompt > 1e4 * step:
+    if prompt > _LONGEST_PROMPT * step:
         message = (
-            f"1,024 prompt tokens take {prompt:,.0f} ms, {prompt / step:,.0f} decode iterations"
+            f"1,024 prompt tokens take {prompt:,.0f} ms, as long as {prompt / step:,.0f} decode "
+            "iterations: are some times in other units?"
         )
         yield Finding(Severity.ERROR, "units", place, message)
 

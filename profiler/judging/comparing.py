@@ -18,7 +18,7 @@ FIGURES = ("ttft_ms", "itl_ms", "throughput_rps")
 
 _SHAPES = ((512, 128), (2048, 256), (256, 1024))
 _CLIENTS = (1, 8, 32, 128)
-_DRAWS = 64
+_DRAWS = 32
 _NORMAL_95 = 1.96
 _MEAN_ABSOLUTE = math.sqrt(2.0 / math.pi)
 """Mean of the absolute value of a standard normal variable."""
@@ -130,32 +130,30 @@ class _Side:
     """What one profile predicts, and by how much it may be off, as half-widths of logarithms."""
 
     values: Mapping[str, Sequence[float]]
-    widths: Mapping[str, Sequence[float]] | None
+    widths: Mapping[str, Sequence[float] | None]
 
     @classmethod
     def of(cls, profile: ModelProfile, fit: ProfileFit | None, points: Sequence[Point]) -> _Side:
         named = FittedProfile.of(profile)
         values = _predicted(named, named.parameters, points)
-        if fit is None or not (fit.confidence or fit.left_out_errors or fit.errors):
-            return cls(values, None)
-        drawn = _drawn_widths(named, fit, points) if fit.confidence else {}
-        return cls(
-            values,
-            {
-                name: [
-                    math.hypot(drawn[name][index] if drawn else 0.0, _error_width(fit, name))
-                    for index in range(len(points))
-                ]
-                for name in FIGURES
-            },
-        )
+        if fit is None:
+            return cls(values, dict.fromkeys(FIGURES))
+        drawn = _drawn_widths(named, fit, points)
+        widths: dict[str, Sequence[float] | None] = {}
+        for name in FIGURES:
+            error = _error_width(fit, name)
+            widths[name] = (
+                None if error is None else [math.hypot(width, error) for width in drawn[name]]
+            )
+        return cls(values, widths)
 
     def value(self, name: str, index: int) -> float | None:
         value = float(self.values[name][index])
         return value if math.isfinite(value) else None
 
     def width(self, name: str, index: int) -> float | None:
-        return None if self.widths is None else self.widths[name][index]
+        widths = self.widths[name]
+        return None if widths is None else widths[index]
 
 
 def _predicted(
@@ -214,12 +212,19 @@ def _spans(fit: ProfileFit, name: str) -> bool:
     return 0.0 < low < high
 
 
-def _error_width(fit: ProfileFit, figure: str) -> float:
-    """Return what errors of the model itself leave open; throughput goes with the ITL."""
-    errors = fit.left_out_errors or fit.errors
-    names = ("ttft", "prefill") if figure == "ttft_ms" else ("itl", "decode")
-    error = next((errors[name] for name in names if name in errors), 0.0)
-    return _NORMAL_95 * error / _MEAN_ABSOLUTE
+_TOLD_BY = {
+    "ttft_ms": ("ttft", "prefill"),
+    "itl_ms": ("itl", "decode"),
+    "throughput_rps": ("throughput", "itl", "decode"),
+}
+"""Errors of a fit that tell how far off a figure is, the nearest first."""
+
+
+def _error_width(fit: ProfileFit, figure: str) -> float | None:
+    """Return what errors of the model itself leave open; None where the fit does not tell it."""
+    errors = {**fit.errors, **fit.left_out_errors}
+    error = next((errors[name] for name in _TOLD_BY[figure] if name in errors), None)
+    return None if error is None else _NORMAL_95 * error / _MEAN_ABSOLUTE
 
 
 def _parameters(

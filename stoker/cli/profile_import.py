@@ -234,7 +234,8 @@ def _fitted(
         message = f"names one card, and the file has {len(reading.grids)}"
         raise InvalidInputError([Problem("--gpu", message, "a file of one card")])
     today = datetime.now(UTC).date().isoformat()
-    profiles, fits = [], []
+    profiles: list[ModelProfile] = []
+    fits: list[ProfileFit] = []
     for index, grid in enumerate(reading.grids):
         found = fit_grid(grid, max_batch)
         if found is None:
