@@ -81,7 +81,7 @@ def _loop(record: CycleRecord) -> Iterator[Metric]:
         (
             "stoker_plan_made",
             "Whether the last cycle made a plan.",
-            float(plan["status"] != "none"),
+            made,
         ),
         ("stoker_plan_cost_per_hour", "Cost of the last plan per hour.", plan.get("cost_per_hour")),
     ):

@@ -1,0 +1,1 @@
+"""Documents that tell the control loop what to do: `kind: control`, beside a fleet document."""
