@@ -23,6 +23,9 @@ from queueing.arrays import FloatArray
 from stoker.domain.profile import TokenWorkParameters
 
 _LEAST_CELLS = 4
+_SHORTEST_OUTPUT = 16
+"""Requests of fewer are prompts above all, which may have iterations to themselves."""
+
 _NORMAL_95 = 1.96
 NAMES = ("alpha_ms", "beta_ms", "gamma_ms")
 
@@ -52,7 +55,7 @@ def fit_grid(grid: ThroughputGrid, max_batch: int) -> GridFit | None:
     """Return the parameters that a grid tells; None where it has too few cells.
 
     Args:
-        grid: The grid; cells of rate 0 tell nothing.
+        grid: The grid; cells of rate 0 and of fewer than 16 output tokens tell nothing.
         max_batch: Requests in service at once, where the grid tells no response time.
     """
     rows, seconds, batches = _equations(grid, max_batch)
@@ -92,7 +95,7 @@ def _equations(grid: ThroughputGrid, max_batch: int) -> tuple[FloatArray, FloatA
     for row, output in enumerate(grid.output_tokens):
         for column, given in enumerate(grid.input_tokens):
             rate = grid.rates_rps[row][column]
-            if not rate > 0 or output < 2:
+            if not rate > 0 or output < _SHORTEST_OUTPUT:
                 continue
             n = float(max_batch)
             if grid.e2e_s is not None:

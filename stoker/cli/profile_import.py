@@ -239,7 +239,7 @@ def _fitted(
     for index, grid in enumerate(reading.grids):
         found = fit_grid(grid, max_batch)
         if found is None:
-            message = f"{grid.gpu}: fewer than four cells have a rate"
+            message = f"{grid.gpu}: fewer than four cells of 16 output tokens or more have a rate"
             raise InvalidInputError([Problem("tputs", message, "four or more", str(file))])
         source = (
             f"{found.cells} cells of the throughput grid {file.name}; mean error of the throughput "

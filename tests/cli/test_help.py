@@ -89,6 +89,18 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_rows(folder / "measurements.jsonl", *map(row_of, rows))
     (folder / "benchmarks.json").write_text(json.dumps(guidellm_report(rows)))
     (folder / "profile.yaml").write_text(PROFILE)
+    grid = (
+        "profile",
+        "export",
+        "llama-3.1-8b/l40s",
+        "--to",
+        "aibrix",
+        "--output-tokens",
+        "32,128,512",
+    )
+    stoker(*grid, "--output", folder / "grid.json")
+    models = ("profile", "export", "llama-3.1-8b/l40s", "--to", "inferno")
+    stoker(*models, "--output", folder / "model-data.json")
     (folder / "points.jsonl").write_text('{"in_tokens": 512, "out_tokens": 128, "rate": 2}\n')
     (folder / "points.csv").write_text("in_tokens,out_tokens,concurrency\n512,128,8\n")
     for name, hours in (("day.csv", 24), ("weeks.csv", 2 * 168)):

@@ -110,7 +110,7 @@ def test_bad_cells_are_told_by_row_and_column_and_the_others_usable() -> None:
 
 
 def test_a_profile_comes_back_from_its_grid() -> None:
-    grid = throughput_grid(PROFILE, INPUTS, OUTPUTS, cost_per_hour=2.5)
+    grid = throughput_grid(PROFILE, INPUTS, (4, 32, 128, 512), cost_per_hour=2.5)
     (read,) = read_aibrix(json.loads(json.dumps(aibrix_document(grid)))).grids
     assert read == grid
     fitted = fit_grid(read, 128)
