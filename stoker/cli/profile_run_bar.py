@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stoker.cli.figures import count_of
+
 if TYPE_CHECKING:
     from profiler.harness.session import Progress as RunProgress
 
@@ -45,7 +47,7 @@ def budget_bar(title: str, budget_s: float) -> Iterator[_Show]:
 def words_of(progress: RunProgress) -> str:
     """Return how far a run is, in words: ``14 cases, 2:05 left, least known ±3.1%``."""
     left = max(progress.budget_s - progress.spent_s, 0.0)
-    parts = [f"{progress.timed} cases", f"{int(left // 60)}:{int(left % 60):02d} left"]
+    parts = [count_of(progress.timed, "case"), f"{int(left // 60)}:{int(left % 60):02d} left"]
     if progress.doubt is not None:
         parts.append(f"least known ±{progress.doubt:.1%}")
     return ", ".join(parts)

@@ -42,6 +42,7 @@ def _about(harness: HarnessRun) -> Table:
     run = harness.run
     model, device = run.model, run.device
     table = _table(f"Measured: {model.name} on {device.count} × {device.name}")
+    table.show_header = False
     table.add_column("", overflow="fold")
     table.add_column("", justify="right", overflow="fold")
     layers = str(model.layers)

@@ -136,7 +136,7 @@ def residuals_figure(run: TimingRun, fits: Sequence[IterationFit]) -> Figure:
     if not told:
         return message_figure(title, "The iterations tell the parameters of no model.")
     figure = blank_figure(10.0, 2.6 * ((len(told) + 1) // 2) + 0.9, title)
-    panels = figure.subplots((len(told) + 1) // 2, min(2, len(told)), sharex=True, squeeze=False)
+    panels = figure.subplots((len(told) + 1) // 2, min(2, len(told)), squeeze=False)
     for panel in panels.flat[len(told) :]:
         panel.set_visible(False)
     for panel, fit in zip(panels.flat, told, strict=False):
