@@ -29,6 +29,8 @@ from stoker.domain.measurement import LoadKind, Measurement
 _POINTS_A_RUN = 2
 _LIFETIMES = 8.0
 """Times that a request lasts, in the length of a run: what is in flight at its end is lost."""
+_OPEN_REQUESTS = 40
+"""Requests of an open loop, at least."""
 _LONGER = 3.0
 """How much longer a request may last than the probe of a lone client suggests."""
 _MOST_FAILURES = 3
@@ -229,7 +231,9 @@ class Campaign:
             expected = predicted(self.knowledge, points, self.deployment).e2e_ms
             finite = expected[np.isfinite(expected)]
             life_s = float(finite.max()) / 1000.0 if len(finite) else 0.0
-        return math.ceil(max(self.point_s, _LIFETIMES * life_s))
+        rates = [point.load for point in points if point.kind is LoadKind.RATE]
+        enough_s = max((_OPEN_REQUESTS / rate for rate in rates), default=0.0)
+        return math.ceil(max(self.point_s, _LIFETIMES * life_s, enough_s))
 
 
 def _alike(point: OperatingPoint, row: Measurement) -> bool:

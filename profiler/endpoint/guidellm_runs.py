@@ -203,7 +203,7 @@ class GuideLlmRuns:
 def _profile(point: OperatingPoint) -> dict[str, object]:
     """Return the load of a point in GuideLLM's words."""
     if point.kind is LoadKind.RATE:
-        load: dict[str, object] = {"kind": "poisson", "rate": [point.load]}
+        load: dict[str, object] = {"kind": "constant", "rate": [point.load]}
     else:
         load = {"kind": "concurrent", "streams": [round(point.load)]}
     return load | {"warmup": _WARM_UP, "cooldown": _COOL_DOWN}

@@ -17,7 +17,7 @@ class OperatingPoint:
         in_tokens: Mean tokens of a prompt.
         out_tokens: Mean tokens of an answer.
         kind: Whether `load` is a rate or a number of clients.
-        load: Requests per second (Poisson), or clients.
+        load: Requests per second, at equal times between them, or clients.
     """
 
     in_tokens: int
@@ -48,7 +48,7 @@ class OperatingPoint:
             out_tokens=self.out_tokens,
             engine=deployment.engine,
             precision=deployment.precision,
-            arrival=Arrival.POISSON if rate else Arrival.CLOSED,
+            arrival=Arrival.CONSTANT if rate else Arrival.CLOSED,
             max_batch=deployment.max_batch,
             max_num_batched_tokens=deployment.token_budget,
             name=self.name,

@@ -41,7 +41,13 @@ class SimulatedRuns:
         if any(point.name in self.fails for point in points):
             raise RunFailedError("on request")
         runs = [
-            Run(point.in_tokens, point.out_tokens, point.load, point.kind is not LoadKind.RATE)
+            Run(
+                point.in_tokens,
+                point.out_tokens,
+                point.load,
+                point.kind is not LoadKind.RATE,
+                arrival_cv=0.0,
+            )
             for point in points
         ]
         rows = measure(self.model, runs, self.requests)
