@@ -13,13 +13,8 @@ from stoker.cli.options import OutputOption, examples, not_negative, positive
 from stoker.cli.output import (
     check_output_directory,
     check_output_file,
-    json_text,
-    output_width,
-    plain_text,
     progress,
-    show,
     show_notes,
-    write_text,
 )
 from stoker.cli.row_format import RowFormat
 from stoker.cli.trace_options import (
@@ -28,13 +23,13 @@ from stoker.cli.trace_options import (
     E2eOption,
     FirstOption,
     FleetOption,
+    FormatOption,
     ItlOption,
     RouterOption,
     SpeedOption,
     TraceArgument,
     TtftOption,
-    goal_of,
-    read_trace,
+    question_of,
     router_of,
 )
 from stoker.domain.errors import InvalidInputError, Problem
@@ -99,9 +94,7 @@ def backtest(
     first: FirstOption = None,
     router: RouterOption = "shortest-queue",
     max_batch: BatchOption = None,
-    output_format: Annotated[
-        RowFormat, typer.Option("--format", help="What to print.", case_sensitive=False)
-    ] = RowFormat.TABLE,
+    output_format: FormatOption = RowFormat.TABLE,
     output: OutputOption = None,
     plots: Annotated[
         Path | None,
@@ -116,16 +109,17 @@ def backtest(
 
     Each plan sees the load of the intervals before, and new replicas take their time to start.
     Attainment and cost stand beside those of hindsight (replicas that know every interval and are
-    started in time) and of the smallest fleet that is never changed.
+    started in time), of the smallest fleet that is never changed, and of a bound that no way to
+    provide replicas goes below.
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
-    goal = goal_of(ttft, itl, e2e, attainment)
+    asked = question_of(file, speed, first, ttft, itl, e2e, attainment)
+    requests, goal = asked.trace, asked.goal
     chosen = router_of(router)
     if forecast not in FORECASTS:
         message = f'no forecast is called "{forecast}"'
         raise InvalidInputError([Problem("--forecast", message, ", ".join(FORECASTS))])
-    requests = read_trace(file, speed, first)
 
     from data.fleets import read_fleet
     from studies.traces.backtest import MOST_INTERVALS, BacktestSettings, Forecast
@@ -161,15 +155,15 @@ def backtest(
 
 def _write(found: Backtest, currency: str, output_format: RowFormat, output: Path | None) -> None:
     from stoker.cli.backtest_output import backtest_csv, backtest_document, backtest_report
+    from stoker.cli.trace_output import write_answer
 
-    if output_format is RowFormat.JSON:
-        write_text(json_text(backtest_document(found, currency)), output)
-    elif output_format is RowFormat.CSV:
-        write_text(backtest_csv(found), output)
-    elif output is None:
-        show(backtest_report(found, currency), output_width())
-    else:
-        write_text(plain_text(backtest_report(found, currency)), output)
+    write_answer(
+        output_format,
+        output,
+        document=lambda: backtest_document(found, currency),
+        rows=lambda: backtest_csv(found),
+        report=lambda: backtest_report(found, currency),
+    )
 
 
 def _draw(found: Backtest, currency: str, directory: Path) -> None:

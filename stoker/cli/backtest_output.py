@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import math
 from io import StringIO
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from stoker.cli.figures import count_of, money
+from stoker.cli.figures import money
+from stoker.cli.trace_output import asked_of, figures_table
 from stoker.domain.latency import Latency
 
 if TYPE_CHECKING:
@@ -25,28 +26,27 @@ WORDS = {
 
 def backtest_report(found: Backtest, currency: str) -> RenderableType:
     """Return the report: a row for each way to provide replicas."""
-    settings, goal, trace = found.settings, found.goal, found.trace
-    targets = ", ".join(f"{latency.short} {limit:g} ms" for latency, limit in goal.limits())
+    settings, goal = found.settings, found.goal
     head = (
-        f"{found.option.name}: {count_of(len(trace), 'request')} in "
-        f"{trace.span_ms / 60_000:,.1f} min, {100 * goal.share:g}% of them within {targets}; a "
-        f"plan every {settings.interval_ms / 1000:g} s for the {settings.forecast} load"
+        f"{found.option.name}: {asked_of(found.trace, goal)}; "
+        f"{found.trace.span_ms / 60_000:,.1f} min, a plan every {settings.interval_ms / 1000:g} s "
+        f"for the {settings.forecast} load"
         f"{'' if settings.headroom == 1 else f' × {settings.headroom:g}'}, replicas start in "
         f"{settings.startup_ms / 1000:g} s"
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Replicas")
-    names = [latency.short for latency, _ in goal.limits()]
-    for name in (
-        "Attainment",
-        *names,
-        "Mean",
-        "Most",
-        "Replica hours",
-        currency,
-        "Against hindsight",
-    ):
-        table.add_column(name, justify="right")
+    targets = tuple(latency.short for latency, _ in goal.limits())
+    table = figures_table(
+        ("Replicas",),
+        (
+            "Attainment",
+            *targets,
+            "Mean",
+            "Most",
+            "Replica hours",
+            currency,
+            "Against hindsight",
+        ),
+    )
     for item in found.policies:
         table.add_row(
             WORDS[item.name],
@@ -56,12 +56,24 @@ def backtest_report(found: Backtest, currency: str) -> RenderableType:
             f"{item.schedule.most:,}",
             f"{item.replica_hours:,.2f}",
             money(item.cost),
-            "–" if found.clairvoyant is None else f"{item.cost / found.clairvoyant.cost - 1:+.1%}",
+            _against(found, item.cost),
+        )
+    if math.isfinite(found.least_hours):
+        table.add_row(
+            "any, with any router, at least",
+            *["–"] * (len(targets) + 3),
+            f"{found.least_hours:,.2f}",
+            money(found.least_cost),
+            _against(found, found.least_cost),
         )
     parts: list[RenderableType] = [Text(head), Text(""), table]
     if found.static is None:
         parts.append(Text("\nNo number of replicas keeps the targets of the whole trace."))
     return Group(*parts)
+
+
+def _against(found: Backtest, cost: float) -> str:
+    return "–" if found.clairvoyant is None else f"{cost / found.clairvoyant.cost - 1:+.1%}"
 
 
 def _mean(found: Backtest, item: PolicyResult) -> float:
@@ -86,6 +98,8 @@ def backtest_document(found: Backtest, currency: str) -> dict[str, object]:
         "router": found.settings.router.label,
         "currency": currency,
         "wanted": list(found.wanted),
+        "least_replica_hours": found.least_hours if math.isfinite(found.least_hours) else None,
+        "least_cost": found.least_cost if math.isfinite(found.least_hours) else None,
         "policies": {
             item.name: {
                 "attainment": item.attainment,

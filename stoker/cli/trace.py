@@ -14,28 +14,24 @@ from stoker.cli.options import OutputOption, examples
 from stoker.cli.output import (
     check_output_directory,
     check_output_file,
-    json_text,
-    output_width,
-    plain_text,
-    show,
     show_notes,
-    write_text,
 )
 from stoker.cli.progress_bar import steps_bar
 from stoker.cli.row_format import RowFormat
 from stoker.cli.trace_options import (
+    BEST_ROUTER,
+    ROUTERS,
     AttainmentOption,
     BatchOption,
     E2eOption,
     FirstOption,
     FleetOption,
+    FormatOption,
     ItlOption,
-    RouterOption,
     SpeedOption,
     TraceArgument,
     TtftOption,
-    goal_of,
-    read_trace,
+    question_of,
     router_of,
 )
 
@@ -48,6 +44,7 @@ EPILOG = (
         "stoker trace trace.csv --fleet large --model llama3_8b --accelerator H100 "
         "--accelerator A100 --ttft 1000 --itl 80 --speed 10",
         "stoker trace trace.csv --fleet small --e2e 60000 --attainment 99 --format csv",
+        "stoker trace trace.csv --fleet small --model llama_13b --ttft 1000 --router best",
     )
     + """
 
@@ -83,7 +80,14 @@ def trace(
     attainment: AttainmentOption = 95.0,
     speed: SpeedOption = 1.0,
     first: FirstOption = None,
-    router: RouterOption = "shortest-queue",
+    router: Annotated[
+        str,
+        typer.Option(
+            metavar="ROUTER",
+            help=f"How a request finds its replica: {', '.join(ROUTERS)}; or {BEST_ROUTER}: "
+            "whichever of them takes the fewest replicas, random left out.",
+        ),
+    ] = "shortest-queue",
     max_batch: BatchOption = None,
     most_replicas: Annotated[
         int, typer.Option("--max-replicas", metavar="N", min=1, help="Replicas to try at most.")
@@ -108,9 +112,7 @@ def trace(
             show_default="one a core",
         ),
     ] = None,
-    output_format: Annotated[
-        RowFormat, typer.Option("--format", help="What to print.", case_sensitive=False)
-    ] = RowFormat.TABLE,
+    output_format: FormatOption = RowFormat.TABLE,
     output: OutputOption = None,
     plots: Annotated[
         Path | None,
@@ -125,13 +127,13 @@ def trace(
 
     For each model and accelerator: the fewest replicas with which enough requests keep all their
     targets, when the simulator plays the very requests of the trace. With one replica less they do
-    not, nor with any smaller number; and a lower bound tells what no other router could go below.
+    not, nor with any smaller number; and bounds tell what no other router could go below.
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
-    goal = goal_of(ttft, itl, e2e, attainment)
-    chosen = router_of(router)
-    requests = read_trace(file, speed, first)
+    asked = question_of(file, speed, first, ttft, itl, e2e, attainment)
+    chosen = None if router == BEST_ROUTER else router_of(router, BEST_ROUTER)
+    requests, goal = asked.trace, asked.goal
 
     from data.fleets import read_fleet
     from studies.traces.options import replica_options
@@ -165,16 +167,15 @@ def trace(
 
 
 def _write(study: TraceStudy, output_format: RowFormat, output: Path | None) -> None:
-    from stoker.cli.trace_output import study_csv, study_document, study_report
+    from stoker.cli.trace_output import study_csv, study_document, study_report, write_answer
 
-    if output_format is RowFormat.JSON:
-        write_text(json_text(study_document(study)), output)
-    elif output_format is RowFormat.CSV:
-        write_text(study_csv(study), output)
-    elif output is None:
-        show(study_report(study), output_width())
-    else:
-        write_text(plain_text(study_report(study)), output)
+    write_answer(
+        output_format,
+        output,
+        document=lambda: study_document(study),
+        rows=lambda: study_csv(study),
+        report=lambda: study_report(study),
+    )
 
 
 def _draw(study: TraceStudy, directory: Path) -> None:

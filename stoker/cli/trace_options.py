@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from stoker.cli.options import positive
+from stoker.cli.row_format import RowFormat
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.routing import Router
 
@@ -15,7 +18,11 @@ if TYPE_CHECKING:
     from studies.traces.goal import TraceGoal
     from studies.traces.requests import RequestTrace
 
+T = TypeVar("T")
+
 ROUTERS = {router.label: router for router in Router}
+BEST_ROUTER = "best"
+"""Name of a router for a search that tries all those which need no luck."""
 
 TraceArgument = Annotated[
     Path,
@@ -99,6 +106,10 @@ RouterOption = Annotated[
     typer.Option(metavar="ROUTER", help=f"How a request finds its replica: {', '.join(ROUTERS)}."),
 ]
 
+FormatOption = Annotated[
+    RowFormat, typer.Option("--format", help="What to print.", case_sensitive=False)
+]
+
 BatchOption = Annotated[
     int | None,
     typer.Option(
@@ -108,6 +119,49 @@ BatchOption = Annotated[
         show_default="that of the profile",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What every command on traces is asked.
+
+    Attributes:
+        trace: The requests, at the pace asked for.
+        goal: What they are to keep.
+    """
+
+    trace: RequestTrace
+    goal: TraceGoal
+
+
+def question_of(
+    file: Path,
+    speed: float,
+    first: int | None,
+    ttft: float | None,
+    itl: float | None,
+    e2e: float | None,
+    attainment: float,
+) -> Question:
+    """Return the question asked.
+
+    Raises:
+        InvalidInputError: The file is no trace, or the targets are none: all that is wrong, the
+            file first.
+    """
+    read = _or_problems(lambda: read_trace(file, speed, first))
+    goal = _or_problems(lambda: goal_of(ttft, itl, e2e, attainment))
+    if isinstance(read, tuple) or isinstance(goal, tuple):
+        found = [item for item in (read, goal) if isinstance(item, tuple)]
+        raise InvalidInputError(problem for problems in found for problem in problems)
+    return Question(read, goal)
+
+
+def _or_problems(read: Callable[[], T]) -> T | tuple[Problem, ...]:
+    try:
+        return read()
+    except InvalidInputError as error:
+        return error.problems
 
 
 def goal_of(
@@ -131,15 +185,15 @@ def goal_of(
     return TraceGoal(attainment / 100, ttft, itl, e2e)
 
 
-def router_of(name: str) -> Router:
-    """Return the router of that name.
+def router_of(name: str, *others: str) -> Router:
+    """Return the router of that name; other names that are allowed are told where it is none.
 
     Raises:
         InvalidInputError: There is none.
     """
     if name not in ROUTERS:
         message = f'no router is called "{name}"'
-        raise InvalidInputError([Problem("--router", message, ", ".join(ROUTERS))])
+        raise InvalidInputError([Problem("--router", message, ", ".join([*ROUTERS, *others]))])
     return ROUTERS[name]
 
 
@@ -147,7 +201,7 @@ def read_trace(file: Path, speed: float, first: int | None) -> RequestTrace:
     """Return the requests of a file, at the pace asked for.
 
     Raises:
-        InvalidInputError: It is no trace.
+        InvalidInputError: It is no trace, or cannot be read.
     """
     from data.simulation_lines import parse_trace
     from studies.traces.requests import RequestTrace
@@ -158,5 +212,8 @@ def read_trace(file: Path, speed: float, first: int | None) -> RequestTrace:
     except UnicodeDecodeError as error:
         message = f"is no UTF-8 text: {error.reason} at byte {error.start}"
         raise InvalidInputError([Problem("", message, "CSV text", str(file))]) from None
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise InvalidInputError([Problem("", message, file=str(file))]) from None
     trace = RequestTrace.of(rows.arrival_ms, rows.input_tokens, rows.output_tokens)
     return (trace if first is None else trace.first(first)).sped_up(speed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -13,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stoker.cli.figures import count_of, duration_ms, money
+from stoker.cli.output import json_text, output_width, plain_text, show, write_text
+from stoker.cli.row_format import RowFormat
 from stoker.domain.latency import Latency, percentile_name
 
 if TYPE_CHECKING:
@@ -27,29 +30,66 @@ _EXAMPLES = 3
 """Requests named that miss their targets in any fleet."""
 
 
+def write_answer(
+    output_format: RowFormat,
+    output: Path | None,
+    *,
+    document: Callable[[], dict[str, object]],
+    rows: Callable[[], str],
+    report: Callable[[], RenderableType],
+) -> None:
+    """Write an answer in the format asked for, to a file or to where the user looks."""
+    if output_format is RowFormat.JSON:
+        write_text(json_text(document()), output)
+    elif output_format is RowFormat.CSV:
+        write_text(rows(), output)
+    elif output is None:
+        show(report(), output_width())
+    else:
+        write_text(plain_text(report()), output)
+
+
+def figures_table(names: tuple[str, ...], figures: tuple[str, ...]) -> Table:
+    """Return an empty table with columns of names, then of figures."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in figures:
+        table.add_column(name, justify="right")
+    return table
+
+
+def asked_of(trace: RequestTrace, goal: TraceGoal) -> str:
+    """Return in words which requests are to keep what."""
+    targets = ", ".join(f"{latency.short} {limit:g} ms" for latency, limit in goal.limits())
+    return f"{100 * goal.share:g}% of {count_of(len(trace), 'request')} within {targets}"
+
+
 def study_report(study: TraceStudy) -> RenderableType:
     """Return the report: a row for each fleet, the cheapest of each model first, and reasons."""
     percent = percentile_name(100 * study.goal.share)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Model", overflow="fold")
-    table.add_column("Accelerator", overflow="fold")
-    for name in (
-        "Replicas",
-        "Attainment",
-        "With one less",
-        f"{percent} TTFT",
-        f"{percent} ITL",
-        "Proposed",
-        "At least",
-        "Any router",
-        f"{study.currency}/h",
-        f"{study.currency}/M tokens",
-    ):
-        table.add_column(name, justify="right")
+    several = study.settings.router is None
+    table = figures_table(
+        ("Model", "Accelerator", *(("Router",) if several else ())),
+        (
+            "Replicas",
+            "Attainment",
+            "With one less",
+            f"{percent} TTFT",
+            f"{percent} ITL",
+            "Proposed",
+            "At least",
+            "Any router",
+            f"{study.currency}/h",
+            f"{study.currency}/M tokens",
+        ),
+    )
     reasons: list[RenderableType] = []
     for model in study.models:
         for item in study.of_model(model):
-            table.add_row(*_cells(item, study.trace))
+            cells = _cells(item, study.trace)
+            named = (item.router.label,) if several else ()
+            table.add_row(*cells[:2], *named, *cells[2:])
             reason = _reason(item, study.trace, study.goal)
             if reason:
                 reasons.append(Text(f"{item.option.name}: {reason}"))
@@ -60,21 +100,21 @@ def study_report(study: TraceStudy) -> RenderableType:
 
 
 _LEGEND = (
-    "At least: every smaller number was refuted, by the bound or by playing it with this router. "
-    "Any router: no fleet goes below it, whatever its router, in which no request waits longer or "
-    "has slower tokens than the worst one here (in parentheses: in which some may wait for ever)."
+    "At least: the lower bound for this router; every smaller number was refuted, by the bound "
+    "for any router or by playing it. Any router: no fleet goes below it, whatever its router, in "
+    "which no request waits longer or has slower tokens than the worst one here (in parentheses: "
+    "in which some may wait for ever)."
 )
 
 
 def _heading(study: TraceStudy) -> str:
-    trace, goal = study.trace, study.goal
-    targets = ", ".join(f"{latency.short} {limit:g} ms" for latency, limit in goal.limits())
+    trace = study.trace
     load = trace.load()
+    chosen = study.settings.router
     return (
-        f"{count_of(len(trace), 'request')} in {trace.span_ms / 60_000:,.1f} min "
-        f"({load.arrival_rate_rps:.3g} per s, {load.input_tokens:,.0f} tokens in, "
-        f"{load.output_tokens:,.0f} out); {100 * goal.share:g}% of them within {targets}; "
-        f"router {study.settings.router.label}"
+        f"{asked_of(trace, study.goal)}; {trace.span_ms / 60_000:,.1f} min, "
+        f"{load.arrival_rate_rps:.3g} per s, {load.input_tokens:,.0f} tokens in, "
+        f"{load.output_tokens:,.0f} out; router {'the best' if chosen is None else chosen.label}"
     )
 
 
@@ -166,7 +206,7 @@ def study_document(study: TraceStudy) -> dict[str, object]:
         "output_tokens": load.output_tokens,
         "attainment": goal.share,
         "targets": {latency.value: limit for latency, limit in goal.limits()},
-        "router": study.settings.router.label,
+        "router": None if study.settings.router is None else study.settings.router.label,
         "currency": study.currency,
         "best": {
             model: None if item is None else item.option.accelerator.name
@@ -189,14 +229,21 @@ def fleet_document(item: MinimumFleet, trace: RequestTrace) -> dict[str, object]
         "replicas": item.replicas,
         "cards": None if item.replicas is None else item.replicas * item.option.cards,
         "max_batch": item.option.max_batch,
+        "router": item.router.label,
         "cost_per_hour": item.cost_per_hour,
         "cost_per_million_tokens": item.cost_per_million_tokens(trace),
         "answer": None if item.answer is None else _played_document(item.answer),
         "one_less": None if item.one_less is None else _played_document(item.one_less),
         "proposed": item.proposed,
-        "refuted_below": item.refuted_below,
-        "lower_bound": _bound_document(item.bound),
-        "patient_lower_bound": None if item.patient is None else _bound_document(item.patient),
+        "lower_bound": {
+            "replicas": item.refuted_below,
+            "router": item.router.label,
+            "proved": item.refuted_below == item.replicas,
+        },
+        "any_router_bound": _bound_document(item.bound),
+        "patient_any_router_bound": (
+            None if item.patient is None else _bound_document(item.patient)
+        ),
         "reachable_attainment": None if alone is None else alone.attainment,
         "missing_alone": None if alone is None else int(alone.missing.size),
         "played": [_played_document(each) for each in item.played],
@@ -243,10 +290,11 @@ _COLUMNS = (
     "ttft_ms",
     "itl_ms",
     "e2e_ms",
+    "router",
     "proposed",
-    "refuted_below",
-    "patient_lower_bound",
     "lower_bound",
+    "patient_any_router_bound",
+    "any_router_bound",
     "cost_per_hour",
     "cost_per_million_tokens",
     "reachable_attainment",
@@ -276,6 +324,7 @@ def _row(item: MinimumFleet, trace: RequestTrace) -> Mapping[str, object]:
         "attainment": None if answer is None else answer.attainment,
         "attainment_one_less": None if less is None else less.attainment,
         **{latency.value: percentiles.get(latency) for latency in Latency},
-        "patient_lower_bound": None if item.patient is None else item.patient.replicas,
-        "lower_bound": item.bound.replicas,
+        "lower_bound": item.refuted_below,
+        "patient_any_router_bound": None if item.patient is None else item.patient.replicas,
+        "any_router_bound": item.bound.replicas,
     }

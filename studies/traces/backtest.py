@@ -4,7 +4,8 @@ Planning sees the load of the intervals before and orders replicas that take the
 Two things are held against it: the smallest fleet that is never changed, and replicas by hindsight,
 which know every interval and are started in time. The latter begin with the better of the fixed
 fleet and what analysis gives to each interval's true load, and lose replicas, interval by interval,
-as long as that saves money and enough requests keep their targets.
+as long as that saves money and enough requests keep their targets. That is a search; how much
+replica time it takes at least, however provided, is bounded beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from simulator import Router
 from stoker.domain.latency import Latency
 from stoker.domain.workload import Load
 from studies.traces.goal import TraceGoal
+from studies.traces.needs import least_replica_ms
 from studies.traces.playing import measured
 from studies.traces.proposal import planned_replicas
 from studies.traces.replica import ReplicaOption
@@ -98,6 +100,8 @@ class Backtest:
         clairvoyant: Replicas by hindsight; None where no fleet keeps the targets.
         static: The smallest fleet that is never changed; None likewise.
         minimum: The search for it.
+        least_hours: Replica hours that no way to provide replicas goes below, whatever its router;
+            infinite where no number keeps the targets.
     """
 
     option: ReplicaOption
@@ -109,6 +113,12 @@ class Backtest:
     clairvoyant: PolicyResult | None
     static: PolicyResult | None
     minimum: MinimumFleet
+    least_hours: float
+
+    @property
+    def least_cost(self) -> float:
+        """What no way to provide replicas costs less than, in the fleet's currency."""
+        return self.least_hours * self.option.cost_per_hour
 
     @property
     def policies(self) -> tuple[PolicyResult, ...]:
@@ -160,8 +170,19 @@ def backtest(
     if minimum.replicas is not None:
         static = player.result("static", constant(minimum.replicas))
         clairvoyant = _by_hindsight(player, wanted, minimum.replicas, on_played)
+    # One replica is there all the time.
+    least_ms = max(least_replica_ms(option, trace, goal), trace.span_ms)
     return Backtest(
-        option, trace, goal, settings, tuple(wanted), planned, clairvoyant, static, minimum
+        option,
+        trace,
+        goal,
+        settings,
+        tuple(wanted),
+        planned,
+        clairvoyant,
+        static,
+        minimum,
+        least_ms / 3.6e6,
     )
 
 

@@ -1,238 +1,188 @@
-"""Engine time bought at the least price of a window: which prices make requests pay the most?
+"""What requests pay for engine time, batch slots and KV memory, at given prices.
 
-Prices are put on moments of a replica, 1 in all. A request that keeps its targets pays for its
-prompt and for its further tokens, each at the least price of a window of its own; one that misses
-them pays likewise, in longer windows. Who misses is chosen so that the least is paid. What is paid
-is a concave function of the prices, and `Market.best` looks for its maximum: any prices give a
-valid bound, so that the search may end anywhere.
+Time is cut into moments. Engine time has a price in each of them; a batch slot, and a token of KV
+memory, have one at each boundary between them. Beyond the last moment everything is free. A request
+pays for its prompt in the cheapest moment of a window. For its further tokens it pays in the moment
+that is the cheapest in all: whoever is not completed when a boundary comes holds a slot and memory
+there. One that misses its targets pays likewise, in longer windows; who misses is chosen so that
+the least is paid.
+
+What is paid is a concave function of the prices, and linear as long as nobody changes its choice:
+`Cuts` are that linear function, above the true one everywhere (`studies.traces.prices`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_array, csr_array, vstack
 
 from studies.traces.requests import BoolArray, FloatArray, IntArray
 
-STEPS = 10
-"""Steps of the search, at most."""
-CLOSE = 0.004
-"""Share of the best bound that the search leaves to be found."""
-_TOWARDS = 0.5
-"""How far from the best prices to those of the most hope the next ones are."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Windows:
-    """A window of moments for each request, those alike kept once.
-
-    Attributes:
-        first: First moment of each different window, (windows,).
-        last: Last moment of it, not before the first.
-        of_request: Which of them each request has, (requests,).
-    """
-
-    first: IntArray
-    last: IntArray
-    of_request: IntArray
-
-    @classmethod
-    def of(cls, first: IntArray, last: IntArray) -> Self:
-        """Build from the first and the last moment of each request."""
-        both, which = np.unique(np.stack([first, last]), axis=1, return_inverse=True)
-        return cls(both[0], both[1], which.ravel())
-
-    def cheapest(self, levels: list[FloatArray]) -> FloatArray:
-        """Return the least price of each request, by least prices of 1, 2, 4, ... moments."""
-        depth = depths(self.first, self.last)
-        found = np.empty(len(self.first))
-        for level in np.unique(depth):
-            rows = depth == level
-            ahead = (1 << int(level)) - 1
-            one = levels[level][self.first[rows]]
-            found[rows] = np.minimum(one, levels[level][self.last[rows] - ahead])
-        return found[self.of_request]
-
-
-def depths(first: IntArray, last: IntArray) -> IntArray:
-    """Return the exponent of the largest power of two that fits into each window."""
-    exponents: IntArray = np.floor(np.log2(last - first + 1)).astype(np.int64)
-    return exponents
-
-
-def least_prices(prices: FloatArray) -> list[FloatArray]:
-    """Return the least price of each 1, 2, 4, ... moments on end."""
-    levels = [prices]
-    while 2 << (len(levels) - 1) <= len(prices):
-        half = 1 << (len(levels) - 1)
-        levels.append(np.minimum(levels[-1][:-half], levels[-1][half:]))
-    return levels
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Market:
-    """Requests that buy engine time; arrays (requests,).
+class Service:
+    """A way in which requests may be served; arrays (requests,).
 
     Attributes:
         prompt_ms: Engine time of the prompt.
         decode_ms: Engine time of further tokens.
-        late_prompt_ms: Engine time of the prompt of a request that misses its targets.
-        late_decode_ms: Engine time of its further tokens.
-        for_prompt: When the prompt may be computed.
-        for_decode: When further tokens may be.
-        for_late_prompt: When the prompt may be, of a request that misses its targets.
-        for_late_decode: When its further tokens may be.
-        lost: Requests that miss anyway.
-        may_miss: Requests that may miss, those among them.
-        moments: Moments that have a price; what may happen after them costs nothing.
+        prompt_by: Last moment in which the prompt may be computed.
+        decode_by: Last moment in which further tokens may be, not before the one above.
+        held_from: First boundary at which the request is in service if it is not completed;
+            boundary k is at the beginning of moment k, from 1 on; moments + 1 for none.
+        completed_from: First moment in which it can be completed.
     """
 
     prompt_ms: FloatArray
     decode_ms: FloatArray
-    late_prompt_ms: FloatArray
-    late_decode_ms: FloatArray
-    for_prompt: Windows
-    for_decode: Windows
-    for_late_prompt: Windows
-    for_late_decode: Windows
+    prompt_by: IntArray
+    decode_by: IntArray
+    held_from: IntArray
+    completed_from: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What requests pay the least for; arrays (requests,).
+
+    Attributes:
+        cost: What each pays.
+        prompt_at: Moment of its prompt.
+        decode_at: Moment of its further tokens.
+        held_until: Last boundary at which it is in service.
+    """
+
+    cost: FloatArray
+    prompt_at: IntArray
+    decode_at: IntArray
+    held_until: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cuts:
+    """What is paid, as a linear function of the prices, for requests by the moment they arrive in.
+
+    Attributes:
+        paid: What is paid in all.
+        miss_price: What the last request that may miss saves by it: a price of missing.
+        amounts: Engine time, slots and tokens paid for, (moments, 3 * moments).
+        missing: Requests that miss by choice, (moments,).
+    """
+
+    paid: float
+    miss_price: float
+    amounts: FloatArray
+    missing: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Market:
+    """Requests, in the order of their arrival, and what replicas have to sell.
+
+    Attributes:
+        first: Moment in which each arrives, (requests,).
+        kept: How it is served within its targets.
+        late: How it is served otherwise; None where that takes nothing.
+        tokens: KV memory that it holds in service, at least, (requests,).
+        lost: Requests that miss anyway, (requests,).
+        may_miss: Requests that may miss, those among them.
+        moments: Moments that have a price.
+        moment_ms: Engine time that a replica has in each of them.
+        slots: Requests that a replica can have in service.
+        kv_tokens: Its KV memory; infinite where that is not known.
+    """
+
+    first: IntArray
+    kept: Service
+    late: Service | None
+    tokens: FloatArray
     lost: BoolArray = field(kw_only=True)
     may_miss: int = field(kw_only=True)
     moments: int = field(kw_only=True)
+    moment_ms: float = field(kw_only=True)
+    slots: float = field(kw_only=True)
+    kv_tokens: float = field(kw_only=True)
 
-    def best(self, step: float = 0.0, beyond: float = 0.0) -> float:
-        """Return the most that requests were found to pay.
+    @property
+    def by_choice(self) -> int:
+        """Requests that may miss besides those that miss anyway."""
+        return max(self.may_miss - int(self.lost.sum()), 0)
 
-        Cutting planes: for each set of requests that may miss, what the others pay is an upper
-        limit, and the largest prices under all limits so far are a linear program.
+    @property
+    def sold(self) -> FloatArray:
+        """What a replica has of everything that has a price, (3 * moments,)."""
+        return np.repeat([self.moment_ms, self.slots, self.kv_tokens], self.moments)
 
-        Args:
-            step: The search ends where the next multiple of it is out of reach; 0 for as close as
-                can be had.
-            beyond: It ends as well where no more than this is in reach.
-        """
-        center = np.full(self.moments, 1.0 / self.moments)
-        best, missing = self.paid(center)
-        master = _Master.of(self)
-        for _ in range(STEPS):
-            master.limit(self, missing)
-            solved = master.solve()
-            if solved is None or solved[0] <= max(best * (1.0 + CLOSE), beyond):
-                break
-            if step > 0.0 and solved[0] <= step * math.ceil(best / step):
-                break
-            for towards in (1.0, _TOWARDS):
-                between = (1.0 - towards) * center + towards * solved[1]
-                value, missing = self.paid(between)
-                if value > best:
-                    best, center = value, between
-                    break
-        return best
-
-    def paid(self, prices: FloatArray) -> tuple[float, BoolArray]:
-        """Return what requests pay at some prices, and which of them miss their targets."""
-        levels = least_prices(np.append(prices, 0.0))
-        kept = self.prompt_ms * self.for_prompt.cheapest(levels)
-        kept += self.decode_ms * self.for_decode.cheapest(levels)
-        late = self.late_prompt_ms * self.for_late_prompt.cheapest(levels)
-        late += self.late_decode_ms * self.for_late_decode.cheapest(levels)
+    def paid(self, prices: FloatArray) -> Cuts:
+        """Return what requests pay at some prices, (3 * moments,): of engine, slots, memory."""
+        kept = self.cheapest(self.kept, prices)
+        late = None if self.late is None else self.cheapest(self.late, prices)
+        otherwise = np.zeros(len(self.first)) if late is None else late.cost
         missing = self.lost.copy()
-        if self.may_miss:
-            saved = np.where(self.lost, np.inf, kept - late)
-            missing[np.argpartition(-saved, self.may_miss - 1)[: self.may_miss]] = True
-        return float(kept[~missing].sum() + late[missing].sum()), missing
-
-
-class _Master:
-    """The linear program over prices, least prices of windows, and what requests pay."""
-
-    def __init__(self, windows: tuple[Windows, ...], moments: int) -> None:
-        self._moments = moments
-        # Columns: least prices of 1, 2, 4, ... moments, then those of windows, then what is paid.
-        sizes = [len(level) for level in least_prices(np.zeros(moments + 1))]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        self._first_of = starts[-1] + np.concatenate(
-            [[0], np.cumsum([len(each.first) for each in windows])]
+        miss_price = 0.0
+        if self.by_choice:
+            saved = np.where(self.lost, -np.inf, kept.cost - otherwise)
+            most = np.argpartition(-saved, self.by_choice - 1)[: self.by_choice]
+            missing[most] = True
+            miss_price = max(float(saved[most].min()), 0.0)
+        amounts = self._amounts(self.kept, kept, ~missing)
+        if self.late is not None and late is not None:
+            amounts += self._amounts(self.late, late, missing)
+        return Cuts(
+            float(kept.cost[~missing].sum() + otherwise[missing].sum()),
+            miss_price,
+            amounts,
+            np.bincount(self.first[missing & ~self.lost], minlength=self.moments).astype(float),
         )
-        self._columns = int(self._first_of[-1]) + 1
-        less: list[IntArray] = []
-        than: list[IntArray] = []
-        for level in range(1, len(sizes)):
-            own = starts[level] + np.arange(sizes[level])
-            below = starts[level - 1] + np.arange(sizes[level])
-            less += [own, own]
-            than += [below, below + (1 << (level - 1))]
-        for start, each in zip(self._first_of, windows, strict=False):
-            depth = depths(each.first, each.last)
-            own = start + np.arange(len(each.first))
-            less += [own, own]
-            than += [
-                starts[depth] + each.first,
-                starts[depth] + each.last - (1 << depth) + 1,
-            ]
-        one, other = np.concatenate(less), np.concatenate(than)
-        count = len(one)
-        self._rows = csr_array(
-            coo_array(
-                (
-                    np.concatenate([np.ones(count), -np.ones(count)]),
-                    (np.tile(np.arange(count), 2), np.concatenate([one, other])),
-                ),
-                shape=(count, self._columns),
-            )
-        )
-        self._cuts: list[csr_array] = []
 
-    @classmethod
-    def of(cls, market: Market) -> Self:
-        """Build the program of a market without limits."""
-        windows = (
-            market.for_prompt,
-            market.for_decode,
-            market.for_late_prompt,
-            market.for_late_decode,
-        )
-        return cls(windows, market.moments)
+    def cheapest(self, service: Service, prices: FloatArray) -> Choice:
+        """Return what requests pay the least for where they are served in some way."""
+        count, end = len(self.first), self.moments
+        engine = np.append(prices[:end], 0.0)
+        # Sums over the boundaries 1 to k; boundary 0, before everything, has no price.
+        slot = np.concatenate([[0.0], np.cumsum(prices[end : 2 * end])])
+        memory = np.concatenate([[0.0], np.cumsum(prices[2 * end :])])
+        before = np.minimum(service.held_from - 1, end)
+        prompt, prompt_at = np.full(count, np.inf), self.first.copy()
+        decode, decode_at = np.full(count, np.inf), self.first.copy()
+        held_until = self.first.copy()
+        rows = np.arange(count)
+        for ahead in range(int((service.decode_by - self.first).max()) + 1):
+            rows = rows[self.first[rows] + ahead <= service.decode_by[rows]]
+            moment = self.first[rows] + ahead
+            price = engine[moment]
+            better = (price < prompt[rows]) & (moment <= service.prompt_by[rows])
+            prompt[rows[better]] = price[better]
+            prompt_at[rows[better]] = moment[better]
+            until = np.minimum(np.maximum(moment, service.completed_from[rows]), end)
+            since = np.minimum(before[rows], until)
+            cost = service.decode_ms[rows] * price + (slot[until] - slot[since])
+            cost += self.tokens[rows] * (memory[until] - memory[since])
+            better = cost < decode[rows]
+            decode[rows[better]] = cost[better]
+            decode_at[rows[better]] = moment[better]
+            held_until[rows[better]] = until[better]
+        return Choice(service.prompt_ms * prompt + decode, prompt_at, decode_at, held_until)
 
-    def limit(self, market: Market, missing: BoolArray) -> None:
-        """Add that no more is paid than with these requests missing their targets."""
-        row = np.zeros(self._columns)
-        row[-1] = 1.0
-        parts = (
-            (market.for_prompt, np.where(missing, 0.0, market.prompt_ms)),
-            (market.for_decode, np.where(missing, 0.0, market.decode_ms)),
-            (market.for_late_prompt, np.where(missing, market.late_prompt_ms, 0.0)),
-            (market.for_late_decode, np.where(missing, market.late_decode_ms, 0.0)),
-        )
-        for start, (windows, needed) in zip(self._first_of, parts, strict=False):
-            count = len(windows.first)
-            row[start : start + count] = -np.bincount(windows.of_request, needed, count)
-        self._cuts.append(csr_array(row[None, :]))
+    def _amounts(self, service: Service, choice: Choice, rows: BoolArray) -> FloatArray:
+        """Return what some requests pay for, by the moment in which they arrive."""
+        end = self.moments
+        width = end + 2
 
-    def solve(self) -> tuple[float, FloatArray] | None:
-        """Return the most that may be paid and the prices for it; None where nothing was found."""
-        rows = vstack([self._rows, *self._cuts], format="csr")
-        total = np.zeros(self._columns)
-        total[: self._moments] = 1.0
-        bounds = np.zeros((self._columns, 2))
-        bounds[:, 1] = np.inf
-        bounds[self._moments, 1] = 0.0  # what comes after the last moment is free
-        aim = np.zeros(self._columns)
-        aim[-1] = -1.0
-        solved = linprog(
-            aim,
-            A_ub=rows,
-            b_ub=np.zeros(rows.shape[0]),
-            A_eq=total[None, :],
-            b_eq=[1.0],
-            bounds=bounds,
-            method="highs",
-        )
-        if solved.x is None:
-            return None
-        prices = np.maximum(solved.x[: self._moments], 0.0)
-        return float(solved.x[-1]), prices / float(prices.sum())
+        def added(at: IntArray, values: FloatArray) -> FloatArray:
+            places = (self.first * width + at)[rows]
+            sums = np.bincount(places, values[rows], end * width).astype(np.float64)
+            return sums.reshape(end, width)
+
+        engine = added(choice.prompt_at, service.prompt_ms)
+        engine += added(choice.decode_at, service.decode_ms)
+        holds = choice.held_until >= service.held_from
+
+        def over_time(values: FloatArray) -> FloatArray:
+            held = np.where(holds, values, 0.0)
+            steps = added(service.held_from, held) - added(choice.held_until + 1, held)
+            return np.asarray(np.cumsum(steps, axis=1)[:, 1 : end + 1])
+
+        slots, memory = over_time(np.ones(len(self.first))), over_time(self.tokens)
+        return np.hstack([engine[:, :end], slots, np.round(memory)])

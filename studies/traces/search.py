@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,6 +26,9 @@ _BEYOND = 2
 """Replicas more than the answer that are played too, to see whether they keep the targets."""
 _NEAR = 8
 """Replicas less than the answer that are played in any case."""
+
+ROUTERS = (Router.SHORTEST_QUEUE, Router.LEAST_KV, Router.ROUND_ROBIN)
+"""Routers of which the best one is looked for: those that need no luck."""
 
 OnPlayed = Callable[[int], None]
 
@@ -51,11 +55,13 @@ class MinimumFleet:
         replicas: The smallest number that keeps the targets; None where there is none.
         proposed: What the analysis proposed; None where it knew none.
         bound: What no fleet can go below, whatever its router.
-        refuted_below: Every smaller number than this is refuted, by the bound or by being played
-            with this router: where it is `replicas`, that is the minimum.
+        refuted_below: The lower bound for this router: every smaller number is refuted, by the
+            bound for any router or by being played. Where it is `replicas`, that is the minimum.
         patient: What no fleet can go below in which no request waits longer for its first token,
             nor has slower tokens, than the worst one in the answer; None where there is no answer.
         reach: What a request can keep on a replica of its own; None where nobody asked.
+        router: How requests find their replicas; of several that were tried, the one that takes
+            the fewest. `refuted_below` then holds for each of them.
     """
 
     option: ReplicaOption
@@ -67,6 +73,7 @@ class MinimumFleet:
     refuted_below: int
     patient: FleetBound | None = None
     reach: Reach | None = None
+    router: Router = Router.SHORTEST_QUEUE
 
     @property
     def answer(self) -> Played | None:
@@ -99,12 +106,12 @@ class SearchSettings:
     """How to search.
 
     Attributes:
-        router: How a request finds its replica.
+        router: How a request finds its replica; None for the best of `ROUTERS`.
         seeds: Seeds of a router that draws at random; the targets are to be kept with all.
         most_replicas: Largest number of replicas to try.
     """
 
-    router: Router = Router.SHORTEST_QUEUE
+    router: Router | None = Router.SHORTEST_QUEUE
     seeds: tuple[int, ...] = tuple(range(DEFAULT_SEEDS))
     most_replicas: int = MOST_REPLICAS
 
@@ -128,8 +135,21 @@ def minimum_fleet(
         settings: How to search; the usual way for None.
         on_played: Called with the number of runs so far, after each of them.
     """
-    search = _Search(option, trace, goal, settings or SearchSettings(), on_played)
-    return search.run()
+    settings = settings or SearchSettings()
+    bound = lower_bound(option, trace, goal)
+    if bound.replicas is None:
+        known = reach(option, trace, goal)
+        return MinimumFleet(option, TraceStatus.UNREACHABLE, (), None, None, bound, 1, reach=known)
+    found = [
+        _Search(option, trace, goal, settings, router, on_played).run(bound, bound.replicas)
+        for router in (ROUTERS if settings.router is None else (settings.router,))
+    ]
+    best = min(found, key=lambda item: math.inf if item.replicas is None else item.replicas)
+    best = replace(best, refuted_below=min(item.refuted_below for item in found))
+    if best.answer is None:
+        return best
+    patience = Patience(best.answer.worst_ttft_ms, best.answer.worst_itl_ms)
+    return replace(best, patient=lower_bound(option, trace, goal, patience))
 
 
 class _Search:
@@ -141,47 +161,45 @@ class _Search:
         trace: RequestTrace,
         goal: TraceGoal,
         settings: SearchSettings,
+        router: Router,
         on_played: OnPlayed,
     ) -> None:
         self._option, self._trace, self._goal = option, trace, goal
-        self._settings, self._on_played = settings, on_played
+        self._settings, self._router, self._on_played = settings, router, on_played
         self._runs: dict[int, Played] = {}
 
-    def run(self) -> MinimumFleet:
-        """Bound, propose, bracket, bisect, refute."""
-        bound = lower_bound(self._option, self._trace, self._goal)
-        if bound.replicas is None:
-            return self._without(TraceStatus.UNREACHABLE, bound, None)
+    def run(self, bound: FleetBound, least: int) -> MinimumFleet:
+        """Propose, bracket, bisect, refute, from a bound on."""
         alone = reach(self._option, self._trace, self._goal)
+
+        def ended(
+            status: TraceStatus, replicas: int | None, proposed: int | None, refuted: int
+        ) -> MinimumFleet:
+            return MinimumFleet(
+                self._option,
+                status,
+                tuple(self._runs[number] for number in sorted(self._runs)),
+                replicas,
+                proposed,
+                bound,
+                refuted,
+                reach=alone,
+                router=self._router,
+            )
+
         if alone.missing.size > self._goal.may_miss(len(self._trace)):
-            return self._without(TraceStatus.UNREACHABLE, bound, None, alone)
+            return ended(TraceStatus.UNREACHABLE, None, None, least)
         proposed = self._propose()
         most = self._settings.most_replicas
-        found = self._bracketed(bound.replicas, proposed, most)
+        found = self._bracketed(least, proposed, most)
         if found is None:
-            return self._without(TraceStatus.NOT_FOUND, bound, proposed, alone)
-        smallest, refuted = self._refute(bound.replicas, found)
+            return ended(TraceStatus.NOT_FOUND, None, proposed, least)
+        smallest, refuted = self._refute(least, found)
         for more in range(smallest + 1, min(smallest + _BEYOND, most) + 1):
             self._kept(more)
         if smallest > 1:
             self._kept(smallest - 1)
-        answer = self._runs[smallest]
-        return MinimumFleet(
-            self._option,
-            TraceStatus.MET,
-            self._played(),
-            smallest,
-            proposed,
-            bound,
-            refuted,
-            lower_bound(
-                self._option,
-                self._trace,
-                self._goal,
-                Patience(answer.worst_ttft_ms, answer.worst_itl_ms),
-            ),
-            alone,
-        )
+        return ended(TraceStatus.MET, smallest, proposed, refuted)
 
     def _propose(self) -> int | None:
         """Return what the analysis gives to the busiest window that has to be served well."""
@@ -195,7 +213,7 @@ class _Search:
             # Slow changes, which make up most of a large variation, are in the rate already.
             replace(load, arrival_rate_rps=rate, arrival_cv=min(load.arrival_cv, 1.0)),
             self._goal,
-            self._settings.router,
+            self._router,
         )
 
     def _bracketed(self, least: int, proposed: int | None, most: int) -> int | None:
@@ -242,31 +260,9 @@ class _Search:
                 self._option,
                 self._trace,
                 replicas,
-                self._settings.router,
+                self._router,
                 self._goal,
                 self._settings.seeds,
             )
             self._on_played(len(self._runs))
         return self._runs[replicas].meets(self._goal, len(self._trace))
-
-    def _without(
-        self,
-        status: TraceStatus,
-        bound: FleetBound,
-        proposed: int | None,
-        alone: Reach | None = None,
-    ) -> MinimumFleet:
-        known = alone or reach(self._option, self._trace, self._goal)
-        return MinimumFleet(
-            self._option,
-            status,
-            self._played(),
-            None,
-            proposed,
-            bound,
-            bound.replicas or 1,
-            reach=known,
-        )
-
-    def _played(self) -> tuple[Played, ...]:
-        return tuple(self._runs[number] for number in sorted(self._runs))

@@ -15,6 +15,8 @@ from studies.traces.backtest import (
     interval_loads,
 )
 from studies.traces.goal import TraceGoal
+from studies.traces.needs import least_replica_ms
+from studies.traces.playing import measured
 from studies.traces.requests import RequestTrace
 from studies.traces.schedule import constant, decided, paid_ms, play_schedule
 from tests.support.traces import generated, option
@@ -86,6 +88,25 @@ def test_planning_against_hindsight_and_a_fixed_fleet() -> None:
     for item in found.policies:
         assert item.cost == pytest.approx(item.replica_hours * 2.0)
         assert item.attainment <= min(item.by_latency.values())
+        if item.attainment >= GOAL.share:
+            assert item.cost >= found.least_cost
+    assert found.least_hours >= trace.span_ms / 3.6e6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_schedule_that_keeps_the_targets_takes_less(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    trace = generated(seed, 400, 40.0, swing=0.7)
+    least_ms = least_replica_ms(option(), trace, GOAL)
+    kept = 0
+    for _ in range(20):
+        targets = random.integers(1, 9, 8).tolist()
+        schedule = decided(targets, trace.span_ms / 8, 0.0, in_time=True)
+        run = play_schedule(option(), trace, schedule, Router.LEAST_KV)
+        if measured(run, schedule.most, GOAL).attainment >= GOAL.share:
+            kept += 1
+            assert paid_ms(schedule, run) >= least_ms
+    assert least_ms > trace.span_ms  # more than one replica, all the time
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,10 +18,15 @@ from stoker.domain.profile import (
     ServiceParameters,
     TokenWorkParameters,
 )
-from studies.traces.bound import BoundBasis, Patience, lower_bound
+from stoker.domain.routing import Router
+from studies.traces.bound import Patience, lower_bound
 from studies.traces.floors import iteration_floors
 from studies.traces.goal import TraceGoal
-from studies.traces.market import Market, Windows, least_prices
+from studies.traces.market import Market, Service
+from studies.traces.needs import BoundBasis
+from studies.traces.playing import run_whole, scenario_of
+from studies.traces.prices import best_prices
+from studies.traces.replica import ReplicaOption
 from studies.traces.requests import RequestTrace
 from tests.support.naive_simulator import iteration_time
 from tests.support.traces import generated, option
@@ -71,58 +78,186 @@ def test_floors_are_below_every_iteration(
         assert least <= real * (1 + 1e-9)
 
 
-def brute_least(prices: np.ndarray, first: int, last: int) -> float:
-    return float(min(np.append(prices, 0.0)[first : last + 1]))
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000))
-def test_cheapest_moments_are_those_of_a_plain_search(seed: int) -> None:
+def random_market(seed: int, *, may_miss: int = 0, late: bool = False) -> Market:
+    """Return a few requests with windows of a few moments."""
     random = np.random.default_rng(seed)
-    prices = random.random(int(random.integers(1, 40)))
-    first = random.integers(0, len(prices), 30)
-    last = np.minimum(first + random.integers(0, 20, 30), len(prices))
-    windows = Windows.of(first, last)
-    found = windows.cheapest(least_prices(np.append(prices, 0.0)))
-    expected = [brute_least(prices, a, b) for a, b in zip(first, last, strict=True)]
-    assert found == pytest.approx(expected)
+    moments, requests = 10, 20
+    first = np.sort(random.integers(0, moments, requests))
+
+    def service(longer: int) -> Service:
+        prompt_by = np.minimum(first + random.integers(0, 2, requests) + longer, moments)
+        decode_by = np.minimum(prompt_by + random.integers(0, 4, requests) + longer, moments)
+        return Service(
+            random.exponential(1.0, requests),
+            random.exponential(1.0, requests),
+            prompt_by,
+            decode_by,
+            prompt_by + 1,
+            np.minimum(first + random.integers(0, 3, requests), decode_by),
+        )
+
+    return Market(
+        first,
+        service(0),
+        service(2) if late else None,
+        random.integers(1, 50, requests).astype(float),
+        lost=np.zeros(requests, dtype=np.bool_),
+        may_miss=may_miss,
+        moments=moments,
+        moment_ms=2.0,
+        slots=3.0,
+        kv_tokens=100.0,
+    )
+
+
+def choices(market: Market, service: Service, row: int) -> list[np.ndarray]:
+    """Return what a request may pay for, each way by itself: engine, slots, memory."""
+    count = market.moments
+    found = []
+    for prompt in range(int(market.first[row]), int(service.prompt_by[row]) + 1):
+        for decode in range(int(market.first[row]), int(service.decode_by[row]) + 1):
+            amounts = np.zeros(3 * count)
+            if prompt < count:
+                amounts[prompt] += service.prompt_ms[row]
+            if decode < count:
+                amounts[decode] += service.decode_ms[row]
+            until = min(max(decode, int(service.completed_from[row])), count)
+            for boundary in range(int(service.held_from[row]), until + 1):
+                amounts[count + boundary - 1] += 1.0
+                amounts[2 * count + boundary - 1] += market.tokens[row]
+            found.append(amounts)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_requests_pay_the_least_of_all_they_may_choose(seed: int) -> None:
+    market = random_market(seed, may_miss=4, late=True)
+    assert market.late is not None
+    prices = np.random.default_rng(seed).exponential(1.0, 3 * market.moments) / market.sold
+    least = [
+        np.array(
+            [
+                min(float(prices @ amounts) for amounts in choices(market, service, row))
+                for row in range(len(market.first))
+            ]
+        )
+        for service in (market.kept, market.late)
+    ]
+    for service, expected in zip((market.kept, market.late), least, strict=True):
+        assert market.cheapest(service, prices).cost == pytest.approx(expected)
+    saved = np.sort(least[0] - least[1])[::-1][: market.may_miss]
+    cuts = market.paid(prices)
+    assert cuts.paid == pytest.approx(float(least[0].sum()) - float(saved.sum()))
+    # A cut has the value of the function where it was made, and is above it everywhere else.
+    here = float((cuts.amounts @ prices).sum())
+    assert here == pytest.approx(cuts.paid)
+    for other in range(5):
+        elsewhere = np.random.default_rng(other).exponential(1.0, len(prices)) / market.sold
+        assert market.paid(elsewhere).paid <= float((cuts.amounts @ elsewhere).sum()) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_prices_reach_the_fluid_program(seed: int) -> None:
     """With nobody allowed to miss, the best prices pay what serving by fluid takes, by duality."""
-    random = np.random.default_rng(seed)
-    moments, requests = 12, 25
-    work = random.exponential(1.0, requests)
-    first = random.integers(0, moments, requests)
-    last = np.minimum(first + random.integers(0, 4, requests), moments - 1)
-    none = np.zeros(requests)
-    windows = Windows.of(first, last)
-    market = Market(
-        work,
-        none,
-        work,
-        none,
-        windows,
-        windows,
-        windows,
-        windows,
-        lost=np.zeros(requests, dtype=np.bool_),
-        may_miss=0,
-        moments=moments,
-    )
-    columns = [
-        (row, moment) for row in range(requests) for moment in range(first[row], last[row] + 1)
-    ]
-    served = np.zeros((requests, len(columns) + 1))
-    within = np.zeros((moments, len(columns) + 1))
-    within[:, -1] = -1.0
-    for place, (row, moment) in enumerate(columns):
-        served[row, place] = within[moment, place] = 1.0
-    aim = np.append(np.zeros(len(columns)), 1.0)
-    fluid = linprog(aim, within, np.zeros(moments), served, work, method="highs").fun
-    assert market.best() <= fluid * (1 + 1e-9)
-    assert market.best() == pytest.approx(fluid, rel=0.005)
+    market = random_market(seed)
+    ways = [choices(market, market.kept, row) for row in range(len(market.first))]
+    used = np.column_stack([amounts for each in ways for amounts in each])
+    owner = np.repeat(np.arange(len(ways)), [len(each) for each in ways])
+    served = np.equal.outer(np.arange(len(ways)), owner).astype(float)
+    fluid = linprog(
+        np.append(np.zeros(used.shape[1]), 1.0),
+        np.column_stack([used, -market.sold]),
+        np.zeros(len(used)),
+        np.column_stack([served, np.zeros(len(ways))]),
+        np.ones(len(ways)),
+        method="highs",
+    ).fun
+    found = best_prices(market)
+    assert found <= fluid * (1 + 1e-9)
+    # The search ends where no replica more is in reach.
+    assert math.ceil(found) == math.ceil(fluid) or found == pytest.approx(fluid, rel=0.005)
+
+
+TINY = st.lists(
+    st.tuples(st.floats(0, 300), st.integers(1, 2400), st.integers(1, 120)), min_size=3, max_size=7
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    TINY,
+    st.sampled_from(KINDS[:2]),
+    st.integers(1, 4),
+    st.sampled_from([2500, 6000]),
+    st.sampled_from([1.0, 0.8, 0.6]),
+    st.floats(80, 300),
+    st.floats(12, 40),
+)
+def test_no_way_to_share_out_requests_takes_fewer(
+    requests: list[tuple[float, int, int]],
+    parameters: ServiceParameters,
+    max_batch: int,
+    kv_tokens: int,
+    share: float,
+    ttft_ms: float,
+    itl_ms: float,
+) -> None:
+    """Every way to share out a few requests over replicas is played; the best one needs no less."""
+    trace = RequestTrace.of(*zip(*sorted(requests), strict=True))
+    replica = option(parameters, max_batch=max_batch, kv_tokens=kv_tokens)
+    goal = TraceGoal(share, ttft_ms, itl_ms)
+    enough = len(trace) - goal.may_miss(len(trace))
+    kept, worst = shared_out(replica, trace, goal)
+    everybody = len(kept) - 1
+    for patience in (None, Patience(500.0, 50.0)):
+        allowed = [
+            patience is None or (first <= patience.ttft_ms and gap <= patience.itl_ms)
+            for first, gap in worst
+        ]
+        best = [0.0] + [-math.inf] * everybody  # of each set of requests, with so many replicas
+        least = None
+        for replicas in range(1, len(trace) + 1):
+            best = [
+                max(
+                    best[rest] + kept[part] if allowed[part] else -math.inf
+                    for part, rest in parts(whole)
+                )
+                for whole in range(everybody + 1)
+            ]
+            if best[everybody] >= enough:
+                least = replicas
+                break
+        bound = lower_bound(replica, trace, goal, patience).replicas
+        assert least is None or (bound is not None and bound <= least)
+
+
+def parts(whole: int) -> list[tuple[int, int]]:
+    """Return each part of a set of bits, with what is left of it."""
+    found, part = [], whole
+    while True:
+        found.append((part, whole ^ part))
+        if not part:
+            return found
+        part = (part - 1) & whole
+
+
+def shared_out(
+    replica: ReplicaOption, trace: RequestTrace, goal: TraceGoal
+) -> tuple[list[int], list[tuple[float, float]]]:
+    """Return of each set of requests how many keep their targets on one replica, and the worst."""
+    kept, worst = [0], [(0.0, 0.0)]
+    for members in range(1, 1 << len(trace)):
+        rows = np.array([bool(members >> row & 1) for row in range(len(trace))])
+        played = run_whole(scenario_of(replica, trace.take(rows), 1, Router.ROUND_ROBIN)).records
+        kept.append(int(np.logical_and.reduce(list(goal.kept(played).values())).sum()))
+        worst.append(
+            (
+                float(np.nanmax(np.nan_to_num(played.ttft_ms))),
+                float(np.nanmax(np.nan_to_num(played.itl_ms))),
+            )
+        )
+    return kept, worst
 
 
 def test_a_bound_of_equal_requests_in_a_row_is_the_load() -> None:

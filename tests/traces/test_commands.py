@@ -28,6 +28,7 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+BOUND = "patient_any_router_bound"
 ASKED = ("--fleet", "small", "--model", "granite_13b", "--ttft", 2000, "--itl", 120)
 
 
@@ -42,7 +43,14 @@ def test_answers_agree_in_every_format(trace_file: Path, tmp_path: Path) -> None
     for fleet, row in zip(document["fleets"], rows, strict=True):
         assert int(row["replicas"]) == fleet["replicas"] == fleet["answer"]["replicas"]
         assert fleet["answer"]["attainment"] >= 0.95
-        assert fleet["lower_bound"]["replicas"] <= fleet["replicas"]
+        assert fleet["lower_bound"] == {
+            "replicas": fleet["replicas"],
+            "router": "shortest-queue",
+            "proved": True,
+        }
+        bounds = [fleet[name]["replicas"] for name in ("any_router_bound", BOUND)]
+        assert bounds == sorted(bounds)
+        assert bounds[-1] <= fleet["replicas"] == int(row["lower_bound"])
         assert fleet["accelerator"] in table
         if fleet["one_less"] is not None:
             assert fleet["one_less"]["attainment"] < 0.95
@@ -78,6 +86,30 @@ def test_mistakes_are_named(trace_file: Path, options: tuple[object, ...], messa
     assert "allowed" in result.stderr
 
 
+def test_the_best_router_takes_no_more_than_any_of_them(trace_file: Path) -> None:
+    asked = (trace_file, *ASKED, "--accelerator", "A100", "--speed", 6, "--format", "json")
+    found = {}
+    for router in ("shortest-queue", "least-kv", "round-robin", "best"):
+        document = json.loads(stoker("trace", *asked, "--router", router).stdout)
+        found[router] = document["fleets"][0]
+    best = found.pop("best")
+    assert best["replicas"] == min(each["replicas"] for each in found.values())
+    assert best["lower_bound"]["replicas"] == best["replicas"]
+    assert found[best["router"]]["replicas"] == best["replicas"]
+    table = stoker("trace", *asked[:-2], "--router", "best", columns=200).stdout
+    assert best["router"] in table
+    assert "Router" in table
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    for command in (("trace",), ("backtest", "--model", "m", "--accelerator", "a")):
+        result = stoker(command[0], tmp_path / "none.csv", "--fleet", "small", *command[1:])
+        assert result.exit_code == 2
+        first, second = result.stderr.splitlines()[:2]
+        assert "none.csv: cannot be read: No such file" in first
+        assert "--ttft: no target is given" in second
+
+
 def test_backtests_in_every_format(trace_file: Path, tmp_path: Path) -> None:
     asked = ("backtest", trace_file, *ASKED, "--accelerator", "A100", "--interval", 20)
     result = stoker(*asked, "--startup", 5, "--format", "json", "--plots", tmp_path)
@@ -86,6 +118,9 @@ def test_backtests_in_every_format(trace_file: Path, tmp_path: Path) -> None:
     assert set(document["policies"]) == {"planned", "clairvoyant", "static"}
     assert document["policies"]["clairvoyant"]["cost"] <= document["policies"]["static"]["cost"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "replicas.png"]
+    assert 0 < document["least_cost"] <= document["policies"]["clairvoyant"]["cost"]
+    table = stoker(*asked, "--startup", 5, columns=200).stdout
+    assert "any, with any router, at least" in table
     kept = document["policies"]["planned"]["attainment"] >= 0.95
     assert result.exit_code == (0 if kept else 3)
 
