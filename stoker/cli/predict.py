@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 EPILOG = examples(
     "stoker predict profile.yaml points.jsonl",
     "stoker predict profile.yaml points.csv --format table",
+    "stoker predict llama-3.1-8b/h100 points.jsonl",
     "head -n 1 points.jsonl | stoker predict profile.yaml - --format table",
 )
 
@@ -45,10 +45,11 @@ def _share(value: float) -> float:
 
 def predict(
     profile: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="PROFILE",
-            help="Document with profiles: of stoker fit or estimate, or a fleet.",
+            help="Document with profiles (of stoker fit, profile or estimate, or a fleet), or the "
+            "name of a shipped profile, such as llama-3.1-8b/h100.",
             show_default=False,
         ),
     ],
@@ -103,11 +104,11 @@ def predict(
     raise typer.Exit(ExitCode.DONE)
 
 
-def _profiles(path: Path) -> tuple[FittedProfile, ...]:
-    from data.decode import read_document
-    from data.measurements import read_profiles
+def _profiles(source: str) -> tuple[FittedProfile, ...]:
+    from data.measurements import FittedProfile
+    from stoker.cli.profile_sources import read_source
 
-    return read_profiles(read_document(path), str(path))
+    return tuple(FittedProfile.of(item) for item in read_source(source).profiles)
 
 
 def _rows(
