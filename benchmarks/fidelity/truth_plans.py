@@ -47,7 +47,8 @@ def planned_errors(path: Path = TRUTH, name: str = PROFILE) -> PlannedErrors:
     ]
     plan = plan_fleet(_fleet(rows, find_shipped(name).profile))
     planned = {item.server: item for item in plan.allocations}
-    ttft, itl = [], []
+    ttft: list[float] = []
+    itl: list[float] = []
     for index, row in enumerate(rows):
         item = planned[f"s{index}"]
         for told, measured, errors in (
