@@ -11,6 +11,7 @@ from stoker.cli import (
     profile_import,
     profile_list,
     profile_run,
+    profile_schema,
     profile_show,
 )
 from stoker.cli.group import StokerGroup
@@ -29,5 +30,6 @@ app.command(epilog=profile_compare.EPILOG)(profile_compare.compare)
 app.command(epilog=profile_check.EPILOG)(profile_check.check)
 app.command("import", epilog=profile_import.IMPORT_EPILOG)(profile_import.import_profiles)
 app.command("export", epilog=profile_import.EXPORT_EPILOG)(profile_import.export_profile)
+app.command(epilog=profile_schema.EPILOG)(profile_schema.schema)
 app.command(epilog=profile_endpoint.EPILOG)(profile_endpoint.endpoint)
 app.command(epilog=profile_run.EPILOG)(profile_run.run)
