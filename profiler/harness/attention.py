@@ -67,6 +67,8 @@ class SdpaAttention:
         """Choose the kernel; nothing else computes in its place."""
         self.path = path
         self._backend = _BACKENDS[path]
+        # The mask of the last chunk: all layers of an iteration have the same.
+        self._last: tuple[tuple[int, int], torch.Tensor] | None = None
 
     def decode(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
@@ -118,7 +120,9 @@ class SdpaAttention:
         if queries.is_cuda and self.path in built_in:
             bias: torch.Tensor = causal_lower_right(tokens, before + tokens)
             return bias
-        return _causal(tokens, before, queries.device)
+        if self._last is None or self._last[0] != (tokens, before):
+            self._last = (tokens, before), _causal(tokens, before, queries.device)
+        return self._last[1]
 
 
 class ReferenceAttention:

@@ -17,7 +17,7 @@ _NOTHING = 1e-7
 """Singular value, relatively, from which parameters cannot be told apart."""
 
 _NO_WEIGHTS = 1e-3
-"""Reading of weights, in typical iterations, below which it hides nothing."""
+"""What weights add to any iteration, relatively, below which they hide behind its tokens."""
 
 _SHARES = (0.1, 0.5, 0.9)
 """Shares of the time of a small iteration that a search begins with as reading of weights."""
@@ -145,7 +145,7 @@ def solve_overlap(states: States, near: FloatArray | None = None) -> Solution:
     assert best is not None
     told = np.ones(len(scale), dtype=np.bool_)
     # Where nothing hides behind the reading of weights there is none to tell: all of it is base.
-    told[1] = bool(best.x[1] > _NO_WEIGHTS)
+    told[1] = bool(np.any(np.abs(best.jac[:, 1]) * best.x[1] > _NO_WEIGHTS))
     names = tuple(name for name, is_ in zip(OVERLAP_NAMES, told, strict=True) if is_)
     _check_told(best.jac[:, told], names)
     solution = _with_confidence(best.x[told], best.jac[:, told], best.fun)
