@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS cycles (
 CREATE INDEX IF NOT EXISTS cycles_at ON cycles (at);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, text TEXT NOT NULL);
 """
-_MEMORY, _INTENDED = "memory", "intended"
+_MEMORY, _INTENDED, _APPROVED = "memory", "intended", "approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,38 @@ class CycleJournal:
         with self._lines.open("a", encoding="utf-8") as lines:
             lines.write(text + "\n")
 
+    def approve(self, servers: Sequence[str] | None) -> dict[str, JsonObject]:
+        """Approve the decisions of the last record just as they stand, and return them.
+
+        An approval holds for that very decision: once the loop decides otherwise, somebody has to
+        approve again. Each call replaces the approvals before.
+
+        Args:
+            servers: Whose decisions; None for all that change something.
+        """
+        found = self.last()
+        waiting = open_decisions(found[0]) if found else {}
+        chosen = {
+            name: decision
+            for name, decision in waiting.items()
+            if servers is None or name in servers
+        }
+        with self._database() as database:
+            _put(database, _APPROVED, json.dumps(chosen))
+        return chosen
+
+    def approved(self, record: CycleRecord) -> frozenset[str]:
+        """Return the servers whose decision in this record somebody approved as it stands."""
+        with self._database() as database:
+            row = database.execute("SELECT text FROM state WHERE name = ?", (_APPROVED,)).fetchone()
+        approvals = json.loads(row[0]) if row is not None and row[0] else {}
+        waiting = open_decisions(record.document)
+        return frozenset(
+            name
+            for name, decision in waiting.items()
+            if name in approvals and approvals[name]["targets"] == decision["targets"]
+        )
+
     def last(self, count: int = 1, before: float | None = None) -> tuple[JsonObject, ...]:
         """Return the newest records, the newest first."""
         with self._database() as database:
@@ -142,6 +174,15 @@ class CycleJournal:
                 "SELECT document FROM cycles WHERE cycle = ? ORDER BY id DESC LIMIT 1", (number,)
             ).fetchone()
         return None if row is None else _document(row[0])
+
+
+def open_decisions(document: JsonObject) -> dict[str, JsonObject]:
+    """Return the decisions of a record that change something, by server."""
+    return {
+        name: server["decision"]
+        for name, server in document["servers"].items()
+        if server["decision"] is not None and server["decision"]["targets"]
+    }
 
 
 def _document(text: str) -> JsonObject:

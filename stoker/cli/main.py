@@ -11,6 +11,7 @@ import typer
 from stoker.cli import (
     backtest,
     catalogue,
+    control,
     convert,
     demo,
     emulate,
@@ -96,6 +97,7 @@ app.command(epilog=fit.EPILOG)(fit.fit)
 app.command(epilog=predict.EPILOG)(predict.predict)
 app.add_typer(profile.app, name="profile")
 app.command(epilog=serve.EPILOG)(serve.serve)
+app.add_typer(control.app, name="control")
 app.command(epilog=emulate.EPILOG)(emulate.emulate)
 app.command(epilog=load.EPILOG)(load.load)
 app.command(epilog=demo.EPILOG)(demo.demo)

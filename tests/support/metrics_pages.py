@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Page = Callable[[float], str]
@@ -26,7 +27,8 @@ class MetricsPages:
                 self.send_response(200 if text else 500)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write(text.encode())
+                with suppress(ConnectionError):  # a scrape that took too long was given up
+                    self.wfile.write(text.encode())
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

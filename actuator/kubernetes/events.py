@@ -1,0 +1,117 @@
+"""Events of the cluster, on the workloads that were changed: where people look first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from actuator.kubernetes.api import RawObject, WriteError, call
+from stoker.domain.control.changes import (
+    ChangeOutcome,
+    ChangeResult,
+    Decisions,
+    ServerDecision,
+)
+from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
+
+logger = logging.getLogger(__name__)
+
+_LONGEST = 1000
+_GROUPS = {
+    WorkloadKind.DEPLOYMENT: "apps/v1",
+    WorkloadKind.STATEFUL_SET: "apps/v1",
+    WorkloadKind.LEADER_WORKER_SET: "leaderworkerset.x-k8s.io/v1",
+}
+
+
+class EventWriter:
+    """Writes an event for each change that was made or refused.
+
+    A cluster that takes no events is told of in the log, once.
+
+    Args:
+        client: A client of the API server.
+        component: Who writes.
+        now: The time of day, in seconds since the epoch.
+        timeout_s: Longest wait for an answer.
+    """
+
+    def __init__(
+        self, client: Any, component: str, now: Callable[[], float], timeout_s: float = 5.0
+    ) -> None:
+        import kubernetes
+
+        self._api = kubernetes.client.CoreV1Api(client)
+        self._component = component
+        self._now = now
+        self._timeout_s = timeout_s
+        self._failed = False
+
+    def announce(self, decisions: Decisions, results: Sequence[ChangeResult]) -> None:
+        """Write the events of a cycle."""
+        by_ref = {
+            target.ref: decision
+            for decision in decisions.servers.values()
+            for target in decision.targets
+        }
+        for result in results:
+            if result.outcome in (ChangeOutcome.UNCHANGED, ChangeOutcome.DRY_RUN):
+                continue
+            try:
+                call(
+                    self._api.create_namespaced_event,
+                    result.target.ref.namespace,
+                    self._event(result, by_ref.get(result.target.ref)),
+                    timeout_s=self._timeout_s,
+                )
+            except WriteError as error:
+                if not self._failed:
+                    logger.warning("events are not written: %s", error)
+                self._failed = True
+                if error.outcome is ChangeOutcome.FAILED:
+                    return  # nobody answers: the others would wait as long
+
+    def _event(self, result: ChangeResult, decision: ServerDecision | None) -> RawObject:
+        ref = result.target.ref
+        moment = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        made = result.outcome is ChangeOutcome.APPLIED
+        return {
+            "metadata": {
+                "name": f"{ref.name}.{uuid4().hex[:16]}",
+                "namespace": ref.namespace,
+            },
+            "type": "Normal" if made else "Warning",
+            "reason": "Scaled" if made else f"Scaling{result.outcome.value.title()}",
+            "message": _words(result, decision)[:_LONGEST],
+            "involvedObject": _object(ref),
+            "source": {"component": self._component},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+
+
+def _words(result: ChangeResult, decision: ServerDecision | None) -> str:
+    before = "?" if result.replicas_before is None else str(result.replicas_before)
+    words = f"{before} to {result.target.replicas} replicas"
+    if decision is not None:
+        words = f"{decision.server}: {words}"
+        if decision.wanted_replicas is not None:
+            words += f"; the plan asks for {decision.wanted_replicas}"
+            if decision.wanted_accelerator:
+                words += f" on {decision.wanted_accelerator}"
+        if decision.reason:
+            words += f"; {decision.reason}"
+    return f"{words}: {result.detail}" if result.detail else words
+
+
+def _object(ref: WorkloadRef) -> RawObject:
+    return {
+        "apiVersion": _GROUPS[ref.kind],
+        "kind": ref.kind.value,
+        "namespace": ref.namespace,
+        "name": ref.name,
+    }

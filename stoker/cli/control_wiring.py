@@ -1,0 +1,202 @@
+"""The loop put together: its ports on a real cluster, Prometheus, files and clocks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stoker.domain.control.settings import Actuation, ControlSettings, Mode
+
+if TYPE_CHECKING:
+    from controller.journal import CycleJournal
+    from controller.loop import Document, Loop
+    from controller.ports import Lock
+    from controller.record import CycleRecord
+    from stoker.domain.control.changes import ChangeResult, Decisions, VariantTarget
+
+_LISTED_S = 30.0
+_RECORDS = "stoker-records"
+
+
+class WallClock:
+    """The machine's clock; `wake` ends a wait at once."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def now(self) -> float:
+        """Return the time of day, in seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return a time that never goes back, in seconds."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until somebody wakes the loop; return whether somebody did."""
+        woken = self._woken.wait(seconds)
+        self._woken.clear()
+        return woken
+
+    def wake(self) -> None:
+        """End the wait that is going on, or the next one."""
+        self._woken.set()
+
+
+class Files:
+    """The documents on disk, read again in every cycle.
+
+    Args:
+        path: The control document.
+        mode: Mode that the command line asks for, instead of the document's.
+    """
+
+    def __init__(self, path: Path, mode: Mode | None) -> None:
+        self._path = path
+        self._mode = mode
+
+    def read(self) -> Document:
+        """Return the documents as they are now.
+
+        Raises:
+            InvalidInputError: Every problem of either document.
+            OSError: A file cannot be read.
+        """
+        from controller.loop import Document
+        from data.control_document.reading import read_control
+
+        found = read_control(self._path)
+        settings = found.settings
+        if self._mode is not None:
+            settings = replace(settings, loop=replace(settings.loop, mode=self._mode))
+        return Document(found.fleet, settings, found.version)
+
+
+class Alone:
+    """The lock of a loop that takes part in no election: it may always act."""
+
+    def holds(self) -> bool:
+        """Return that this loop may act."""
+        return True
+
+
+class Quiet:
+    """Announces nothing."""
+
+    def announce(self, decisions: Decisions, results: Sequence[ChangeResult]) -> None:
+        """Do nothing."""
+
+
+class Emitting:
+    """Hands that write nothing: the desired replicas are metrics, for HPA or KEDA to follow."""
+
+    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
+        """Tell that somebody else writes them."""
+        from stoker.domain.control.changes import ChangeOutcome, ChangeResult
+
+        del dry_run
+        return tuple(
+            ChangeResult(
+                target,
+                ChangeOutcome.UNCHANGED,
+                target.replicas_before,
+                "emitted for HPA or KEDA to follow",
+            )
+            for target in targets
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A loop ready to run.
+
+    Attributes:
+        loop: The loop.
+        clock: Its clock.
+        journal: Its records.
+        notes: What to say before it begins.
+    """
+
+    loop: Loop
+    clock: WallClock
+    journal: CycleJournal
+    notes: tuple[str, ...]
+
+
+def records_folder(path: Path, settings: ControlSettings) -> Path:
+    """Return the folder of the records of a control document."""
+    return path.parent / (settings.records.folder or _RECORDS)
+
+
+@contextlib.contextmanager
+def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) -> Iterator[Running]:
+    """Yield a loop wired to the world that its document names; all ends with the context.
+
+    Raises:
+        InvalidInputError: The documents are wrong.
+        StokerError: There is no way to the cluster, or an extra is missing.
+        OSError: The records cannot be written.
+    """
+    from actuator.kubernetes.events import EventWriter
+    from actuator.kubernetes.lease import Leadership
+    from actuator.kubernetes.scaling import Scaler
+    from collector.kubernetes.api import ApiServer, connect
+    from collector.kubernetes.mirror import Mirror
+    from collector.kubernetes.state import KINDS
+    from collector.observer import FleetObserver
+    from collector.prometheus.source import PrometheusSource
+    from controller.journal import CycleJournal
+    from controller.loop import Loop, Ports
+
+    files = Files(path, mode)
+    document = files.read()
+    settings = document.settings
+    clock = WallClock()
+    journal = CycleJournal(records_folder(path, settings), settings.records.retention_days)
+    recalled = journal.recall()
+    notes = [recalled.problem] if recalled.problem else []
+    if recalled.interrupted is not None:
+        notes.append(
+            f"cycle {recalled.interrupted['cycle']} was cut off between plan and act; what it did "
+            "is seen in the cluster, and the rest is decided anew"
+        )
+    client = connect(settings.cluster)
+    source = PrometheusSource(settings.metrics) if settings.metrics.prometheus_url else None
+    scaling = settings.cluster.actuation is Actuation.SCALE
+    elects = settings.lease.enabled and settings.loop.mode is not Mode.OBSERVE
+    identity = f"{socket.gethostname()}-{os.getpid()}"
+    with contextlib.ExitStack() as stack:
+        mirror = stack.enter_context(
+            Mirror(ApiServer(client), KINDS, settings.cluster.namespaces, clock.monotonic)
+        )
+        mirror.wait_listed(_LISTED_S)
+        lock: Lock = Alone()
+        if elects:
+            lock = stack.enter_context(
+                Leadership(
+                    client,
+                    settings.lease,
+                    identity,
+                    clock.monotonic,
+                    lambda leads: clock.wake() if leads else None,
+                )
+            )
+        ports = Ports(
+            clock,
+            files,
+            FleetObserver(source, mirror, settings, clock.now, clock.monotonic),
+            Scaler(client, settings.cluster.field_manager) if scaling else Emitting(),
+            lock,
+            journal,
+            journal,
+            EventWriter(client, "stoker", clock.now) if settings.records.events else Quiet(),
+            told,
+        )
+        yield Running(Loop(ports, document, recalled.memory), clock, journal, tuple(notes))
