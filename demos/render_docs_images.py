@@ -23,6 +23,8 @@ from demos import (
     d08_trace,
     d09_horizon,
     d10_sweep,
+    d11_pools,
+    d12_configurations,
 )
 from optimizer.planner import plan_fleet
 from stoker.cli.plots import write_plan_plots
@@ -39,6 +41,8 @@ SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
     "08-trace": (d08_trace.main, "attainment.png"),
     "09-horizon": (d09_horizon.main, "horizon.png"),
     "10-sweep": (d10_sweep.main, "sweep.png"),
+    "11-pools": (d11_pools.main, "pools.png"),
+    "12-configurations": (d12_configurations.main, "configurations.png"),
 }
 """Demonstrations by name, with the picture of each that the page shows."""
 

@@ -127,3 +127,34 @@ def test_a_sweep_shows_where_cards_run_out_and_a_frontier_only_rises(demo_data: 
     whole = [p for p in points if p["cards"] == "x1" and p["price.A100"] == 0.4]
     assert frontier[-1]["cost_per_hour"] == pytest.approx(whole[0]["cost_per_hour"])
     assert "whole frontier" in data["claim"]
+
+
+def test_pools_save_money_and_promises_take_it_back(demo_data: Runner) -> None:
+    data, _ = demo_data("11")
+    first, owned, spot, steady, safe, home, poor = data["plans"].values()
+    assert first["cost_per_hour"] > owned["cost_per_hour"] > spot["cost_per_hour"]
+    assert spot["cost_per_hour"] < steady["cost_per_hour"] < safe["cost_per_hour"]
+    assert all(plan["status"] == "optimal" for plan in data["plans"].values())
+    assert not any(plan["unplaced"] for plan in (first, owned, spot, steady, safe, home))
+    assert safe["spare_replicas"] > steady["spare_replicas"] == 0
+    assert home["away"] < safe["away"]
+    assert home["cost_per_hour"] >= safe["cost_per_hour"]
+    assert poor["unplaced"]
+    assert all(server.startswith("Free-") for server in poor["unplaced"])
+    assert set(poor["unplaced"].values()) <= {"budget", "spread"}
+    assert poor["served"]["1"] == home["served"]["1"]
+    for plan in data["plans"].values():
+        assert sum(plan["cost_by_price"].values()) == pytest.approx(plan["cost_per_hour"])
+
+
+def test_each_way_to_run_a_model_saves_something(demo_data: Runner) -> None:
+    data, _ = demo_data("12")
+    plans = list(data["plans"].values())
+    assert all(plan["status"] == "optimal" and plan["served"] == 4 for plan in plans)
+    for fewer, more in pairwise(plans):
+        assert more["cost_per_hour"] < fewer["cost_per_hour"]
+    one, batches, narrow, apart, sliced = (plan["allocations"] for plan in plans)
+    assert batches["reports"]["max_batch"] < one["reports"]["max_batch"]
+    assert "tp2" in narrow["chat"]["runs_on"]
+    assert "prefill" in apart["reports"]["runs_on"]
+    assert {sliced[name]["cards"] for name in ("titles", "tags")} == {0, 1}
