@@ -13,7 +13,12 @@ from api.schema_building import array_of, bare, definitions, map_of, named, obje
 from api.services import Services
 from data.explanation_format import explanation_to_document
 from data.plan_format import plan_to_document
-from optimizer.explaining.explain import ExplainOptions, explain_plan
+from optimizer.explaining.explain import ExplainOptions, explain_prepared
+from optimizer.planner import plan_prepared
+from optimizer.preparation import Prepared, prepare
+from stoker.domain.fleet import Fleet
+from stoker.domain.plan import Plan
+from stoker.domain.settings import OptimizerSettings
 
 _SHARE = 0.5
 """Share of the time left after the plan within which something may still be planned again: the last
@@ -21,19 +26,23 @@ one takes no more than the other half."""
 
 
 def explain(services: Services, call: Call) -> Reply:
-    """Plan the fleet of the body, and explain the plan in the time that is left."""
+    """Plan the fleet of the body, and explain the plan in the time left; predictions serve both."""
     planning = services.planning
     start = planning.clock()
     document, options = fleet_and_options(decode_object(call.body), call.query)
     fleet = options.apply(fleet_of(document))
-    plan = planning.plan(fleet, fleet.settings)
+    prepared = prepare(fleet, fleet.settings, clock=planning.clock)
+
+    def place(_: Fleet, settings: OptimizerSettings) -> Plan:
+        return plan_prepared(_within(prepared, settings.time_limit_s), clock=planning.clock)
+
+    plan = planning.plan(fleet, fleet.settings, place)
     left_s = max(planning.time_limit_s - (planning.clock() - start), 0.1) * _SHARE
     asked_s = fleet.settings.time_limit_s
     limit_s = left_s if asked_s is None else min(asked_s, left_s)
-    explanation = explain_plan(
-        fleet,
+    explanation = explain_prepared(
+        _within(prepared, limit_s),
         plan,
-        replace(fleet.settings, time_limit_s=limit_s),
         ExplainOptions(time_limit_s=left_s),
         clock=planning.clock,
     )
@@ -43,6 +52,11 @@ def explain(services: Services, call: Call) -> Reply:
             "explanation": explanation_to_document(explanation),
         }
     )
+
+
+def _within(prepared: Prepared, limit_s: float | None) -> Prepared:
+    """Return what is prepared with a time limit on each solve."""
+    return replace(prepared, settings=replace(prepared.settings, time_limit_s=limit_s))
 
 
 _TEXT: JsonSchema = {"type": "string"}

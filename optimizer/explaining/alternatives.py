@@ -7,7 +7,8 @@ already the candidate of least value (`settled_without`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from stoker.domain.explanation import (
 )
 
 _ROUNDING = 1e-9
+
+_Changed = TypeVar("_Changed")
 
 
 def options_of(table: CandidateTable, server: int, free: IntArray | None) -> tuple[Option, ...]:
@@ -114,13 +117,13 @@ def settled_without(situation: Situation, server: int, accelerator: int) -> Forb
     """Return the plan without an accelerator for a server where it is known, else None.
 
     It is known where (1) every server that has a candidate is served, (2) every other server has
-    its candidate of least value, and (3) the next candidate of this one fits into the cards left,
-    or it has none. For then no plan under the edit serves more, every plan that serves as many
-    serves the same servers, and none has less value than the sum of what is least for each, which
-    the next candidate attains.
+    its candidate of least value, (3) the next candidate of this one fits into the cards left, or it
+    has none, and (4) replicas need no place on nodes. For then no plan under the edit serves more,
+    every plan that serves as many serves the same servers, and none has less value than the sum of
+    what is least for each, which the next candidate attains.
     """
     old = situation.base.own[server]
-    if not (situation.settled_but(server) and old.served):
+    if not (situation.settled_but(server) and old.served) or situation.problem.settings.placement:
         return None
     table = situation.table
     rows = accepted_rows(table, server, accelerator)
@@ -148,13 +151,20 @@ def settled_without(situation: Situation, server: int, accelerator: int) -> Forb
 
 def least_changing(items: Sequence[Forbidden]) -> Forbidden | None:
     """Return the plan that loses least: servers by priority first, then value."""
-    priorities = sorted({item for each in items for item in each.change.served_change})
+    return least_loss(items, lambda item: item.change) if items else None
 
-    def loss(item: Forbidden) -> tuple[list[int], float]:
-        served = item.change.served_change
-        return [-served.get(priority, 0) for priority in priorities], item.change.value_change
 
-    return min(items, key=loss, default=None)
+def least_loss(items: Sequence[_Changed], change_of: Callable[[_Changed], PlanChange]) -> _Changed:
+    """Return what loses least: servers by priority first, then value."""
+    changes = [change_of(item) for item in items]
+    priorities = sorted({priority for change in changes for priority in change.served_change})
+
+    def loss(at: int) -> tuple[list[int], float]:
+        served = changes[at].served_change
+        value = changes[at].value_change
+        return [-served.get(priority, 0) for priority in priorities], value
+
+    return items[min(range(len(items)), key=loss)]
 
 
 def _card_type(table: CandidateTable, row: int) -> str | None:

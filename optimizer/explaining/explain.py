@@ -308,7 +308,7 @@ class _Explainer:
         reach = Reach(self._situation)
         if predictable:
             whole = self._situation.problem
-            left = not whole.settings.unlimited and whole.fleet.is_plain
+            left = whole.counts_cards
             scopes = tuple(Scope) if left else (Scope.REPLANNED,)
             for start in range(0, len(servers), _AT_ONCE):
                 some = slice(start, start + _AT_ONCE)
@@ -321,7 +321,9 @@ class _Explainer:
                 self._step(len(servers[some]))
         for name, server in zip(wanted, servers, strict=True):
             self._step()
-            if not self._situation.problem.fleet.is_plain:
+            if not self._situation.problem.fleet.is_plain or (
+                self._situation.problem.settings.placement
+            ):
                 continue
             if self._late():
                 self._skipped += 1

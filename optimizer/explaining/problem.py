@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from optimizer.explaining.more_nodes import nodes_with_more
 from optimizer.kept import kept_cards
 from optimizer.placement import Outcome
 from optimizer.planner import place
@@ -60,6 +61,12 @@ class PlanningProblem:
         """Whether the method finds the best plan, within its gap, and not just a good one."""
         return self.settings.unlimited or self.settings.solver is SolverKind.MILP
 
+    @property
+    def counts_cards(self) -> bool:
+        """Whether cards by type are all that bounds a plan, so that those left can be counted."""
+        settings = self.settings
+        return self.fleet.is_plain and not settings.unlimited and not settings.placement
+
     def without(self, server: int, accelerator: int) -> PlanningProblem:
         """Return the problem in which a server has no profile on an accelerator."""
         table = self.table
@@ -89,6 +96,24 @@ class PlanningProblem:
         card_type = next(item.card_type for item in self.fleet.pools if item.name == pool)
         fleet = with_cards(self.fleet, card_type, more)
         return replace(self, fleet=replace(fleet, pools=pools))
+
+    def with_more_cards(
+        self, card_type: str, pool: str | None = None
+    ) -> tuple[PlanningProblem, ...]:
+        """Return the problems with one more card of a type: one for each place that it may have.
+
+        Where replicas must have a place on the nodes, that is a link group of each kind of node
+        that has such cards, or a node of its own; otherwise there is one problem.
+
+        Args:
+            card_type: The type.
+            pool: Pool that the card comes to; None for cards that are counted by type.
+        """
+        more = self.with_cards(card_type, 1) if pool is None else self.with_pool_cards(pool, 1)
+        if not (self.settings.placement and self.fleet.nodes):
+            return (more,)
+        ways = nodes_with_more(self.fleet.nodes, card_type, pool)
+        return tuple(replace(more, fleet=replace(more.fleet, nodes=nodes)) for nodes in ways)
 
     def with_limits(self, limits: Limits) -> PlanningProblem:
         """Return the problem with other limits."""

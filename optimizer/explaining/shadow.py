@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from optimizer.explaining.alternatives import least_loss
 from optimizer.explaining.decision import change_between, decision_of
 from optimizer.explaining.problem import PlanningProblem
 from optimizer.explaining.situation import Situation
@@ -26,7 +27,7 @@ class Question:
         amount: How much more.
         used: How much of it the plan uses; None where it does not tell.
         available: How much of it there is.
-        edited: Returns the problem with more of it.
+        edited: Returns the problem with more of it; several where it may come to several places.
     """
 
     kind: str
@@ -34,7 +35,7 @@ class Question:
     amount: float
     used: float | None
     available: float
-    edited: Callable[[PlanningProblem], PlanningProblem]
+    edited: Callable[[PlanningProblem], tuple[PlanningProblem, ...]]
 
 
 def questions(problem: PlanningProblem, plan: Plan) -> Iterator[Question]:
@@ -48,7 +49,7 @@ def questions(problem: PlanningProblem, plan: Plan) -> Iterator[Question]:
             yield _cards(item.card_type, item.used, item.available)
     told = {use.pool: use.used for use in plan.pools}
     for pool in fleet.pools:
-        yield _pool(pool.name, told.get(pool.name), pool.usable)
+        yield _pool(pool.name, pool.card_type, told.get(pool.name), pool.usable)
     uses = {use.name: use.used for use in plan.limits}
     for name, amount, limit, limits in more_of_limits(fleet.limits):
         yield _limit(name, amount, uses.get(name), limit, limits)
@@ -69,7 +70,7 @@ def more_of_limits(limits: Limits) -> Iterator[tuple[str, float, float, Limits]]
         yield "max_changes", 1.0, limits.max_changes, more
 
 
-def change_with(situation: Situation, edited: PlanningProblem) -> PlanChange:
+def change_with(situation: Situation, ways: Sequence[PlanningProblem]) -> PlanChange:
     """Return what becomes of the plan with more of something, exactly: it is planned again.
 
     Where every server that has a candidate is served with its candidate of least value, more of
@@ -77,23 +78,34 @@ def change_with(situation: Situation, edited: PlanningProblem) -> PlanChange:
 
     Args:
         situation: The plan.
-        edited: The problem with more of something, and nothing else changed.
+        ways: The problem with more of something, and nothing else changed; of several the one with
+            the best plan counts.
     """
     if situation.settled_but():
         return PlanChange(Evidence.PROVEN)
-    after = decision_of(edited.table, edited.placed())
-    return change_between(situation.base, after, Evidence.RESOLVED)
+    changes = [
+        change_between(
+            situation.base, decision_of(edited.table, edited.placed()), Evidence.RESOLVED
+        )
+        for edited in ways
+    ]
+    return least_loss(changes, lambda change: change)
 
 
 def _cards(card_type: str, used: int, available: int) -> Question:
     return Question(
-        "cards", card_type, 1.0, used, available, lambda problem: problem.with_cards(card_type, 1)
+        "cards", card_type, 1.0, used, available, lambda problem: problem.with_more_cards(card_type)
     )
 
 
-def _pool(name: str, used: int | None, available: int) -> Question:
+def _pool(name: str, card_type: str, used: int | None, available: int) -> Question:
     return Question(
-        "pool", name, 1.0, used, available, lambda problem: problem.with_pool_cards(name, 1)
+        "pool",
+        name,
+        1.0,
+        used,
+        available,
+        lambda problem: problem.with_more_cards(card_type, name),
     )
 
 
@@ -101,5 +113,5 @@ def _limit(
     name: str, amount: float, used: float | None, available: float, limits: Limits
 ) -> Question:
     return Question(
-        "limit", name, amount, used, available, lambda problem: problem.with_limits(limits)
+        "limit", name, amount, used, available, lambda problem: (problem.with_limits(limits),)
     )
