@@ -1,8 +1,9 @@
 """Better prices step by step: along what is taken beyond what there is, smoothed over steps.
 
 A step along a slope is as long as a rise by a share of the bound would take (Polyak's step). The
-share shrinks where the bound does not rise, and the search goes back to the best prices. Slopes are
-averaged over steps, which damps their swings (the volume algorithm of Barahona and Anbil).
+share shrinks where the bound does not rise, the search goes back to the best prices, and it grows
+where the bound rises step after step. Slopes are averaged over steps, which damps their swings (the
+volume algorithm of Barahona and Anbil).
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ _FRESH = 0.25
 
 _SHRINK = 0.65
 """What the share shrinks by where the bound does not rise."""
+
+_STREAK, _GROW = 3, 1.5
+"""What the share grows by where the bound rises so many times in a row."""
 
 Evaluate = Callable[[Multipliers], Evaluation]
 """What the servers take at prices, and the bound that it proves."""
@@ -51,7 +55,7 @@ class Ascent:
         self._found = evaluate(start)
         self.bound = self._found.bound
         self._slope: Multipliers | None = None
-        self._stale = 0
+        self._stale = self._streak = 0
 
     def step(self) -> None:
         """Look at further prices."""
@@ -67,8 +71,12 @@ class Ascent:
         self._found = self._evaluate(self._at)
         rise = self._found.bound - self.bound
         self._stale = 0 if rise > self._progress * abs(self.bound) else self._stale + 1
+        self._streak = self._streak + 1 if rise > 0 else 0
         if rise > 0:
             self.best, self.bound = self._at, self._found.bound
+        if self._streak >= _STREAK:
+            self.share *= _GROW
+            self._streak = 0
         if self._stale >= self._patience:
             self.share *= _SHRINK
             self._stale = 0

@@ -45,7 +45,7 @@ _NEAR_OPTIONS = 4
 _MOST_COLUMNS = 1500
 """Schedules that one choice is made among."""
 
-_ANSWERS = 1
+_ANSWERS = 2
 """Options that a server may answer with beside those that it uses."""
 
 
@@ -161,6 +161,10 @@ class Decomposition:
         least = self.pricer.least(prices)
         near = self._near(least, _NEAR_OPTIONS)
         self._look(prices, near)
+        if self.question.switch_cost is not None:
+            self._answer(incumbent, self._cheapest_seen(prices), least)
+            if incumbent.gap(fine.bound) <= gap:
+                return
         for more in (False, True):
             if more:
                 self._add_fewest(near)
@@ -186,12 +190,25 @@ class Decomposition:
             incumbent.offer(found)
         if incumbent.gap(fine.bound) <= gap:
             return
+        self._answer(incumbent, found, least)
+
+    def _answer(self, incumbent: Incumbent, schedules: list[Schedule], least: FloatArray) -> None:
+        """Let servers answer to each other, with their own options and those that cost least."""
         few = self._near(least, _ANSWERS)
-        options = [sorted({*few[item.server], *item.options}) for item in found]
-        better = answered(self.question, self.pricer, found, options, self.run)
+        options = [sorted({*few[item.server], *item.options}) for item in schedules]
+        better = answered(self.question, self.pricer, schedules, options, self.run.within(0.5))
         incumbent.offer(better)
         for schedule in better:
             self._add(schedule)
+
+    def _cheapest_seen(self, prices: Prices) -> list[Schedule]:
+        """Return the cheapest schedule seen of each server at prices."""
+        best: dict[int, tuple[float, Schedule]] = {}
+        for column in self.columns.values():
+            cost, server = column.cost(prices), column.schedule.server
+            if server not in best or cost < best[server][0]:
+                best[server] = (cost, column.schedule)
+        return [best[server][1] for server in self.servers if server in best]
 
     def _near(self, least: FloatArray, most: int) -> dict[int, list[int]]:
         """Return the options of each server that may cost least."""

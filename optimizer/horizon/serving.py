@@ -117,7 +117,7 @@ class _Hours:
         rows = Rows()
         own = np.flatnonzero(np.isin(self.server, sorted(asked)))
         shape = (len(own), 1 if self.fixed else len(hours))
-        possible = self.able[np.ix_(own, hours)]
+        possible = self.able[np.ix_(own, np.array(hours, dtype=np.int64))]
         if self.fixed:
             possible = np.asarray(self.able[own].all(axis=1))[:, None]
         use = rows.add_columns(shape, upper=possible.astype(np.float64), integer=True)
