@@ -115,7 +115,7 @@ def time_model(
         settings: What to time, and how.
         journal_path: File that keeps every result as it comes.
         budget_s: Seconds that the cases may take in all.
-        accelerator: Name of the device in the catalogue; empty where it is none of them.
+        accelerator: Name of the device in the catalogue, or the one that its profile has.
         report: Told after every case.
         ports: Clock and the like.
 

@@ -291,7 +291,7 @@ def run(
     in_catalogue, name = _accelerator(settings.device, accelerator)
     kept = journal or _journal_of(output, settings)
     check_output_file(kept, "--journal")
-    harness = _timed(settings, kept, budget_s, in_catalogue, restart=restart)
+    harness = _timed(settings, kept, budget_s, in_catalogue or name, restart=restart)
     from profiler.iterations import best_fit, fit_iterations
 
     fits = fit_iterations(harness.run.timings)
