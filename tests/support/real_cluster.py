@@ -30,7 +30,10 @@ NODES = (
     GpuNode("h100-b", H100, 8),
     GpuNode("l4-a", L4, 16),
 )
-USERS = tuple(ClusterUser(name) for name in ("stoker", "nobody", "no-nodes", "reader"))
+USERS = (
+    *(ClusterUser(name) for name in ("stoker", "nobody", "no-nodes")),
+    ClusterUser("system:serviceaccount:stoker:stoker"),
+)
 
 PATIENCE_S = 60.0
 _NAMESPACES = itertools.count(1)

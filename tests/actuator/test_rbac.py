@@ -1,0 +1,110 @@
+"""The roles of `deploy/rbac.yaml`, applied to a real API server: enough, and no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+import yaml
+
+from actuator.kubernetes.events import EventWriter
+from actuator.kubernetes.lease import Leadership
+from actuator.kubernetes.scaling import Scaler
+from collector.kubernetes.api import ApiServer
+from collector.kubernetes.mirror import Mirror
+from collector.kubernetes.state import KINDS
+from stoker.domain.control.changes import (
+    ChangeOutcome,
+    Decisions,
+    Direction,
+    ServerDecision,
+    VariantTarget,
+)
+from stoker.domain.control.cluster import WorkloadRef
+from stoker.domain.control.settings import LeaseSettings
+from tests.support.real_cluster import RealCluster, eventually
+
+MANIFESTS = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
+ACCOUNT = "system:serviceaccount:stoker:stoker"
+
+
+@pytest.fixture(scope="module")
+def account(real_cluster: RealCluster) -> Iterator[Any]:
+    """A client that acts as the loop's account, with the roles of the manifests."""
+    documents = list(yaml.safe_load_all(MANIFESTS.read_text()))
+    create: Any = kubernetes.utils.create_from_dict
+    for document in documents:
+        create(real_cluster.admin, document)
+    yield real_cluster.client(ACCOUNT)
+    rbac: Any = kubernetes.client.RbacAuthorizationV1Api(real_cluster.admin)
+    for name in ("stoker-observe", "stoker-act"):
+        rbac.delete_cluster_role_binding(name)
+        rbac.delete_cluster_role(name)
+
+
+def allowed(client: Any, verb: str, group: str, resource: str, sub: str = "") -> bool:
+    api: Any = kubernetes.client.AuthorizationV1Api(client)
+    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": sub}
+    body = {"spec": {"resourceAttributes": {**attributes, "namespace": "default"}}}
+    return bool(api.create_self_subject_access_review(body).status.allowed)
+
+
+def test_the_account_can_do_its_work(real_cluster: RealCluster, account: Any) -> None:
+    namespace = real_cluster.namespace()
+    real_cluster.deploy(namespace, "server")
+    ref = WorkloadRef(namespace, "server")
+    with Mirror(ApiServer(account), KINDS, [], time.monotonic) as mirror:
+        assert mirror.wait_listed(60)
+        assert [mirror.copies(kind).problem for kind in KINDS] == [""] * len(KINDS)
+    target = VariantTarget(ref, "H100", 2, replicas_before=1)
+    results = Scaler(account, "stoker").apply([target], dry_run=False)
+    assert results[0].outcome is ChangeOutcome.APPLIED, results[0].detail
+    settings = LeaseSettings(namespace="stoker", duration_s=5.0, renew_s=1.0)
+    with Leadership(account, settings, "one", time.monotonic) as leadership:
+        eventually(leadership.holds)
+        assert leadership.problem == ""
+    decision = ServerDecision("chat", Direction.UP, (target,), 2, "H100", (), "more load")
+    EventWriter(account, "stoker", time.time).announce(Decisions({"chat": decision}), results)
+    found = [
+        event
+        for event in real_cluster.core.list_namespaced_event(namespace).items
+        if event.source.component == "stoker"
+    ]
+    assert [event.reason for event in found] == ["Scaled"]
+    assert found[0].involved_object.name == "server"
+    assert found[0].message == ("chat: 1 to 2 replicas; the plan asks for 2 on H100; more load")
+
+
+@pytest.mark.parametrize(
+    ("verb", "group", "resource", "sub"),
+    [
+        ("get", "", "secrets", ""),
+        ("delete", "", "pods", ""),
+        ("create", "", "pods", ""),
+        ("update", "apps", "deployments", ""),
+        ("patch", "apps", "deployments", ""),
+        ("delete", "apps", "deployments", ""),
+        ("patch", "", "nodes", ""),
+        ("create", "rbac.authorization.k8s.io", "roles", ""),
+        ("update", "coordination.k8s.io", "leases", ""),
+    ],
+)
+def test_the_account_may_do_nothing_else(
+    account: Any, verb: str, group: str, resource: str, sub: str
+) -> None:
+    assert not allowed(account, verb, group, resource, sub)
+
+
+def test_a_cluster_that_takes_no_events_is_told_of_once(
+    real_cluster: RealCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = VariantTarget(WorkloadRef(real_cluster.namespace(), "server"), "H100", 2)
+    results = Scaler(real_cluster.client("nobody"), "stoker").apply([target], dry_run=False)
+    writer = EventWriter(real_cluster.client("nobody"), "stoker", time.time)
+    for _ in range(2):
+        writer.announce(Decisions(), results)
+    assert sum("events are not written" in record.message for record in caplog.records) == 1
