@@ -18,6 +18,7 @@ EXPLAINED: dict[str, object] = {
                 "replicas": 3,
                 "cost_per_hour": 1.2,
                 "fully_served": True,
+                "estimate": "declared",
                 "binding": "itl_ms.mean",
                 "count_limit": "load",
                 "choice_limit": "only_one",

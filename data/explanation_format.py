@@ -78,6 +78,7 @@ def _allocation(item: AllocationExplanation) -> Json:
         "replicas": item.replicas,
         "cost_per_hour": money(item.cost_per_hour),
         "fully_served": item.fully_served,
+        "estimate": None if item.estimate is None else item.estimate.value,
         "binding": item.binding,
         "count_limit": item.count_limit.value,
         "choice_limit": None if item.choice_limit is None else item.choice_limit.value,

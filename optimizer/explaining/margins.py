@@ -25,6 +25,7 @@ def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
             margins=margins_of(item),
             load_headroom=load_headroom(item),
             configuration=item.configuration,
+            estimate=item.estimate,
         )
         for item in plan.allocations
     )

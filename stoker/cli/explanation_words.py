@@ -23,6 +23,7 @@ from stoker.domain.explanation import (
     UnplacedExplanation,
 )
 from stoker.domain.latency import MEAN, Latency
+from stoker.domain.profile import EstimateKind
 from stoker.domain.serving import configured_name
 
 _NAMES = 3
@@ -104,6 +105,8 @@ def allocation_sentences(item: AllocationExplanation, currency: str) -> Iterator
     yield from _choice(item, currency)
     for each in item.forbidden:
         yield forbidden_words(each, currency)
+    if item.estimate not in (None, EstimateKind.DECLARED):
+        yield f"its figures rest on a profile that is {item.estimate}"
     if item.replica_range is not None:
         yield range_words(item.replica_range, item.replicas, currency)
 

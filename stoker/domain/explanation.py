@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stoker.domain.plan import UnplacedReason
+from stoker.domain.profile import EstimateKind
 
 
 class Evidence(StrEnum):
@@ -254,6 +255,8 @@ class AllocationExplanation:
         runner_up: The one of them that changes the plan least; None where unknown.
         replica_range: Replicas if the profile is off by its error; None where that is unknown.
         configuration: Configuration of the model on the accelerator; empty where it has no name.
+        estimate: Kind of the profile behind the figures; None where they rest on none, and for a
+            mix, whose parts have it.
     """
 
     server: str
@@ -272,6 +275,7 @@ class AllocationExplanation:
     runner_up: Forbidden | None = None
     replica_range: ReplicaRange | None = None
     configuration: str = ""
+    estimate: EstimateKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
