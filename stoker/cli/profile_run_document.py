@@ -109,7 +109,7 @@ def notes_of(harness: HarnessRun) -> list[str]:
             f"Times are scaled up to {model.layers} layers from {counts} by a straight line "
             f"({bent})."
         )
-    if harness.doubt is not None:
+    if harness.doubt:
         notes.append(
             f"The time that is known least has a standard deviation of {harness.doubt:.1%}, "
             "by its weight."

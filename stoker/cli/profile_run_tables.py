@@ -72,8 +72,8 @@ def _about(harness: HarnessRun) -> Table:
     loaded = [timing.power_w for timing in run.timings if timing.power_w is not None]
     if device.idle_power_w is not None and loaded:
         table.add_row("Power, idle and at most", f"{device.idle_power_w:.0f}, {max(loaded):.0f} W")
-    known = UNKNOWN if harness.doubt is None else small_share(harness.doubt)
-    table.add_row("Standard deviation of the time known least", known)
+    known = UNKNOWN if harness.doubt is None else f"±{small_share(harness.doubt)}"
+    table.add_row("Time known least", "all are timed" if harness.doubt == 0.0 else known)
     return table
 
 
