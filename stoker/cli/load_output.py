@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from emulator.http_load import HttpLoad, Sent
 
 _PERCENTILES = (50, 95, 99)
+_SHOWN = ("mean", "p95")
 _LATENCIES: dict[str, Callable[[Sent], float]] = {
     "ttft_ms": lambda one: one.ttft_ms,
     "itl_ms": lambda one: one.itl_ms,
@@ -69,11 +70,11 @@ def _latency(done: list[Sent], of: Callable[[Sent], float]) -> dict[str, float] 
 def load_table(running: HttpLoad, phases: Sequence[str]) -> Table:
     """Return what was achieved as a table: a row a phase, and one for all."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Phase", overflow="fold")
+    table.add_column("Phase", no_wrap=True)
     for name in ("Sent", "Failed", "Offered/s", "Tokens/s"):
         table.add_column(name, justify="right")
     for name in ("TTFT", "ITL", "E2E"):
-        for part in ("mean", "p50", "p95"):
+        for part in _SHOWN:
             table.add_column(f"{name} {part}", justify="right")
     document = load_document(running, phases)
     rows = document["phases"]
@@ -92,6 +93,6 @@ def _cells(row: dict[str, object]) -> list[str]:
     cells += [f"{row['offered_rps']:.3g}", f"{row['output_tps']:,.0f}"]
     for name in _LATENCIES:
         latency = row[name]
-        for part in ("mean", "p50", "p95"):
+        for part in _SHOWN:
             cells.append(duration_ms(latency[part]) if isinstance(latency, dict) else "-")
     return cells

@@ -38,7 +38,7 @@ def test_planted_parameters_are_found() -> None:
 
 
 def test_it_goes_on_where_it_was_interrupted() -> None:
-    whole = campaign_of(SimulatedRuns(PLANTED, 200), most_points=6)
+    whole = campaign_of(SimulatedRuns(PLANTED, 200), most_points=4)
     whole.run(nothing, nothing)
     runs = SimulatedRuns(PLANTED, 200)
     kept: list[object] = []
@@ -46,7 +46,7 @@ def test_it_goes_on_where_it_was_interrupted() -> None:
     assert first.run(kept.append, nothing) is Verdict.BUDGET
     assert kept == first.rows
     assert len(kept) == 3
-    second = campaign_of(SimulatedRuns(PLANTED, 200), most_points=6, rows=list(first.rows))
+    second = campaign_of(SimulatedRuns(PLANTED, 200), most_points=4, rows=list(first.rows))
     second.run(nothing, nothing)
     names = [row.name for row in second.rows]
     assert len(names) == len(set(names))
@@ -91,7 +91,7 @@ def test_runs_that_always_fail_end_it() -> None:
 
 def test_points_of_a_run_are_of_one_shape() -> None:
     runs = SimulatedRuns(PLANTED, requests=200)
-    campaign_of(runs, confidence=1e-9, most_points=8).run(nothing, nothing)
+    campaign_of(runs, confidence=1e-9, most_points=6).run(nothing, nothing)
     for points, seconds in runs.asked:
         assert len({(point.shape, point.kind) for point in points}) == 1
         assert seconds >= 15.0
