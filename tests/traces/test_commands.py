@@ -74,7 +74,7 @@ def test_a_target_out_of_reach_is_explained(trace_file: Path) -> None:
     [
         (("--fleet", "small"), "--ttft"),
         (("--fleet", "small", "--ttft", 5, "--attainment", 101), "--attainment"),
-        (("--fleet", "small", "--ttft", 5, "--router", "best"), "--router"),
+        (("--fleet", "small", "--ttft", 5, "--router", "fastest"), "--router"),
         (("--fleet", "small", "--ttft", 5, "--model", "no"), "--model"),
         (("--fleet", "small", "--ttft", 5, "--accelerator", "no"), "--accelerator"),
     ],

@@ -92,6 +92,17 @@ def cost_figure(found: Backtest, currency: str) -> Figure:
         if missed:
             words += f", less than {100 * found.goal.share:g}%"
         axes.text(item.cost + 0.01 * most, row, words, va="center", fontsize=SMALL, color=INK)
+    if found.least_cost <= most:
+        axes.axvline(found.least_cost, color=INK, linestyle=":", linewidth=1.2, zorder=3)
+        axes.annotate(
+            f"nothing costs less than {found.least_cost:,.2f}",
+            (found.least_cost, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 3),
+            textcoords="offset points",
+            fontsize=SMALL,
+            color=INK,
+        )
     dress(axes, xlabel=currency, grid="x")
     axes.set_xlim(0, 1.45 * most)
     name_rows(axes, [_LOOKS[item.name][2] for item in found.policies])
