@@ -25,6 +25,8 @@ from demos import (
     d10_sweep,
     d11_pools,
     d12_configurations,
+    d13_sharing,
+    d14_explanation,
 )
 from optimizer.planner import plan_fleet
 from stoker.cli.plots import write_plan_plots
@@ -43,6 +45,8 @@ SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
     "10-sweep": (d10_sweep.main, "sweep.png"),
     "11-pools": (d11_pools.main, "pools.png"),
     "12-configurations": (d12_configurations.main, "configurations.png"),
+    "13-sharing": (d13_sharing.main, "sharing.png"),
+    "14-explanation": (d14_explanation.main, "explanation.png"),
 }
 """Demonstrations by name, with the picture of each that the page shows."""
 

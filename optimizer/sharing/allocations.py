@@ -71,7 +71,7 @@ def sharing_notes(fleet: Fleet, choices: Sequence[SharedChoice]) -> tuple[str, .
         else:
             order = "first come, first served"
         notes.append(
-            f"{told} share {choice.replicas} of {fleet.accelerators[choice.accelerator].name}, "
+            f"{told} share {choice.replicas} × {fleet.accelerators[choice.accelerator].name}, "
             f"counted with {names[0]}; {order}"
         )
     return tuple(notes)

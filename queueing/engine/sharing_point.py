@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,55 @@ import numpy.typing as npt
 from queueing.arrays import BoolArray, FloatArray, columns
 from queueing.engine.answer import engine_point, latency
 from queueing.engine.correction import Corrector
+from queueing.engine.decoding import Decoding, decoding
+from queueing.engine.factors import Factors
+from queueing.engine.first_token import ttft_mixture
+from queueing.engine.mixtures import Mixture
 from queueing.engine.point import PERCENTILES, Latency
 from queueing.engine.routing import INDEPENDENT, fleet_scene
+from queueing.engine.scene import Scene
 from queueing.engine.sharing import Blend, SharedCases
 from queueing.engine.sharing_scene import ClassScene, class_scenes
 from queueing.engine.targets import EngineTargets
+from queueing.engine.tokens import e2e_mixture, itl_mixture
 from stoker.domain.routing import Router
+
+
+class BlendFactors:
+    """Corrections of the latencies of all classes: those of the blend, each as it is asked for.
+
+    What the analysis misses is in how many are present and how they wait, which is common; what
+    it makes of the lengths of one class would be unlike every example of the correction.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        """Take the replica, its requests being the blend."""
+        self._scene = scene
+        self._known = Corrector(scene)
+
+    @cached_property
+    def ttft(self) -> Factors:
+        """Of TTFT."""
+        return self._known.ttft(self._first)
+
+    @cached_property
+    def itl(self) -> Factors:
+        """Of ITL by request."""
+        return self._known.itl(itl_mixture(self._decode), self._decode)
+
+    @cached_property
+    def e2e(self) -> Factors:
+        """Of E2E."""
+        whole = e2e_mixture(self._scene, self._decode, self._first)
+        return self._known.e2e(whole, self._decode)
+
+    @cached_property
+    def _first(self) -> Mixture:
+        return ttft_mixture(self._scene)
+
+    @cached_property
+    def _decode(self) -> Decoding:
+        return decoding(self._scene)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +125,7 @@ def analyze_shared(
     with np.errstate(all="ignore"):
         blend = Blend.of(shared)
         scene = fleet_scene(blend.cases, count, router, np.maximum(offered, 1e-12) / 1e3)
-        known = Corrector(scene) if corrected and router in INDEPENDENT else None
+        known = BlendFactors(scene) if corrected and router in INDEPENDENT else None
         whole = engine_point(scene, offered / count, (), known is not None)
         stable = shared.usable() & whole.stable
         scenes = class_scenes(shared, blend, scene)
@@ -125,7 +169,7 @@ def shared_excess(
         scene = fleet_scene(
             blend.cases, replicas, router, np.maximum(arrival_rate_rps, 1e-12) / 1e3
         )
-        known = Corrector(scene) if router in INDEPENDENT else None
+        known = BlendFactors(scene) if router in INDEPENDENT else None
         limit = targets[0].max_blocking
         over = np.log(np.maximum(scene.blocking, 1e-300) / np.maximum(limit, 1e-300))
         worst = np.where(np.isnan(limit), -np.inf, over)
@@ -135,30 +179,32 @@ def shared_excess(
         return np.where(unstable, np.inf, worst)
 
 
-def _class_excess(item: ClassScene, targets: EngineTargets, known: Corrector | None) -> FloatArray:
+def _class_excess(
+    item: ClassScene, targets: EngineTargets, known: BlendFactors | None
+) -> FloatArray:
     worst = np.full(len(targets), -np.inf)
     if targets.ttft or targets.e2e:
         first = item.ttft()
     if targets.ttft:
-        factors = None if known is None else item.own_factors(known.ttft(first))
+        factors = None if known is None else item.own_factors(known.ttft)
         for target in targets.ttft:
             worst = np.maximum(worst, target.excess(first, factors))
     if targets.itl:
         gaps = item.itl()
-        factors = None if known is None else known.itl(gaps, item.decode)
+        factors = None if known is None else known.itl
         some = item.requests.steps > 1e-9
         for target in targets.itl:
             worst = np.maximum(worst, np.where(some, target.excess(gaps, factors), -np.inf))
     if targets.e2e:
         whole = item.e2e(first)
-        factors = None if known is None else item.own_factors(known.e2e(whole, item.decode))
+        factors = None if known is None else item.own_factors(known.e2e)
         for target in targets.e2e:
             worst = np.maximum(worst, target.excess(whole, factors))
     return worst
 
 
 def _class_point(
-    item: ClassScene, known: Corrector | None, percentiles: tuple[float, ...], there: BoolArray
+    item: ClassScene, known: BlendFactors | None, percentiles: tuple[float, ...], there: BoolArray
 ) -> ClassPoint:
     first = item.ttft()
     gaps, whole = item.itl(), item.e2e(first)
@@ -169,9 +215,9 @@ def _class_point(
     e2e = latency(whole, percentiles, bad)
     if known is None:
         return ClassPoint(ttft, itl, e2e)
-    ttft = item.own_factors(known.ttft(first)).correct(ttft, percentiles)
-    e2e = item.own_factors(known.e2e(whole, item.decode)).correct(e2e, percentiles)
-    itl = known.itl(gaps, item.decode).correct(itl, percentiles)
+    ttft = item.own_factors(known.ttft).correct(ttft, percentiles)
+    e2e = item.own_factors(known.e2e).correct(e2e, percentiles)
+    itl = known.itl.correct(itl, percentiles)
     # Each is corrected by itself, so that nothing else keeps them in order.
     last = Latency(
         np.where(several, np.maximum(e2e.mean_ms, ttft.mean_ms), ttft.mean_ms),

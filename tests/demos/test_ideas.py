@@ -158,3 +158,27 @@ def test_each_way_to_run_a_model_saves_something(demo_data: Runner) -> None:
     assert "tp2" in narrow["chat"]["runs_on"]
     assert "prefill" in apart["reports"]["runs_on"]
     assert {sliced[name]["cards"] for name in ("titles", "tags")} == {0, 1}
+
+
+def test_sharing_is_never_dearer_and_priorities_save_more(demo_data: Runner) -> None:
+    data, _ = demo_data("13")
+    apart, shared, turns = (
+        [point["cost_per_hour"] for point in data["ways"][name]]
+        for name in ("apart", "shared", "shared, with priorities")
+    )
+    served = {point["served"] for points in data["ways"].values() for point in points}
+    assert served == {3}
+    for own, line, turn in zip(apart, shared, turns, strict=True):
+        assert turn <= line + 1e-9
+        assert line <= own + 1e-9
+    assert shared[0] < apart[0]
+    assert any(turn < line for turn, line in zip(turns, shared, strict=True))
+
+
+def test_what_is_cheaper_for_a_server_alone_is_no_cheaper_for_the_plan(demo_data: Runner) -> None:
+    data, _ = demo_data("14")
+    priced = [item for item in data["runner_ups"].values() if not item["no_longer_served"]]
+    assert any(item["own_cost_change"] < 0 for item in priced)
+    assert all(item["plan_value_change"] >= -1e-6 for item in priced)
+    assert min(data["one_more_card"].values()) < 0
+    assert data["changed"]
