@@ -212,6 +212,20 @@ def test_servers_share_cards_and_the_plan_says_so() -> None:
     assert [(demand.server, demand.replicas) for demand in demands] == [("a", 1), ("c", 1)]
 
 
+def test_shared_cards_have_a_place_on_nodes() -> None:
+    """A card that two servers share is one card of a node, not two."""
+    light = {**LOAD, "arrival_rate_rps": 1}
+    document = sliced_document(2, *(server_document(name, load=light) for name in "abc"))
+    document["nodes"] = [{"name": "n", "count": 2, "card_type": "A100", "cards": 1}]
+    plan = plan_fleet(document_to_fleet(document), OptimizerSettings(placement=True))
+    assert all(item.fully_served for item in plan.allocations)
+    assert plan.usage[0].used == 2
+    assert any("every planned replica has a place" in note for note in plan.notes)
+    document["nodes"][0]["count"] = 1
+    short = plan_fleet(document_to_fleet(document), OptimizerSettings(placement=True))
+    assert len(short.unplaced) == 1
+
+
 def test_a_plan_whose_slices_do_not_fit_their_cards_is_refused() -> None:
     light = {**LOAD, "arrival_rate_rps": 1}
     fleet = sliced(2, *(server_document(name, load=light) for name in "abc"))
