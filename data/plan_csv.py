@@ -47,6 +47,7 @@ _CSV_COLUMNS = (
     "binding",
     "utilization",
     "blocking",
+    "estimate",
     "fully_served",
     "unplaced_reason",
 )
@@ -139,6 +140,7 @@ def _rows(plan: Plan) -> Iterator[Json]:
                 "binding": figures.binding,
                 "utilization": known(figures.utilization),
                 "blocking": known(figures.blocking),
+                "estimate": figures.estimate.value if figures.estimate is not None else None,
             }
     for server, reason in reasons.items():
         yield {

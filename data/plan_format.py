@@ -199,6 +199,7 @@ def _part(part: MixPart) -> Json:
         "itl_ms": known(part.itl_ms),
         "utilization": known(part.utilization),
         "blocking": known(part.blocking),
+        "estimate": part.estimate.value if part.estimate is not None else None,
         "max_rate_rps": known(part.max_rate_rps),
         "binding": part.binding,
         "kv_use": known(part.kv_use),

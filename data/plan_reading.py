@@ -215,6 +215,7 @@ def _part(part: WrittenPart) -> MixPart:
         batch_choice=_choice(part.batch_choice),
         configuration=part.configuration or "",
         parallel=_parallel(part.parallel),
+        estimate=None if part.estimate is None else EstimateKind(part.estimate),
     )
 
 

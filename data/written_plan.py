@@ -71,6 +71,7 @@ class WrittenPart(Written):
     batch_choice: WrittenChoice | None = None
     configuration: str | None = None
     parallel: WrittenParallelism | None = None
+    estimate: str | None = None
 
 
 class WrittenPool(Written):
@@ -105,7 +106,6 @@ class WrittenAllocation(WrittenPart):
     max_queue: Count | None = None
     router: str = Router.RANDOM.label
     fully_served: bool = True
-    estimate: str | None = None
     targets: WrittenTargets = WrittenTargets()
     mix: list[WrittenPart] = Field(default_factory=list)
     pools: list[WrittenPool] = Field(default_factory=list)
@@ -222,11 +222,11 @@ def unknown_words(plan: WrittenPlan) -> Iterator[Finding]:
         for index, stand in enumerate(item.placements):
             at = (*loc, "placements", index, "price_kind")
             yield from known(at, stand.price_kind, kinds_of_price)
-        if item.estimate is not None:
-            kinds = [kind.value for kind in EstimateKind]
-            yield from known((*loc, "estimate"), item.estimate, kinds)
         for index, part in enumerate((item, *item.mix)):
             where = loc if index == 0 else (*loc, "mix", index - 1)
+            if part.estimate is not None:
+                kinds = [kind.value for kind in EstimateKind]
+                yield from known((*where, "estimate"), part.estimate, kinds)
             for latency in part.latencies or {}:
                 words = [each.value for each in Latency]
                 yield from known((*where, "latencies", latency), latency, words)

@@ -147,7 +147,7 @@ class _Allocations:
         target = self._targets.get((server.service_class, server.model), _NO_TARGET)
         types = {int(table.card_type[part]) for part in rows} - {EMPTY}
         queue = int(table.max_queue[row])
-        kind = int(table.estimate[row])
+        kind = max(int(table.estimate[part]) for part in rows)  # the least trustworthy
         weights = [
             float(entries.rate_rps[entry]) * count
             for entry, count in zip(span, counts, strict=True)
@@ -224,6 +224,7 @@ class _Allocations:
         table, figures = self._table, self._entries.figures
         row, count = int(self._entries.row[entry]), int(self._entries.replicas[entry])
         profile = self._described.profile(row)
+        kind = int(table.estimate[row])
         return MixPart(
             accelerator=table.accelerators[int(table.accelerator[row])],
             replicas=count,
@@ -244,6 +245,7 @@ class _Allocations:
             batch_choice=self._choices[entry],
             configuration=profile.configuration if profile else "",
             parallel=profile.parallel if profile else None,
+            estimate=_ESTIMATE_KINDS[kind] if kind >= 0 else None,
         )
 
     def _accelerator(self, row: int) -> str | None:

@@ -150,6 +150,7 @@ def _part_row(allocation: PlannedAllocation, part: MixPart) -> AllocationRow:
         itl_kept=itl.kept,
         utilization=share(part.utilization),
         blocking=small_share(part.blocking),
+        estimate=part.estimate.value if part.estimate else NOT_APPLICABLE,
     )
 
 

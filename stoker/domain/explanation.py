@@ -6,23 +6,12 @@ an edit (an accelerator forbidden, a card more). Positive money is more expensiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from stoker.domain.plan import UnplacedReason
+from stoker.domain.plan_change import OwnAllocation, PlanChange
 from stoker.domain.profile import EstimateKind
-
-
-class Evidence(StrEnum):
-    """How a difference is known."""
-
-    RESOLVED = "resolved"
-    """The whole fleet was planned again under the edit."""
-    PROVEN = "proven"
-    """It follows from the plan at hand; planning again gives the same."""
-    RELAXED = "relaxed"
-    """From the linear relaxation, in which servers may be split: an estimate, not a plan."""
+from stoker.domain.unplaced_explanation import UnplacedExplanation
 
 
 class ShadowMethod(StrEnum):
@@ -85,76 +74,6 @@ class LatencyMargin:
         if self.predicted_ms is None or self.target_ms == 0:
             return None
         return 1.0 - self.predicted_ms / self.target_ms
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPart:
-    """What a server gets of one accelerator configuration in a plan.
-
-    Attributes:
-        accelerator: Accelerator configuration; None where it needs nothing.
-        replicas: Replicas, those of a prefill and a decode pool together.
-        max_batch: Batch limit of a replica, of the decode pool where there are two.
-        configuration: Configuration of the model on the accelerator; empty where it has no name.
-        prefill_replicas: How many of the replicas compute prompts for the others; 0 for none.
-    """
-
-    accelerator: str | None
-    replicas: int
-    max_batch: int
-    configuration: str = ""
-    prefill_replicas: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class OwnAllocation:
-    """What a server gets in a plan, all parts of a mix.
-
-    Attributes:
-        parts: Its parts; none where it gets nothing.
-        cost_per_hour: Cost of them.
-        value: Their value in the objective (cost of the change); 0 where it is not served in full.
-        served: Whether it is served in full.
-        placements: Replicas by pool; empty in a plan without pools and limits.
-    """
-
-    parts: tuple[OwnPart, ...]
-    cost_per_hour: float
-    value: float
-    served: bool
-    placements: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PlanChange:
-    """What becomes of the whole plan under an edit.
-
-    Where `served_change` is empty, both plans serve as many servers of each priority, and
-    `value_change` is what the edit costs. Otherwise the plans serve different servers, which counts
-    before all money, and the money is that of other servers.
-
-    Attributes:
-        evidence: How it is known.
-        served_change: Change of the number of servers served in full by priority, where it changes.
-        value_change: Change of the objective, in currency units per hour.
-        cost_change: Change of the cost of the plan, best effort included, per hour.
-        no_longer_served: Servers served in full in the plan and not under the edit.
-        newly_served: Servers served in full under the edit alone.
-        moved: Other servers whose allocation changes, of those served in both.
-        below: By how much the true `value_change` may be lower, for want of a proof of the
-            plan under the edit (its gap); None where nothing is proven.
-        above: By how much it may be higher, for want of a proof of the plan explained.
-    """
-
-    evidence: Evidence
-    served_change: Mapping[int, int] = field(default_factory=dict)
-    value_change: float = 0.0
-    cost_change: float = 0.0
-    no_longer_served: tuple[str, ...] = ()
-    newly_served: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
-    below: float | None = 0.0
-    above: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +174,8 @@ class AllocationExplanation:
         runner_up: The one of them that changes the plan least; None where unknown.
         replica_range: Replicas if the profile is off by its error; None where that is unknown.
         configuration: Configuration of the model on the accelerator; empty where it has no name.
-        estimate: Kind of the profile behind the figures; None where they rest on none, and for a
-            mix, whose parts have it.
+        estimate: Kind of the profile behind the figures, of a mix the least trustworthy; None where
+            they rest on none.
     """
 
     server: str
@@ -297,90 +216,6 @@ class ShadowPrice:
     used: float | None
     available: float
     change: PlanChange
-
-
-class Scope(StrEnum):
-    """Which cards a server that is not served may count on."""
-
-    CARDS_LEFT = "cards_left"
-    """Those that nobody uses; all others stay as they are."""
-    REPLANNED = "replanned"
-    """All: the others may move, as long as everybody who is served stays so."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReachableTargets:
-    """The nearest latency targets that a server could be given.
-
-    Attributes:
-        scope: Which cards it may count on.
-        factor: Smallest factor for all its latency targets with which it can be served; a hundredth
-            tighter, it cannot.
-        targets_ms: The targets times the factor, by statistic.
-        own: What it would get.
-    """
-
-    scope: Scope
-    factor: float
-    targets_ms: Mapping[str, float]
-    own: OwnAllocation
-
-
-@dataclass(frozen=True, slots=True)
-class FittingLoad:
-    """The load that a server could be served with, within its targets.
-
-    Attributes:
-        scope: Which cards it may count on.
-        share: Largest share of its arrival rate; with a hundredth more it cannot be served.
-        arrival_rate_rps: That rate.
-        own: What it would get.
-    """
-
-    scope: Scope
-    share: float
-    arrival_rate_rps: float
-    own: OwnAllocation
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """The fewest cards of one type with which a server can be served beside all that are now.
-
-    Attributes:
-        card_type: Type of the cards.
-        cards: How many more; with one less it cannot.
-        own: What the server would get.
-        cost_change: What the plan would cost more per hour, other unserved servers left out.
-    """
-
-    card_type: str
-    cards: int
-    own: OwnAllocation
-    cost_change: float
-
-
-@dataclass(frozen=True, slots=True)
-class UnplacedExplanation:
-    """What would serve a server that is not served in full.
-
-    Attributes:
-        server: Name of the server.
-        reason: Why it is not, in one word.
-        detail: Why, in a sentence with figures.
-        remedy: What would mend it.
-        reachable: Nearest targets in each scope; none where no loosening of latencies helps.
-        loads: Loads that would fit in each scope; none where no load above a ten-thousandth does.
-        purchases: Cards to buy, by type, the fewest first; none where cards are not what lacks.
-    """
-
-    server: str
-    reason: UnplacedReason
-    detail: str
-    remedy: str
-    reachable: tuple[ReachableTargets, ...] = ()
-    loads: tuple[FittingLoad, ...] = ()
-    purchases: tuple[Purchase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ class MixPart:
     batch_choice: BatchChoice | None = None
     configuration: str = ""
     parallel: Parallelism | None = None
+    estimate: EstimateKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ class PlannedAllocation:
         cards: Cards used, of `card_type`.
         card_type: Type of card; None for an empty allocation or a mix of several types.
         fully_served: Whether the targets hold for the whole load; otherwise best effort.
-        estimate: Where the profile's figures come from; None where no profile was used.
+        estimate: Where the profile's figures come from; None where no profile was used. Of a mix
+            the least trustworthy of its parts, each of which has its own.
         mix: Parts of a heterogeneous allocation; empty for one accelerator.
         targets: All that the service class promises for the model, percentiles too; None where
             it promises nothing.

@@ -241,3 +241,17 @@ def test_a_fleet_is_planned_with_given_profiles(fleet: Path, measured: Path) -> 
     assert "measured" in table.stdout
     other = stoker("solve", fleet, "--profiles", "llama-3.1-70b/h200")
     assert "is not used: no server of the fleet serves that model" in " ".join(other.stderr.split())
+
+
+def test_a_mix_tells_the_kind_of_each_part_and_the_weakest_of_the_whole(fleet: Path) -> None:
+    busy = FLEET.replace("arrival_rate_rps: 5", "arrival_rate_rps: 55")
+    fleet.write_text(busy.replace("{H100: 8, L40S: 8}", "{H100: 1, L40S: 2}"))
+    found = allocation(plan(fleet, "--heterogeneous"))
+    parts = found["mix"]
+    assert isinstance(parts, list)
+    kinds = {part["accelerator"]: part["estimate"] for part in parts}
+    assert kinds == {"H100": "fitted", "L40S": "estimated"}
+    assert found["estimate"] == "estimated"
+    rows = stoker("solve", fleet, "--heterogeneous", "--format", "csv").stdout.splitlines()
+    column = rows[0].split(",").index("estimate")
+    assert sorted(row.split(",")[column] for row in rows[1:]) == ["estimated", "fitted"]
