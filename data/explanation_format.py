@@ -14,15 +14,14 @@ from stoker.domain.explanation import (
     Forbidden,
     LatencyMargin,
     Option,
-    OwnAllocation,
-    PlanChange,
     Regret,
     ReplicaRange,
     ShadowPrice,
-    UnplacedExplanation,
 )
 from stoker.domain.plan import PlannedAllocation
+from stoker.domain.plan_change import OwnAllocation, PlanChange
 from stoker.domain.plan_difference import Cause, PlanDifference
+from stoker.domain.unplaced_explanation import UnplacedExplanation
 
 
 def explanation_to_document(explanation: Explanation) -> Json:

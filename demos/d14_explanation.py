@@ -22,14 +22,9 @@ from stoker.cli.difference_report import allocation_words, cause_words
 from stoker.cli.explanation_words import change_words, own_words, signed
 from stoker.cli.figures import money
 from stoker.cli.plots.explanation import alternatives_figure
-from stoker.domain.explanation import (
-    AllocationExplanation,
-    ChoiceLimit,
-    Explanation,
-    PlanChange,
-    ShadowPrice,
-)
+from stoker.domain.explanation import AllocationExplanation, ChoiceLimit, Explanation, ShadowPrice
 from stoker.domain.plan import Plan
+from stoker.domain.plan_change import PlanChange
 from stoker.domain.plan_difference import PlanDifference
 from stoker.domain.scaling import scale_capacity
 

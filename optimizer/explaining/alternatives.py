@@ -22,14 +22,8 @@ from optimizer.explaining.decision import (
 from optimizer.explaining.problem import rows_of
 from optimizer.explaining.situation import Situation, fits
 from optimizer.table import EMPTY, CandidateTable, IntArray
-from stoker.domain.explanation import (
-    ChoiceLimit,
-    Evidence,
-    Forbidden,
-    Option,
-    OwnAllocation,
-    PlanChange,
-)
+from stoker.domain.explanation import ChoiceLimit, Forbidden, Option
+from stoker.domain.plan_change import Evidence, OwnAllocation, PlanChange
 
 _ROUNDING = 1e-9
 

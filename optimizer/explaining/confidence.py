@@ -23,14 +23,9 @@ from optimizer.explaining.situation import Situation
 from optimizer.predictions import ReplicaDetails, ReplicaFigures
 from optimizer.preparation import candidate_table
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
-from stoker.domain.explanation import (
-    Evidence,
-    LatencyMargin,
-    PlanChange,
-    Regret,
-    ReplicaRange,
-)
+from stoker.domain.explanation import LatencyMargin, Regret, ReplicaRange
 from stoker.domain.fleet import Fleet
+from stoker.domain.plan_change import Evidence, PlanChange
 
 MISSED = 1.0 + 1e-6
 """Use of a target from which on it counts as missed."""

@@ -12,7 +12,7 @@ from optimizer.placement import Outcome, Placement
 from optimizer.pooled.answer import PooledAnswer, PooledEntry
 from optimizer.table import EMPTY, NO_NAME, CandidateTable, IntArray
 from optimizer.transition import mix_value
-from stoker.domain.explanation import Evidence, OwnAllocation, OwnPart, PlanChange
+from stoker.domain.plan_change import Evidence, OwnAllocation, OwnPart, PlanChange
 
 _NOTHING = OwnAllocation((), 0.0, 0.0, False)
 

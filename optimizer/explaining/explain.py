@@ -28,18 +28,20 @@ from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.explanation import (
     AllocationExplanation,
     Explanation,
-    FittingLoad,
     Forbidden,
-    Purchase,
-    ReachableTargets,
-    Scope,
     ShadowMethod,
     ShadowPrice,
-    UnplacedExplanation,
 )
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan, PlanStatus, UnplacedReason
 from stoker.domain.settings import OptimizerSettings, SolverKind
+from stoker.domain.unplaced_explanation import (
+    FittingLoad,
+    Purchase,
+    ReachableTargets,
+    Scope,
+    UnplacedExplanation,
+)
 
 Report = Callable[[int, int], None]
 """Is told how many steps are done, of how many."""

@@ -13,9 +13,9 @@ from optimizer.explaining.problem import rows_of
 from optimizer.placement import Placement
 from optimizer.table import EMPTY, CandidateTable
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.explanation import OwnAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+from stoker.domain.plan_change import OwnAllocation
 
 _TOLERANCE = 1e-9
 

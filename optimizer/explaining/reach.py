@@ -15,14 +15,9 @@ from optimizer.explaining.situation import Situation
 from optimizer.fleet_columns import MOST_CARDS
 from optimizer.preparation import candidate_table
 from optimizer.table import EMPTY, BoolArray
-from stoker.domain.explanation import (
-    FittingLoad,
-    OwnAllocation,
-    Purchase,
-    ReachableTargets,
-    Scope,
-)
 from stoker.domain.fleet import Fleet
+from stoker.domain.plan_change import OwnAllocation
+from stoker.domain.unplaced_explanation import FittingLoad, Purchase, ReachableTargets, Scope
 
 MANY_TIMES = 5
 """Times the fewest cards of any type from which on cards of another type are no remedy."""

@@ -17,8 +17,9 @@ from optimizer.explaining.situation import Situation
 from optimizer.formulation import ExtraRow, single_model
 from optimizer.milp_session import priority_groups
 from optimizer.table import FloatArray, IntArray
-from stoker.domain.explanation import Evidence, PlanChange, ShadowPrice
+from stoker.domain.explanation import ShadowPrice
 from stoker.domain.plan import Plan
+from stoker.domain.plan_change import Evidence, PlanChange
 
 LABEL = (
     "prices of cards are those of the linear relaxation, in which servers may be split: estimates, "

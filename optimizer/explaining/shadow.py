@@ -9,9 +9,9 @@ from optimizer.explaining.alternatives import least_loss
 from optimizer.explaining.decision import change_between, decision_of
 from optimizer.explaining.problem import PlanningProblem
 from optimizer.explaining.situation import Situation
-from stoker.domain.explanation import Evidence, PlanChange
 from stoker.domain.limits import Limits
 from stoker.domain.plan import Plan
+from stoker.domain.plan_change import Evidence, PlanChange
 
 _WATTS = 1000.0
 """One more watt serves nobody; a kilowatt may."""

@@ -9,22 +9,22 @@ from stoker.domain.explanation import (
     AllocationExplanation,
     ChoiceLimit,
     CountLimit,
-    Evidence,
-    FittingLoad,
     Forbidden,
     LatencyMargin,
-    OwnAllocation,
-    PlanChange,
-    ReachableTargets,
     Regret,
     ReplicaRange,
-    Scope,
     ShadowPrice,
-    UnplacedExplanation,
 )
 from stoker.domain.latency import MEAN, Latency
+from stoker.domain.plan_change import Evidence, OwnAllocation, PlanChange
 from stoker.domain.profile import EstimateKind
 from stoker.domain.serving import configured_name
+from stoker.domain.unplaced_explanation import (
+    FittingLoad,
+    ReachableTargets,
+    Scope,
+    UnplacedExplanation,
+)
 
 _NAMES = 3
 _CENT = 0.005

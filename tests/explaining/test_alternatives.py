@@ -12,8 +12,9 @@ from data.fleets import read_fleet
 from optimizer.explaining.alternatives import planned_without, settled_without, without
 from optimizer.explaining.explain import explain_plan
 from optimizer.planner import plan_fleet
-from stoker.domain.explanation import ChoiceLimit, Evidence, Forbidden
+from stoker.domain.explanation import ChoiceLimit, Forbidden
 from stoker.domain.fleet import Fleet
+from stoker.domain.plan_change import Evidence
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy, SolverKind
 from tests.support.explained import (

@@ -8,10 +8,10 @@ import pytest
 
 from optimizer.explaining.explain import explain_plan
 from optimizer.planner import plan_fleet
-from stoker.domain.explanation import Scope
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Headroom, Limits
 from stoker.domain.pools import Pool
+from stoker.domain.unplaced_explanation import Scope
 from tests.support.explained import REFERENCE, served, with_own_models, without_profile
 from tests.support.small_fleets import LOAD, make_fleet, make_server
 

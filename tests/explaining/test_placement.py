@@ -9,9 +9,9 @@ import pytest
 from optimizer.explaining.explain import explain_plan
 from optimizer.explaining.more_nodes import nodes_with_more
 from optimizer.planner import plan_fleet
-from stoker.domain.explanation import Evidence
 from stoker.domain.fleet import Fleet
 from stoker.domain.nodes import LinkGroup, Node
+from stoker.domain.plan_change import Evidence
 from tests.support.explained import REFERENCE, served
 from tests.support.small_fleets import make_fleet, make_server
 

@@ -14,11 +14,11 @@ from optimizer.explaining.explain import ExplainOptions, explain_plan
 from optimizer.explaining.reach import Reach
 from optimizer.explaining.search import STEP
 from optimizer.planner import plan_fleet
-from stoker.domain.explanation import Scope, UnplacedExplanation
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan, UnplacedReason
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy
+from stoker.domain.unplaced_explanation import Scope, UnplacedExplanation
 from tests.support.explained import REFERENCE, names_served, only, planned
 from tests.support.small_fleets import GOLD, fleets, make_fleet, make_server
 

@@ -19,8 +19,9 @@ from optimizer.milp_session import priority_groups
 from optimizer.planner import plan_fleet
 from optimizer.solver import solve
 from optimizer.table import IntArray
-from stoker.domain.explanation import Evidence, ShadowMethod
+from stoker.domain.explanation import ShadowMethod
 from stoker.domain.fleet import Fleet
+from stoker.domain.plan_change import Evidence
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 from tests.support.explained import REFERENCE, names_served, planned, served, with_one_more
