@@ -204,7 +204,7 @@ def test_no_fleet_is_below_the_bound(
     [("azure2023_conv", 1000.0, 100.0, 20.0), ("mooncake_conversation", 15_000.0, 200.0, 8.0)],
 )
 def test_shared_traces(name: str, ttft_ms: float, itl_ms: float, speed: float) -> None:
-    trace = shared_trace(name).first(800)
+    trace = shared_trace(name).first(400)
     goal = TraceGoal(0.95, ttft_ms, itl_ms)
     sizes = []
     for model in ("small", "large"):
