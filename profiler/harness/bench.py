@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import torch
 
@@ -13,10 +14,18 @@ from profiler.harness.clocks import Run, StopWatch
 from profiler.harness.execution import Recorded
 from profiler.harness.gauges import Gauges, Reading
 from profiler.harness.measure import DeviceLostError
-from profiler.harness.model import Decoder, Decoding, Iteration, Prompting
+from profiler.harness.model import Decoding, Iteration, Prompting
 from stoker.domain.timing import IterationCase, IterationKind
 
 _SEED = 11
+
+
+class Stepping(Protocol):
+    """A model that computes iterations."""
+
+    def step(self, iteration: Iteration, layers: int | None = None) -> object:
+        """Compute an iteration of so many layers, all unless given."""
+        ...
 
 
 class ModelBench:
@@ -24,7 +33,7 @@ class ModelBench:
 
     def __init__(
         self,
-        model: Decoder,
+        model: Stepping,
         cache: Cache,
         counts: tuple[int, ...],
         layers: int,

@@ -57,6 +57,11 @@ class CudaStopWatch:
         return float(self._before.elapsed_time(self._after))
 
 
-def stop_watch(device: torch.device) -> StopWatch:
-    """Return the stop-watch for a device."""
-    return CudaStopWatch() if device.type == "cuda" else HostStopWatch()
+def stop_watch(device: torch.device, clock: Callable[[], float] = time.perf_counter) -> StopWatch:
+    """Return the stop-watch for a device.
+
+    Args:
+        device: The device.
+        clock: Counts seconds on the host; a GPU has its own.
+    """
+    return CudaStopWatch() if device.type == "cuda" else HostStopWatch(clock)

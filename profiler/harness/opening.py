@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -48,16 +50,27 @@ class Opened:
 
 
 def open_run(
-    settings: HarnessSettings, device: torch.device, communicator: Communicator, gauges: Gauges
+    settings: HarnessSettings,
+    device: torch.device,
+    communicator: Communicator,
+    gauges: Gauges,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Opened:
     """Return a run that is ready to time cases.
+
+    Args:
+        settings: What to time, and how.
+        device: Where.
+        communicator: The devices that share the model.
+        gauges: Read the device.
+        clock: Counts seconds; what times iterations on a CPU.
 
     Raises:
         UnbuildableError: The model cannot be built, or devices do not share it evenly.
         torch.OutOfMemoryError: Memory does not hold it.
     """
     shape, dtype = settings.built, settings.precision.dtype
-    watch = stop_watch(device)
+    watch = stop_watch(device, clock)
     if settings.attention is None:
         tokens = min(1024, settings.max_context)
         chosen = choose.fastest(shape, dtype, device, watch, communicator.size, tokens)

@@ -65,7 +65,7 @@ class Ports:
     """What a run meets of the world.
 
     Attributes:
-        clock: Monotonic seconds, for budgets.
+        clock: Monotonic seconds, for budgets and for what a CPU computes.
         now: The time of day.
         wrap: Put around the bench; for tests that plant faults.
     """
@@ -131,7 +131,7 @@ def time_model(
     gauges = _gauges(device)
     with Journal(journal_path, header_of(settings)) as journal:
         idle = idle_power_w(gauges)
-        with _opened(settings, device, gauges) as (opened, bench):
+        with _opened(settings, device, gauges, ports.clock) as (opened, bench):
             journal.begin(ports.now().isoformat(timespec="seconds"))
             chooser = Chooser(opened.limits, settings.seed, settings.tolerance)
             rules = sampling_rules(budget_s, len(chooser.first))
@@ -184,13 +184,13 @@ def _gauges(device: torch.device) -> Gauges:
 
 @contextmanager
 def _opened(
-    settings: HarnessSettings, device: torch.device, gauges: Gauges
+    settings: HarnessSettings, device: torch.device, gauges: Gauges, clock: Callable[[], float]
 ) -> Iterator[tuple[Opened, Bench]]:
     """Open a run; with several devices, start the others and send them home in the end."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if settings.tensor_parallel == 1:
-        opened = open_run(settings, device, Alone(), gauges)
+        opened = open_run(settings, device, Alone(), gauges, clock)
         yield opened, opened.bench
         return
     address = free_address()
@@ -198,7 +198,7 @@ def _opened(
     group = None
     try:
         group = Group(0, settings.tensor_parallel, address, device)
-        opened = open_run(settings, device, group, gauges)
+        opened = open_run(settings, device, group, gauges, clock)
         bench = GroupBench(opened.bench, group)
         yield opened, bench
         bench.end()

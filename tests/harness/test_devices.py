@@ -33,7 +33,7 @@ from profiler.harness.shape import ExpertShape, Shape, UnbuildableError, shape_o
 from profiler.iterations import fit_iterations
 from stoker.domain.timing import CaseStatus, IterationCase, IterationKind
 from tests.support.cli import ROOT
-from tests.support.harness_benches import FakeClock, SlowedBench
+from tests.support.harness_benches import FakeClock, SlowedModel, slowed
 from tests.support.harness_models import (
     CPU,
     SMALL,
@@ -65,18 +65,17 @@ def planted(case: IterationCase, count: int) -> float:
     return 2.0 + 0.05 * computed + 2e-4 * read
 
 
-def test_a_slowdown_planted_into_a_real_bench_is_recovered(tmp_path: Path) -> None:
-    benches: list[SlowedBench] = []
+def test_a_slowdown_planted_into_a_real_model_is_recovered(tmp_path: Path) -> None:
+    clock, planted_into = FakeClock(), list[SlowedModel]()
 
-    def slowed(bench: Bench) -> Bench:
-        benches.append(SlowedBench(bench, planted))
-        return benches[-1]
+    def wrap(bench: Bench) -> Bench:
+        planted_into.append(slowed(bench, planted, clock.pass_ms))
+        return bench
 
-    clock = FakeClock()
-    run = timed(tmp_path, settings(), wrap=slowed, clock=clock, budget_s=1.0)
+    run = timed(tmp_path, settings(), wrap=wrap, clock=clock, budget_s=1.0)
     [fit] = fit_iterations(run.run.timings, ["token-work"])
     assert list(fit.values.values()) == pytest.approx((2.0, 0.05, 2e-4), rel=0.02)
-    assert benches[0].ran >= 13 * len(run.run.timings)
+    assert planted_into[0].steps >= 9 * len(run.run.timings)
     assert {timing.status for timing in run.run.timings} == {CaseStatus.OK}
 
 

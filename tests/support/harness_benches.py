@@ -7,8 +7,10 @@ from functools import partial
 
 import torch
 
+from profiler.harness.bench import ModelBench
 from profiler.harness.gauges import Reading
 from profiler.harness.measure import Bench, DeviceLostError
+from profiler.harness.model import Decoder, Iteration
 from stoker.domain.timing import IterationCase
 
 Law = Callable[[IterationCase, int], float]
@@ -86,37 +88,37 @@ class FaultyBench(LawBench):
             raise DeviceLostError(self.lost)
 
 
-class SlowedBench:
-    """A real bench with a planted slowdown: each iteration takes longer by a law.
+class SlowedModel:
+    """A planted slowdown: each step of a real model sleeps longer by a law.
 
-    Its own time is hidden, so that the law is all there is to find.
+    It sleeps on a clock on which nothing else takes time, so that the law is all there is to find.
     """
 
-    def __init__(self, inner: Bench, law: Law) -> None:
-        self.inner, self.law = inner, law
-        self.layers, self.counts = inner.layers, inner.counts
-        self.ran = 0
+    def __init__(self, model: Decoder, law: Law, sleep_ms: Callable[[float], None]) -> None:
+        self.model, self.law, self.sleep_ms = model, law, sleep_ms
+        self.steps = 0
 
-    def prepare(self, case: IterationCase) -> Sequence[Callable[[], float]]:
-        runs = self.inner.prepare(case)
-        return [
-            partial(self._run, run, self.law(case, count))
-            for run, count in zip(runs, self.counts, strict=True)
-        ]
+    def step(self, iteration: Iteration, layers: int | None = None) -> torch.Tensor:
+        tokens = self.model.step(iteration, layers)
+        decoding, prompting = iteration.decoding, iteration.prompting
+        case = IterationCase(
+            0 if prompting is None else prompting.tokens,
+            0 if prompting is None else prompting.prefix,
+            0 if decoding is None else decoding.sequences,
+            0 if decoding is None else decoding.context,
+        )
+        self.sleep_ms(self.law(case, len(self.model.stack) if layers is None else layers))
+        self.steps += 1
+        return tokens
 
-    def _run(self, run: Callable[[], float], planted_ms: float) -> float:
-        run()
-        self.ran += 1
-        return planted_ms
 
-    def read(self) -> Reading:
-        return self.inner.read()
-
-    def peak_bytes(self) -> int | None:
-        return self.inner.peak_bytes()
-
-    def release(self) -> None:
-        self.inner.release()
+def slowed(bench: Bench, law: Law, sleep_ms: Callable[[float], None]) -> SlowedModel:
+    """Plant a slowdown into the model of a bench."""
+    assert isinstance(bench, ModelBench)
+    assert isinstance(bench.model, Decoder)
+    planted = SlowedModel(bench.model, law, sleep_ms)
+    bench.model = planted
+    return planted
 
 
 def no_memory() -> Exception:
