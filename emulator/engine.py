@@ -1,19 +1,16 @@
 """The iteration loop of one replica, in steps: time is given to it, it has no clock of its own.
 
 It plays what `docs/simulator.md` calls one iteration, like `simulator`, but lets requests come,
-break off and be watched while it goes on. An iteration costs some microseconds whatever the batch:
-a decoding sequence is two numbers that count along with the iterations (the context that it would
-have had at iteration 0, and the iteration after which it leaves), and the blocks that sequences
-will need are counted by the iteration, modulo the block, in which they do.
+break off and be watched while it goes on. An iteration costs some microseconds, whatever the batch.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from heapq import heapify, heappop, heappush
 from typing import Protocol
 
+from emulator.decoding import Decoding
 from emulator.pace import Work, first_token_delays, pace_of
 from emulator.requests import EmulatedRequest, RequestState
 from simulator import Engine
@@ -67,14 +64,10 @@ class IterationLoop:
         self._blocks = engine.kv_tokens // self._block if engine.kv_tokens else _UNLIMITED
         self._free = self._blocks
         self._waiting: deque[EmulatedRequest] = deque()
-        self._decoding: list[tuple[int, int, EmulatedRequest]] = []  # a heap: who leaves first
-        self._read_along: dict[int, EmulatedRequest] = {}  # of the decoding ones, by order
+        self._decoding = Decoding(self._block)
         self._partial: EmulatedRequest | None = None
         self._ending: list[EmulatedRequest] = []  # their prefill ends with the running iteration
         self._broken_off: list[EmulatedRequest] = []
-        self._phases = [0] * self._block
-        self._counter = 0  # decode iterations so far
-        self._context = 0  # tokens that decode reads in the next or running iteration
         self._order = 0
         self._began_ms = 0.0
         self._end_ms = math.inf
@@ -166,17 +159,15 @@ class IterationLoop:
 
     def fail_all(self, now_ms: float, reason: str) -> None:
         """Lose every request and all KV, as in a crash."""
-        lost = [*self._waiting, *self._ending, *(entry[2] for entry in self._decoding)]
+        lost = [*self._waiting, *self._ending, *self._decoding.requests]
         if self._partial is not None:
             lost.append(self._partial)
         self._waiting.clear()
-        self._decoding.clear()
-        self._read_along.clear()
+        self._decoding = Decoding(self._block)
         self._ending.clear()
         self._broken_off.clear()
         self._partial = None
-        self._phases = [0] * self._block
-        self._free, self._context = self._blocks, 0
+        self._free = self._blocks
         self._end_ms = self._ready_ms = math.inf
         self._frozen_ms = None
         for request in lost:
@@ -232,11 +223,11 @@ class IterationLoop:
         if self._broken_off:
             self._drop_broken_off()
         preempted = False
-        needed = self._phases[self._counter % self._block]
+        needed = self._decoding.blocks_needed()
         while needed > self._free:
             self._preempt_youngest(now)
             preempted = True
-            needed = self._phases[self._counter % self._block]
+            needed = self._decoding.blocks_needed()
         self._free -= needed
         decoding = batch = len(self._decoding)
         budget = self._budget - decoding
@@ -261,7 +252,7 @@ class IterationLoop:
             self._ending.append(request)
             request = None
         if batch:
-            time = self._pace(Work(decoding, self._context, batch, tokens, read, shares))
+            time = self._pace(Work(decoding, self._decoding.context, batch, tokens, read, shares))
             self._began_ms = now
             self._end_ms = now + time * self.slowdown
             self._running, self._tokens = decoding, decoding + tokens
@@ -290,14 +281,14 @@ class IterationLoop:
         running = self._running
         self._watcher.iterated(self._tokens)
         if running:
-            self._counter += 1
-            self._context += running
+            self._decoding.step(running)
             self._watcher.gap(now - self._began_ms, running)
-            for request in list(self._read_along.values()):
+            for request in self._decoding.read_along:
                 if request.on_token is not None:
                     request.on_token(now + request.delay_ms)
-            while self._decoding and self._decoding[0][0] == self._counter:
-                self._leave(heappop(self._decoding)[2], now)
+            while (leaving := self._decoding.leaving()) is not None:
+                self._free += self._blocks_of(leaving.prompt_tokens + leaving.output_tokens - 1)
+                self._done(leaving, now)
         if self._ending:
             ending, self._ending = self._ending, []
             for request in ending:
@@ -325,28 +316,7 @@ class IterationLoop:
             self._free += self._blocks_of(request.prompt_tokens + request.produced - 1)
             self._done(request, now)
             return
-        context = request.prompt_tokens + request.produced
-        request.base = context - self._counter
-        request.finish = self._counter + request.output_tokens - request.produced
-        self._phases[(1 - request.base) % self._block] += 1
-        self._context += context
-        heappush(self._decoding, (request.finish, request.order, request))
-        if request.on_token is not None:
-            self._read_along[request.order] = request
-
-    def _leave(self, request: EmulatedRequest, now: float) -> None:
-        """Let a request that has decoded its last token go."""
-        self._forget(request)
-        self._context -= request.prompt_tokens + request.output_tokens
-        self._free += self._blocks_of(request.prompt_tokens + request.output_tokens - 1)
-        request.produced = request.output_tokens
-        self._done(request, now)
-
-    def _forget(self, request: EmulatedRequest) -> None:
-        """Count a decoding request out of what decode will need."""
-        self._phases[(1 - request.base) % self._block] -= 1
-        if request.on_token is not None:
-            self._read_along.pop(request.order, None)
+        self._decoding.join(request)
 
     def _done(self, request: EmulatedRequest, now: float) -> None:
         if request.ended:  # broken off while its last iteration ran
@@ -365,10 +335,8 @@ class IterationLoop:
             self._partial = None
             held = request.prompt_tokens + request.produced
         else:
-            entry = max(self._decoding, key=lambda one: one[1])
-            request = self._take_out(entry)
-            held = request.base + self._counter - 1
-            request.produced = request.output_tokens - (request.finish - self._counter)
+            request = self._decoding.youngest()
+            held = self._decoding.take_out(request)
             request.last_token_ms = now
         self._free += self._blocks_of(held)
         request.preemptions += 1
@@ -376,24 +344,12 @@ class IterationLoop:
         self._waiting.appendleft(request)
         self._watcher.preempted(request)
 
-    def _take_out(self, entry: tuple[int, int, EmulatedRequest]) -> EmulatedRequest:
-        """Take a sequence out of decode before it is done."""
-        self._decoding.remove(entry)
-        heapify(self._decoding)
-        request = entry[2]
-        self._context -= request.base + self._counter
-        self._forget(request)
-        return request
-
     def _drop_broken_off(self) -> None:
         """Free what requests hold whose readers went away."""
         for request in self._broken_off:
             if request is self._partial:
                 self._partial = None
                 self._free += self._blocks_of(request.prompt_tokens + request.produced)
-                continue
-            entry = next((one for one in self._decoding if one[2] is request), None)
-            if entry is not None:
-                self._take_out(entry)
-                self._free += self._blocks_of(request.base + self._counter - 1)
+            elif request in self._decoding:
+                self._free += self._blocks_of(self._decoding.take_out(request))
         self._broken_off.clear()
