@@ -32,7 +32,7 @@ TIMES = (8.0, 0.03, 0.0003)
     load=st.floats(0.05, 0.9),
     router=st.sampled_from(list(Router)),
 )
-@settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_classes_that_are_alike_are_one(
     shares: list[float], tokens_in: int, tokens_out: int, cv: float, load: float, router: Router
 ) -> None:
