@@ -131,4 +131,4 @@ def test_exit_codes_of_plans(changes: dict[str, object], code: ExitCode) -> None
 
 
 def test_exit_codes_are_those_documented() -> None:
-    assert [int(code) for code in ExitCode] == [0, 2, 3, 4, 5]
+    assert [int(code) for code in ExitCode] == [0, 2, 3, 4, 5, 6]
