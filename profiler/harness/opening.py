@@ -27,6 +27,10 @@ _TRIED = IterationCase(0, 0, 2, 15)
 """A small decode, to see whether it can be recorded."""
 
 
+_COMPILED = (IterationCase(1, 0, 0, 0), IterationCase(2, 0, 0, 0), IterationCase(5, 2, 3, 1))
+"""What compilers tell apart: one token, more of them, and other numbers of them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
     """A run that is ready to time cases.
@@ -86,6 +90,7 @@ def open_run(
     )
     model = build(shape, how, RandomWeights(settings.seed, device, dtype))
     sizes = memory.model_memory(model, shape, settings.shape.layers, dtype)
+    _compile_ahead(model, settings, device)
     working = _working_bytes(model, settings, device)
     limits, kv_tokens, notes = _limits(settings, sizes, working, device, communicator)
     cache = _cache(settings, limits.kv_tokens, device, communicator.size)
@@ -159,22 +164,44 @@ def _cache(settings: HarnessSettings, tokens: int, device: torch.device, devices
 
 
 def _working_bytes(model: Decoder, settings: HarnessSettings, device: torch.device) -> int:
-    """Return what the largest prompt takes beside weights and cache, on a GPU."""
+    """Return what the largest prompt that can run takes beside weights and cache, on a GPU."""
     if device.type != "cuda":
         return 0
     tokens = min(settings.max_prefill, settings.max_context)
+    while tokens > 1:
+        try:
+            return _working_bytes_of(tokens, model, settings, device)
+        except torch.OutOfMemoryError:
+            tokens //= 2  # the case itself will be a result without memory
+        torch.cuda.empty_cache()
+    return 0
+
+
+def _working_bytes_of(
+    tokens: int, model: Decoder, settings: HarnessSettings, device: torch.device
+) -> int:
     devices = model.communicator.size
     bench = _bare_bench(model, settings, _cache(settings, tokens, device, devices), device)
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    for run in bench.runs(IterationCase(tokens, 0, 0, 0))[-1:]:
-        run()
+    bench.runs(IterationCase(tokens, 0, 0, 0))[-1]()
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device)
     del bench
     torch.cuda.empty_cache()
     return int(peak - before)
+
+
+def _compile_ahead(model: Decoder, settings: HarnessSettings, device: torch.device) -> None:
+    """Run what is compiled once, for one token and for more, so that no case pays for it."""
+    if not settings.execution.compiled:
+        return
+    cache = _cache(settings, 256, device, model.communicator.size)
+    bench = _bare_bench(model, settings, cache, device)
+    for case in _COMPILED:
+        for run in bench.runs(case):
+            run()
 
 
 def _possible(
