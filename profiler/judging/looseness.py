@@ -40,7 +40,7 @@ def loose_ends(
     for name, (low, high) in confidence.items():
         if name not in known or not 0 <= low < high:
             continue
-        ends = [_times(_with(parameters, name, end)) for end in (low, high)]
+        ends = [_times(_with(parameters, name, end), profile.max_batch) for end in (low, high)]
         words, ratio = max(
             ((words, ends[1][words] / ends[0][words]) for words in ends[0]),
             key=lambda pair: pair[1],
@@ -53,11 +53,12 @@ def _with(parameters: ParametricParameters, name: str, value: float) -> ServiceP
     return type(parameters)(**(asdict(parameters) | {name: value}))
 
 
-def _times(parameters: ServiceParameters) -> dict[str, float]:
+def _times(parameters: ServiceParameters, max_batch: int) -> dict[str, float]:
     """Return usual times in words: decodes, prefills, and first tokens with their delay."""
+    states = [(min(batch, max_batch), context) for batch, context in _DECODES]
     found = {
         f"a decode of {batch:,} at a context of {context:,}": time
-        for (batch, context), time in zip(_DECODES, decode_ms(parameters, _DECODES), strict=True)
+        for (batch, context), time in zip(states, decode_ms(parameters, states), strict=True)
     }
     for size, time in zip(_PROMPTS, prefill_ms(parameters, _PROMPTS), strict=True):
         found[f"a first token of {size:,} prompt tokens"] = time + _delay_ms(parameters)
