@@ -42,8 +42,14 @@ _ATTEMPTS = (10, 20, 35, 55, 80, 120)
 _NEAR_OPTIONS = 4
 """Options of a server of which schedules are seen for a choice."""
 
+_MORE_OPTIONS = 10
+"""The same where no choice among those fits the cards."""
+
 _MOST_COLUMNS = 1500
 """Schedules that one choice is made among."""
+
+_FAR = 0.05
+"""Gap of a plan beyond which a choice that fits is looked for with more schedules."""
 
 _ANSWERS = 2
 """Options that a server may answer with beside those that it uses."""
@@ -167,11 +173,13 @@ class Decomposition:
                 return
         for more in (False, True):
             if more:
+                near = self._near(least, _MORE_OPTIONS)
+                self._look(prices, near)
                 self._add_fewest(near)
             columns = self._worth(prices, incumbent, fine.bound)
             choice = Choice(self.question, self.space, self.run.within(0.3), 0.1 * gap)
             found = choice.at_prices(columns, fine.best)
-            if found is not None or incumbent.schedules is not None:
+            if found is not None or incumbent.gap(fine.bound) < _FAR:
                 break
         if found is None:
             return
