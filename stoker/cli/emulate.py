@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stoker.cli.emulated import iteration_model, profile_to_emulate
+from stoker.cli.emulated import profile_to_emulate
 from stoker.cli.load_options import (
     InputTokensOption,
     OutputTokensOption,
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     import socket
     from types import FrameType
 
-    from data.measurements import FittedProfile
     from emulator.app import EmulatorServer
     from emulator.dialect import Dialect
     from emulator.replica import ServedModel
+    from stoker.domain.profile import ModelProfile
 
 EPILOG = examples(
     "stoker emulate profile.yaml",
@@ -47,10 +46,11 @@ _MOST_REPLICAS = 1000
 
 def emulate(
     profile: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="[PROFILE]",
-            help="Document with profiles: of stoker fit, estimate or profile, or a fleet.",
+            help="Document with profiles: of stoker fit, estimate or profile, or a fleet; or the "
+            "name of a shipped profile.",
             show_default=False,
         ),
     ] = None,
@@ -215,7 +215,7 @@ def _dialect(name: str) -> Dialect:
 
 
 def _served(
-    profile: FittedProfile,
+    profile: ModelProfile,
     dialect: Dialect,
     limits: tuple[int | None, int | None, int | None, int | None],
     *,
@@ -228,7 +228,7 @@ def _served(
 
     batch, queue, token_budget, kv_tokens = limits
     engine = Engine(
-        iteration_model(profile),
+        profile.parameters,
         max_batch=batch or profile.max_batch,
         max_queue=queue,
         token_budget=token_budget or profile.token_budget,

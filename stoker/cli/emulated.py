@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from stoker.cli.profile_sources import read_source
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.profile import LinearParameters, OverlapParameters, TokenWorkParameters
+from stoker.domain.profile import (
+    LinearParameters,
+    ModelProfile,
+    OverlapParameters,
+    ServiceParameters,
+    TokenWorkParameters,
+)
 
-if TYPE_CHECKING:
-    from data.measurements import FittedProfile
-    from simulator import IterationModel
-
-_KINDS: dict[str, Callable[..., IterationModel]] = {
+_KINDS: dict[str, Callable[..., ServiceParameters]] = {
     "linear": LinearParameters,
     "token-work": TokenWorkParameters,
     "overlap": OverlapParameters,
@@ -24,12 +25,13 @@ _DEFAULT_OUTPUT = 128
 
 
 def profile_to_emulate(
-    path: Path | None, parameters: str | None, model: str | None, accelerator: str | None
-) -> FittedProfile:
+    source: str | None, parameters: str | None, model: str | None, accelerator: str | None
+) -> ModelProfile:
     """Return the profile of a document that is meant, or one made of given parameters.
 
     Args:
-        path: A fleet document, or profiles as `stoker fit` writes them; None for `parameters`.
+        source: A file with profiles (a fleet, or what `stoker fit` and its like write), or the
+            name of a shipped profile; None for `parameters`.
         parameters: Parameters of a service-time model as JSON, with its `kind`.
         model: The model meant; needed where a document has several.
         accelerator: The accelerator meant, likewise.
@@ -37,16 +39,13 @@ def profile_to_emulate(
     Raises:
         InvalidInputError: There is none, there are several, or one is wrong.
     """
-    from data.decode import read_document
-    from data.measurements import read_profiles
-
-    if (path is None) == (parameters is None):
+    if (source is None) == (parameters is None):
         raise InvalidInputError(
             [Problem("", "cannot tell what to emulate", "PROFILE or --parameters, one of them")]
         )
-    if path is None:
+    if source is None:
         return _given(str(parameters), model)
-    profiles = read_profiles(read_document(path), str(path))
+    profiles = read_source(source).profiles
     found = [
         item
         for item in profiles
@@ -56,11 +55,11 @@ def profile_to_emulate(
         there = "; ".join(f"{item.model} on {item.accelerator}" for item in profiles)
         asked = " on ".join(part for part in (model, accelerator) if part)
         what = f"no profile of {asked}" if not found else f"{len(found)} profiles to choose from"
-        raise InvalidInputError([Problem("--model, --accelerator", what, there, str(path))])
+        raise InvalidInputError([Problem("--model, --accelerator", what, there, source)])
     return found[0]
 
 
-def _given(text: str, model: str | None) -> FittedProfile:
+def _given(text: str, model: str | None) -> ModelProfile:
     from data.decode import Decoded
     from data.measurements import read_profiles
 
@@ -81,11 +80,6 @@ def _given(text: str, model: str | None) -> FittedProfile:
             }
         ]
     }
-    return read_profiles(Decoded(document), where)[0]
-
-
-def iteration_model(profile: FittedProfile) -> IterationModel:
-    """Return the service-time model of a profile."""
-    if profile.curve is not None:
-        return profile.curve
-    return _KINDS[profile.kind](**profile.parameters)
+    read = read_profiles(Decoded(document), where)[0]
+    times = read.curve or _KINDS[read.kind](**read.parameters)
+    return ModelProfile(read.model, read.accelerator, 1, read.max_batch, read.at_tokens, times)
