@@ -35,7 +35,8 @@ def read_stoker(document: Document) -> Fleet:
         InvalidInputError: Every problem of the document, in document order.
     """
     document, findings = with_shipped(document)
-    document.refuse_if(findings)
+    if findings:
+        document.refuse_if(findings)
     entry: FleetEntry | None = None
     try:
         entry = FleetEntry.model_validate(document.value)

@@ -148,6 +148,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     from actuator.kubernetes.lease import Leadership
     from actuator.kubernetes.scaling import Scaler
     from collector.kubernetes.api import ApiServer, connect
+    from collector.kubernetes.labels import parse_selector
     from collector.kubernetes.mirror import Mirror
     from collector.kubernetes.state import KINDS
     from collector.observer import FleetObserver
@@ -158,6 +159,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     files = Files(path, mode)
     document = files.read()
     settings = document.settings
+    parse_selector(settings.cluster.selector)  # a wrong one is told before anything begins
     clock = WallClock()
     journal = CycleJournal(records_folder(path, settings), settings.records.retention_days)
     recalled = journal.recall()

@@ -14,6 +14,7 @@ from stoker.cli import (
     control,
     convert,
     demo,
+    doctor,
     emulate,
     estimate,
     explain,
@@ -98,6 +99,7 @@ app.command(epilog=predict.EPILOG)(predict.predict)
 app.add_typer(profile.app, name="profile")
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.add_typer(control.app, name="control")
+app.command(epilog=doctor.EPILOG)(doctor.doctor)
 app.command(epilog=emulate.EPILOG)(emulate.emulate)
 app.command(epilog=load.EPILOG)(load.load)
 app.command(epilog=demo.EPILOG)(demo.demo)

@@ -3,105 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from collector.prometheus.source import PrometheusSource
-from demos.cluster.assets import prometheus_program
-from demos.cluster.prometheus import Prometheus, ScrapeTarget
-from stoker.domain.control.settings import MetricSettings
 from tests.support.cli import stoker
-from tests.support.metric_pods import vllm
-from tests.support.metrics_pages import MetricsPages
-from tests.support.real_cluster import RealCluster, eventually
-
-FLEET = """
-version: 1
-currency: USD
-accelerators:
-  - {name: H100, cost_per_hour: 3, memory_gb: 80}
-capacity: {H100: 16}
-profiles:
-  - model: chat-8b
-    accelerator: H100
-    max_batch: 64
-    at_tokens: 512
-    parameters: {kind: token-work, alpha_ms: 12, beta_ms: 0.1, gamma_ms: 0.0005}
-service_classes:
-  - name: interactive
-    priority: 1
-    targets: [{model: chat-8b, ttft_ms: 800, itl_ms: 60}]
-servers:
-  - {name: chat, service_class: interactive, model: chat-8b, load: unknown, min_replicas: 1}
-analysis: reference
-"""
-
-RATE_RPS = 60.0
-
-
-@dataclass
-class Setup:
-    """A control document, and the deployment that it controls."""
-
-    document: Path
-    namespace: str
-    cluster: RealCluster
-
-    def replicas(self) -> int:
-        found = self.cluster.apps.read_namespaced_deployment("chat", self.namespace)
-        return int(found.spec.replicas)
-
-
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    if prometheus_program() is None:
-        pytest.skip("prometheus is not installed")
-    pages = {"/metrics": vllm("chat-8b", RATE_RPS, input_tokens=200.0, output_tokens=100.0)}
-    with MetricsPages(pages) as served:
-        server = Prometheus(tmp_path_factory.mktemp("prometheus"), scrape_interval_s=0.5)
-        server.set_targets([ScrapeTarget(served.address)])
-        with server:
-            source = PrometheusSource(MetricSettings(prometheus_url=server.url))
-
-            def steady() -> bool:
-                found = source.query("sum(rate(vllm:request_success_total[6s]))", 20.0)
-                return bool(found) and abs(found[0].value - RATE_RPS) < 0.1 * RATE_RPS
-
-            eventually(steady)
-            yield server
+from tests.support.control_setup import RATE_RPS, ControlSetup, fleet_document
+from tests.support.real_cluster import eventually
 
 
 @pytest.fixture
-def setup(real_cluster: RealCluster, prometheus: Prometheus, tmp_path: Path) -> Setup:
-    namespace = real_cluster.namespace()
-    labels = {
-        "stoker.dev/managed": "true",
-        "stoker.dev/server": "chat",
-        "stoker.dev/accelerator": "H100",
-    }
-    real_cluster.deploy(namespace, "chat", labels=labels)
-    (tmp_path / "fleet.yaml").write_text(FLEET)
-    document = tmp_path / "control.yaml"
-    document.write_text(
-        f"""
-version: 1
-kind: control
-fleet: fleet.yaml
-loop: {{mode: act, period_s: 60, deadline_s: 60}}
-metrics: {{prometheus_url: "{prometheus.url}", window_s: 6, stale_s: 20}}
-cluster:
-  namespaces: [{namespace}]
-  kubeconfig: {real_cluster.plane.kubeconfig()}
-lease: {{enabled: false}}
-"""
-    )
-    return Setup(document, namespace, real_cluster)
+def setup(control_setup: ControlSetup) -> ControlSetup:
+    control_setup.write()
+    control_setup.deploy()
+    return control_setup
 
 
-def test_one_cycle_scales_up_and_is_written_down(setup: Setup) -> None:
+def test_one_cycle_scales_up_and_is_written_down(setup: ControlSetup) -> None:
     def scaled() -> bool:
         result = stoker("control", "run", str(setup.document), "--cycles", "1", "--format", "json")
         assert result.exit_code == 0, result.stderr
@@ -126,7 +44,7 @@ def test_one_cycle_scales_up_and_is_written_down(setup: Setup) -> None:
     assert json.loads(again.stdout)["changes"] == []
 
 
-def test_advice_waits_for_approval(setup: Setup) -> None:
+def test_advice_waits_for_approval(setup: ControlSetup) -> None:
     advise = ["control", "run", str(setup.document), "--cycles", "1", "--mode", "advise"]
 
     def open_decision() -> bool:
@@ -151,14 +69,14 @@ def test_advice_waits_for_approval(setup: Setup) -> None:
     eventually(done)
 
 
-def test_before_the_first_cycle_there_is_nothing_to_show(setup: Setup) -> None:
+def test_before_the_first_cycle_there_is_nothing_to_show(setup: ControlSetup) -> None:
     result = stoker("control", "status", str(setup.document))
     assert result.exit_code == 2
     assert "the loop has not run yet" in result.stderr
 
 
 def test_a_wrong_document_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
-    (tmp_path / "fleet.yaml").write_text(FLEET)
+    (tmp_path / "fleet.yaml").write_text(json.dumps(fleet_document()))
     document = tmp_path / "control.yaml"
     document.write_text(
         "version: 1\nkind: control\nfleet: fleet.yaml\n"

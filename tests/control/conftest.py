@@ -1,0 +1,34 @@
+"""A set-up for the loop: documents, a deployment, Prometheus, an API server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demos.cluster.prometheus import Prometheus
+from tests.support.control_setup import (
+    ControlSetup,
+    control_document,
+    fleet_document,
+    steady_prometheus,
+)
+from tests.support.real_cluster import RealCluster
+
+
+@pytest.fixture(scope="session")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    yield from steady_prometheus(tmp_path_factory.mktemp("prometheus"))
+
+
+@pytest.fixture
+def control_setup(real_cluster: RealCluster, steady: Prometheus, tmp_path: Path) -> ControlSetup:
+    namespace = real_cluster.namespace()
+    return ControlSetup(
+        tmp_path,
+        real_cluster,
+        namespace,
+        fleet_document(),
+        control_document(real_cluster, steady.url, namespace),
+    )
