@@ -11,10 +11,9 @@ from stoker.domain.timing import IterationCase
 
 _Item = TypeVar("_Item")
 
-_CHUNKS_BEHIND = 4
-"""Sizes of chunks that are timed behind prefixes: the largest, and halves of it."""
+_CHUNKS, _LONGEST_CHUNK = 3, 8192
+"""Sizes of chunks behind prefixes or beside decodes: the longest of engines, and quarters of it."""
 
-_MIXED_TOKENS = 3
 _MIXED_BATCHES = 4
 
 
@@ -108,9 +107,11 @@ def _prefills(limits: Limits) -> Iterator[IterationCase]:
     longest = min(limits.max_prefill, limits.max_context)
     for tokens in doublings(longest):
         yield IterationCase(tokens, 0, 0, 0)
-    for tokens in doublings(longest)[-_CHUNKS_BEHIND:]:
-        for prefix in doublings(limits.max_context, tokens)[::2]:
-            if tokens + prefix <= limits.max_context:
+    chunks = _chunks(limits)
+    for tokens in chunks:
+        room = limits.max_context - tokens
+        if room >= 1:
+            for prefix in {*doublings(room, min(chunks[-1], room))[::2], room}:
                 yield IterationCase(tokens, prefix, 0, 0)
 
 
@@ -119,10 +120,15 @@ def _mixed(limits: Limits) -> Iterator[IterationCase]:
         return
     contexts = _contexts(limits)
     context = contexts[len(contexts) // 2]
-    longest = min(limits.max_prefill, limits.max_context)
-    for tokens in _spread(doublings(longest)[1:], _MIXED_TOKENS):
+    for tokens in _chunks(limits):
         for batch in _spread(doublings(limits.max_batch), _MIXED_BATCHES):
             yield IterationCase(tokens, 0, batch, context)
+
+
+def _chunks(limits: Limits) -> tuple[int, ...]:
+    """Return the sizes of chunks, the longest first."""
+    longest = min(limits.max_prefill, limits.max_context, _LONGEST_CHUNK)
+    return doublings(longest)[::-1][::2][:_CHUNKS]
 
 
 def _spread(items: Sequence[_Item], count: int) -> list[_Item]:

@@ -171,7 +171,7 @@ def _draw_residuals(axes: Axes, run: TimingRun, fit: IterationFit) -> None:
         )
     log_axis(axes, "x", [each.time_ms for each in errors])
     axes.set_ylim(-1.06 * limit, 1.06 * limit)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     dress(axes, xlabel="measured time [ms], log scale", ylabel="predicted − measured", grid="y")
     mean = "" if fit.error is None else f": mean error {fit.error:.1%}"
     axes.set_title(label(f"{fit.model}{mean}", 60), fontsize=SMALL + 1, color=INK, loc="left")

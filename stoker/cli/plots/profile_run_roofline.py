@@ -51,7 +51,7 @@ def roofline_figure(run: TimingRun, accelerator: str) -> Figure:
     left, right = figure.subplots(1, 2)
     decodes, prefills = decode_lines(run.timings), prefill_lines(run.timings)
     if decodes:
-        fullest = max(decodes, key=lambda line: len(line.at))
+        fullest = max(decodes, key=lambda line: (len(line.at), line.beside))
         _draw(left, _decodes(deployment, fullest), "sequences decoding")
         left.set_title(f"decodes, context {fullest.beside:,}", fontsize=SMALL + 1, color=INK)
     if prefills:
