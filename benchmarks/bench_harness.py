@@ -53,7 +53,7 @@ class Slowed:
         started = time.perf_counter()
         run()
         deadline = time.perf_counter() + planted / 1000.0
-        time.sleep(max(planted / 1000.0 - 0.002, 0.0))
+        # Sleeping would leave cold caches to the next iteration, which would take longer itself.
         while time.perf_counter() < deadline:
             pass
         return (time.perf_counter() - started) * 1000.0
