@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.kubernetes.api import ClusterError, Kind, Objects, RawObject
 
-_WATCH_S = 20
+_WATCH_S = 20.0
 _LIST_S = 20.0
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 10.0
@@ -42,6 +43,8 @@ class Mirror:
         monotonic: A clock that never goes back, in seconds.
         optional: Kinds that the cluster may not know, which are then empty and no problem.
         resync_s: Time after which a kind is listed again although its watch works.
+        watch_s: Longest time of one watch, in whole seconds. Where nothing changes, its end is
+            what confirms the copies: they grow that old although all is well.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Mirror:
         *,
         optional: frozenset[Kind] = frozenset({Kind.LEADER_WORKER_SETS}),
         resync_s: float = 600.0,
+        watch_s: float = _WATCH_S,
     ) -> None:
         self._ended = threading.Event()
         self._followers = {
@@ -65,6 +69,7 @@ class Mirror:
                     self._ended,
                     missing_is_empty=kind in optional,
                     resync_s=resync_s,
+                    watch_s=max(1, math.floor(watch_s)),
                 )
                 for namespace in (("",) if kind is Kind.NODES else tuple(namespaces) or ("",))
             ]
@@ -116,6 +121,7 @@ class _Follower:
         *,
         missing_is_empty: bool,
         resync_s: float,
+        watch_s: int,
     ) -> None:
         self._objects = objects
         self._kind = kind
@@ -124,6 +130,7 @@ class _Follower:
         self._ended = ended
         self._missing_is_empty = missing_is_empty
         self._resync_s = resync_s
+        self._watch_s = watch_s
         self._lock = threading.Lock()
         self._items: dict[str, RawObject] | None = None
         self._confirmed = 0.0
@@ -175,7 +182,7 @@ class _Follower:
     def _watch(self, version: str) -> None:
         listed_at = self._monotonic()
         while not self._ended.is_set() and self._monotonic() - listed_at < self._resync_s:
-            for event in self._objects.watch(self._kind, self._namespace, version, _WATCH_S):
+            for event in self._objects.watch(self._kind, self._namespace, version, self._watch_s):
                 version = event.item.get("metadata", {}).get("resourceVersion") or version
                 with self._lock:
                     self._confirmed = self._monotonic()

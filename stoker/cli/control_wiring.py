@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stoker.domain.control.changes import ChangeResult, Decisions, VariantTarget
 
 _LISTED_S = 30.0
+_LONGEST_WATCH_S = 20.0
 _RECORDS = "stoker-records"
 
 
@@ -145,8 +146,8 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
         OSError: The records cannot be written.
     """
     from actuator.kubernetes.events import EventWriter
+    from actuator.kubernetes.hands import ClusterHands
     from actuator.kubernetes.lease import Leadership
-    from actuator.kubernetes.scaling import Scaler
     from collector.kubernetes.api import ApiServer, connect
     from collector.kubernetes.labels import parse_selector
     from collector.kubernetes.mirror import Mirror
@@ -176,7 +177,14 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     identity = f"{socket.gethostname()}-{os.getpid()}"
     with contextlib.ExitStack() as stack:
         mirror = stack.enter_context(
-            Mirror(ApiServer(client), KINDS, settings.cluster.namespaces, clock.monotonic)
+            Mirror(
+                ApiServer(client),
+                KINDS,
+                settings.cluster.namespaces,
+                clock.monotonic,
+                # Copies that are three periods old are too old to act on: confirm them more often.
+                watch_s=min(_LONGEST_WATCH_S, settings.loop.period_s),
+            )
         )
         mirror.wait_listed(_LISTED_S)
         lock: Lock = Alone()
@@ -194,7 +202,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
             clock,
             files,
             FleetObserver(source, mirror, settings, clock.now, clock.monotonic),
-            Scaler(client, settings.cluster.field_manager) if scaling else Emitting(),
+            ClusterHands(client, settings.cluster) if scaling else Emitting(),
             lock,
             journal,
             journal,

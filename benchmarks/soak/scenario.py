@@ -1,0 +1,162 @@
+"""The load of the soak, and the fleet that carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from demos.cluster.closed_loop import Deployed, Setup
+from demos.cluster.emulated import EmulatedWorkload
+from demos.cluster.nodes import GpuNode
+from emulator.load_phases import Constant, Load, Phase, Ramp
+from emulator.replica import ServedModel
+from simulator import Engine, FixedLength, LognormalLength, SeparateLengths
+from stoker.domain.profile import TokenWorkParameters
+
+SERVER = "chat"
+MODEL = "chat-8b"
+TTFT_P95_MS, ITL_P95_MS = 1500.0, 60.0
+COST_PER_HOUR = 3.0
+LOW_RPS, HIGH_RPS = 10.0, 50.0
+FIRST_REPLICAS = 2
+
+_TIMES = TokenWorkParameters(20.0, 0.12, 0.0008)
+_MAX_BATCH = 136
+_PRODUCT = "NVIDIA-H100-80GB-HBM3"
+_LENGTHS = SeparateLengths(LognormalLength(300.0, 0.5), FixedLength(120))
+
+PERIOD_S, STARTUP_S = 30.0, 60.0
+WINDOW_S, SCRAPE_S = 60.0, 5.0
+DOWN_WINDOW_S, HISTORY_S = 90.0, 240.0
+LEVEL_S, RAMP_S = 240.0, 540.0
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """The soak, its times divided by a factor.
+
+    Attributes:
+        speed: The factor; 1 for half an hour of 60 cycles.
+        seed: Of times and lengths of the requests.
+    """
+
+    speed: float = 1.0
+    seed: int = 0
+
+    @property
+    def phases(self) -> tuple[tuple[str, Phase], ...]:
+        """The phases with their names."""
+        level, ramp = LEVEL_S / self.speed, RAMP_S / self.speed
+        return (
+            ("low", Constant(LOW_RPS, level)),
+            ("rising", Ramp(LOW_RPS, HIGH_RPS, ramp)),
+            ("high", Constant(HIGH_RPS, level)),
+            ("falling", Ramp(HIGH_RPS, LOW_RPS, ramp)),
+            ("low again", Constant(LOW_RPS, level)),
+        )
+
+    @property
+    def load(self) -> Load:
+        """All phases one after the other."""
+        return Load(tuple(phase for _, phase in self.phases), _LENGTHS, self.seed)
+
+    @property
+    def startup_s(self) -> float:
+        """Start-up time of a replica."""
+        return STARTUP_S / self.speed
+
+    @property
+    def period_s(self) -> float:
+        """Time from cycle to cycle."""
+        return PERIOD_S / self.speed
+
+    def setup(self) -> Setup:
+        """Return the cluster to set up."""
+        served = ServedModel(MODEL, Engine(_TIMES, _MAX_BATCH))
+        return Setup(
+            fleet_document(),
+            control_document(self.speed),
+            (GpuNode("h100-a", _PRODUCT, 8), GpuNode("h100-b", _PRODUCT, 16)),
+            (
+                Deployed(
+                    SERVER,
+                    "H100",
+                    _PRODUCT,
+                    FIRST_REPLICAS,
+                    EmulatedWorkload(SERVER, served, self.load),
+                ),
+            ),
+            self.startup_s,
+            SCRAPE_S / self.speed,
+        )
+
+
+def fleet_document() -> dict[str, object]:
+    """Return the fleet: one server on one type of card."""
+    return {
+        "version": 1,
+        "currency": "USD",
+        "accelerators": [{"name": "H100", "cost_per_hour": COST_PER_HOUR, "memory_gb": 80}],
+        "capacity": {"H100": 24},
+        "profiles": [
+            {
+                "model": MODEL,
+                "accelerator": "H100",
+                "max_batch": _MAX_BATCH,
+                "at_tokens": 120,
+                "parameters": {
+                    "kind": "token-work",
+                    "alpha_ms": _TIMES.alpha_ms,
+                    "beta_ms": _TIMES.beta_ms,
+                    "gamma_ms": _TIMES.gamma_ms,
+                },
+            }
+        ],
+        "service_classes": [
+            {
+                "name": "interactive",
+                "priority": 1,
+                "targets": [
+                    {
+                        "model": MODEL,
+                        "ttft_ms": {"p95": TTFT_P95_MS},
+                        "itl_ms": {"p95": ITL_P95_MS},
+                    }
+                ],
+            }
+        ],
+        "servers": [
+            {
+                "name": SERVER,
+                "service_class": "interactive",
+                "model": MODEL,
+                "load": "unknown",
+                "min_replicas": 1,
+            }
+        ],
+    }
+
+
+def control_document(speed: float) -> dict[str, object]:
+    """Return what the loop is told, with all its times divided by a factor."""
+    return {
+        "loop": {
+            "mode": "act",
+            "period_s": PERIOD_S / speed,
+            "deadline_s": PERIOD_S / speed,
+        },
+        "metrics": {
+            "window_s": WINDOW_S / speed,
+            "stale_s": 90.0 / speed,
+            "fresh_replica_s": 60.0 / speed,
+        },
+        "forecast": {
+            "method": "linear",
+            "quantile": 0.8,
+            "history_s": HISTORY_S / speed,
+            "startup_s": STARTUP_S / speed,
+        },
+        "stability": {
+            "scale_down_window_s": DOWN_WINDOW_S / speed,
+            "cooldown_down_s": PERIOD_S / speed,
+        },
+    }
