@@ -1,8 +1,9 @@
-"""Times a real model on the CPU with a planted slowdown, by the wall clock, and fits the law back.
+"""Times a real model on the CPU with a planted slowdown, and fits the law of it back.
 
 Run `python -m benchmarks.bench_harness [SECONDS]`. Every iteration of the model of `stoker profile
-run tiny` is made longer by a known affine law, by waiting; the fit is compared with that law, after
-the fit to the same iterations without it. Then the time of choosing and fitting is told.
+run tiny` is made longer by a known affine law, by waiting; what the fit finds beyond the fit to the
+same iterations without it is compared with that law. The clock is the processor time of this
+process, which others on the machine hardly disturb. Then the time of fitting all models is told.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ class Slowed:
         return [partial(self._run, run, planted_ms(case)) for run in self._inner.prepare(case)]
 
     def _run(self, run: Callable[[], float], planted: float) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         run()
-        deadline = time.perf_counter() + planted / 1000.0
+        deadline = time.process_time() + planted / 1000.0
         # Sleeping would leave cold caches to the next iteration, which would take longer itself.
-        while time.perf_counter() < deadline:
+        while time.process_time() < deadline:
             pass
-        return (time.perf_counter() - started) * 1000.0
+        return (time.process_time() - started) * 1000.0
 
     def read(self) -> Reading:
         """Return what the gauges show."""
@@ -94,7 +95,7 @@ def settings() -> HarnessSettings:
 
 def timed(path: Path, budget_s: float, wrap: Callable[[Bench], Bench]) -> HarnessRun:
     """Return a run."""
-    ports = Ports(time.perf_counter, wrap=wrap)
+    ports = Ports(time.process_time, wrap=wrap)
     return time_model(settings(), path, budget_s, "CPU", lambda _: None, ports)
 
 
