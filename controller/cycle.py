@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.correction.applying import ProfileReport
+from controller.correction.step import correct
 from controller.decide import Situation, decide
 from controller.forecast import Forecast, forecast
 from controller.limits import within_limits
@@ -39,6 +41,7 @@ class CycleResult:
         decisions: What is to become of each server.
         memory: What to hand to the next cycle, if the decisions are carried out.
         undecided: What to hand to it if they are not.
+        profiles: How profiles are corrected; empty where that is switched off.
     """
 
     observation: Observation
@@ -48,6 +51,7 @@ class CycleResult:
     decisions: Decisions
     memory: Memory
     undecided: Memory
+    profiles: tuple[ProfileReport, ...] = ()
 
 
 def think(
@@ -87,8 +91,10 @@ def think(
             startups = memory.startups.with_variant(server.model, variant)
             memory = replace(memory, startups=startups)
     forecasts = _forecasts(fleet, loads, memory, settings, variants)
+    corrected = correct(fleet, observation, loads, variants, memory, settings)
+    memory = replace(memory, corrections=corrected.corrections)
     planned = plan_now(
-        fleet,
+        corrected.fleet,
         {name: _foretold(loads[name], told) for name, told in forecasts.items()},
         cluster,
         settings.servers,
@@ -120,6 +126,7 @@ def think(
         Decisions(decided, (*notes, *limited)),
         after,
         replace(memory, servers=_watched(memory, memories), cycles=memory.cycles + 1),
+        corrected.reports,
     )
 
 

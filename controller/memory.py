@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from controller.correction.state import Corrections
 from controller.history import LoadHistory
 from controller.startups import StartupTimes
 from stoker.domain.control.cluster import WorkloadRef
@@ -93,12 +94,14 @@ class Memory:
         startups: Start-up times.
         plan: The last plan that was made; None for none.
         cycles: Cycles so far.
+        corrections: What is known of the factors of profiles.
     """
 
     servers: Mapping[str, ServerMemory] = field(default_factory=dict)
     startups: StartupTimes = field(default_factory=StartupTimes)
     plan: Plan | None = None
     cycles: int = 0
+    corrections: Corrections = field(default_factory=Corrections)
 
     def server(self, name: str) -> ServerMemory:
         """Return what is remembered of a server; nothing for a new one."""

@@ -64,6 +64,7 @@ class ControlMetrics(Collector):
         yield from _loop(record)
         yield from _servers(record.document)
         yield from _workloads(record.document)
+        yield from _profiles(record.document)
         if self._compatible:
             for prefix in _COMPATIBLE:
                 yield from _others(prefix, record.document, scalings)
@@ -162,6 +163,28 @@ def _workloads(document: JsonObject) -> Iterator[Metric]:
         "stoker_workload_replicas", "Replicas that a workload asks for now.", labels, current
     )
     yield _gauge("stoker_workload_ready_replicas", "Replicas that are ready.", labels, ready)
+
+
+def _profiles(document: JsonObject) -> Iterator[Metric]:
+    labels = ("model", "accelerator", "configuration", "part")
+    applied, errors = {}, {}
+    for profile in document["profiles"]:
+        names = (profile["model"], profile["accelerator"], profile["configuration"])
+        for part, told in profile["factors"].items():
+            applied[(*names, part)] = told["applied"]
+            errors[(*names, part)] = told["sd"]
+    yield _gauge(
+        "stoker_profile_factor",
+        "Factor on the times of a profile that is planned with; 1 where none is applied.",
+        labels,
+        applied,
+    )
+    yield _gauge(
+        "stoker_profile_factor_error",
+        "How well the factor is known: standard deviation of its logarithm.",
+        labels,
+        errors,
+    )
 
 
 def _others(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from controller.correction.gaussian import Gaussian
+from controller.correction.state import Corrections, FactorState, ProfileKey
 from controller.history import LoadHistory, LoadSample
 from controller.memory import Memory, ServerMemory, Transition, WantedSize
 from controller.startups import StartupTimes
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
 from stoker.domain.errors import StokerError
 
-VERSION = 1
+VERSION = 2
+_READ = (1, VERSION)
+"""Versions that are read: the first knew of no corrections."""
 
 
 class RecallError(StokerError):
@@ -34,6 +38,9 @@ def memory_to_text(memory: Memory) -> str:
                 }
                 for (model, accelerator), seconds in memory.startups.seconds.items()
             ],
+            "corrections": [
+                _correction(key, state) for key, state in memory.corrections.states.items()
+            ],
         }
     )
 
@@ -46,8 +53,8 @@ def memory_from_text(text: str) -> Memory:
     """
     try:
         document = json.loads(text)
-        if document["version"] != VERSION:
-            raise RecallError(f"memory of version {document['version']}; known: {VERSION}")
+        if document["version"] not in _READ:
+            raise RecallError(f"memory of version {document['version']}; known: {_READ}")
         return Memory(
             {name: _read_server(each) for name, each in document["servers"].items()},
             StartupTimes(
@@ -58,6 +65,9 @@ def memory_from_text(text: str) -> Memory:
                 },
             ),
             cycles=int(document["cycles"]),
+            corrections=Corrections(
+                dict(_read_correction(each) for each in document.get("corrections", ()))
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecallError(f"not a memory of the loop: {error!r}") from error
@@ -114,6 +124,33 @@ def _read_transition(document: dict[str, Any]) -> Transition:
         document["step_at"],
         document["back"],
         document["reason"],
+    )
+
+
+def _correction(key: ProfileKey, state: FactorState) -> dict[str, Any]:
+    return {
+        "profile": list(key),
+        "basis": state.basis,
+        "mean": list(state.known.mean),
+        "variance": list(state.known.variance),
+        "covariance": state.known.covariance,
+        "prior_sd": state.prior_sd,
+        "updated_at": state.updated_at,
+        "observations": state.observations,
+        "refused": state.refused,
+    }
+
+
+def _read_correction(document: dict[str, Any]) -> tuple[ProfileKey, FactorState]:
+    decode, prefill = document["mean"]
+    of_decode, of_prefill = document["variance"]
+    return ProfileKey(*document["profile"]), FactorState(
+        document["basis"],
+        Gaussian((decode, prefill), (of_decode, of_prefill), document["covariance"]),
+        document["prior_sd"],
+        document["updated_at"],
+        document["observations"],
+        document["refused"],
     )
 
 

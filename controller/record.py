@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.correction.applying import ProfileReport
 from controller.cycle import CycleResult
 from stoker.domain.control.changes import ChangeResult, Decisions
 from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
@@ -68,6 +69,7 @@ def record_of(
         "servers": {
             server.name: _server(server.name, result) for server in result.planned.fleet.servers
         },
+        "profiles": [_profile(each) for each in result.profiles],
         "plan": _plan(result.planned.plan, result.planned.failure),
         "changes": [_change(each) for each in results],
     }
@@ -178,6 +180,26 @@ def _plan(plan: Plan | None, failure: str) -> JsonObject:
             }
             for each in plan.unplaced
         },
+    }
+
+
+def _profile(report: ProfileReport) -> JsonObject:
+    return {
+        "model": report.key.model,
+        "accelerator": report.key.accelerator,
+        "configuration": report.key.configuration,
+        "factors": {
+            each.part: {
+                "factor": each.factor,
+                "sd": each.sd,
+                "applied": each.applied,
+                "why_not": each.why_not,
+            }
+            for each in report.factors
+        },
+        "observations": report.observations,
+        "refused": report.refused,
+        "remarks": dict(report.remarks),
     }
 
 
