@@ -40,6 +40,9 @@ class Transition:
         step_at: When the present step was reached; None while its replicas are not ready.
         back: Whether it is on its way back.
         reason: Why it is on its way back; empty where it is not.
+        wanted_before: Replicas that the target was to have when it began; None where that is not
+            remembered.
+        waiting_since: Since when more new replicas have waited for cards; None while none do.
     """
 
     source: WorkloadRef
@@ -50,6 +53,8 @@ class Transition:
     step_at: float | None = None
     back: bool = False
     reason: str = ""
+    wanted_before: int | None = None
+    waiting_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ def _transition(transition: Transition) -> dict[str, Any]:
         "step_at": transition.step_at,
         "back": transition.back,
         "reason": transition.reason,
+        "wanted_before": transition.wanted_before,
+        "waiting_since": transition.waiting_since,
     }
 
 
@@ -124,6 +126,8 @@ def _read_transition(document: dict[str, Any]) -> Transition:
         document["step_at"],
         document["back"],
         document["reason"],
+        document.get("wanted_before"),
+        document.get("waiting_since"),
     )
 
 
