@@ -20,6 +20,7 @@ _OUTCOMES = {
     404: ChangeOutcome.MISSING,
     409: ChangeOutcome.CONFLICT,
 }
+_CONTESTED = "FieldManagerConflict"
 
 
 class WriteError(StokerError):
@@ -28,12 +29,21 @@ class WriteError(StokerError):
     Attributes:
         outcome: What that makes of the change.
         status: HTTP status; None where there was no answer.
+        contested: Whether it was refused because another field manager owns the field.
     """
 
-    def __init__(self, message: str, outcome: ChangeOutcome, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        outcome: ChangeOutcome,
+        status: int | None = None,
+        *,
+        contested: bool = False,
+    ) -> None:
         super().__init__(message)
         self.outcome = outcome
         self.status = status
+        self.contested = contested
 
 
 def call(function: Callable[..., Any], *arguments: Any, timeout_s: float, **options: Any) -> Any:
@@ -62,13 +72,21 @@ def call(function: Callable[..., Any], *arguments: Any, timeout_s: float, **opti
             ChangeOutcome.FAILED,
         ) from error
     if status >= 400:
-        raise WriteError(_words(status, data), _OUTCOMES.get(status, ChangeOutcome.FAILED), status)
+        outcome = _OUTCOMES.get(status, ChangeOutcome.FAILED)
+        words, contested = _refusal(status, data)
+        raise WriteError(words, outcome, status, contested=contested)
     return json.loads(data)
 
 
-def _words(status: int, data: bytes | str) -> str:
+def _refusal(status: int, data: bytes | str) -> tuple[str, bool]:
+    """Return the words of a refusal, and whether a field belongs to another manager."""
+    words = ""
+    causes: list[RawObject] = []
     try:
-        words = str(json.loads(data).get("message") or "")
+        told = json.loads(data)
+        words = " ".join(str(told.get("message") or "").split())
+        causes = (told.get("details") or {}).get("causes") or []
     except (ValueError, AttributeError):
-        words = ""
-    return words or f"the API server answered with HTTP status {status}"
+        pass  # a proxy between, say, which answers in its own way
+    contested = any(each.get("reason") == _CONTESTED for each in causes)
+    return words or f"the API server answered with HTTP status {status}", contested

@@ -84,7 +84,7 @@ class EventWriter:
                 "namespace": ref.namespace,
             },
             "type": "Normal" if made else "Warning",
-            "reason": "Scaled" if made else f"Scaling{result.outcome.value.title()}",
+            "reason": _reason(result, made=made),
             "message": _words(result, decision)[:_LONGEST],
             "involvedObject": _object(ref),
             "source": {"component": self._component},
@@ -94,9 +94,18 @@ class EventWriter:
         }
 
 
+def _reason(result: ChangeResult, *, made: bool) -> str:
+    limited = result.target.max_batch and result.replicas_before == result.target.replicas
+    if made:
+        return "BatchLimited" if limited else "Scaled"
+    return f"{'BatchLimiting' if limited else 'Scaling'}{result.outcome.value.title()}"
+
+
 def _words(result: ChangeResult, decision: ServerDecision | None) -> str:
     before = "?" if result.replicas_before is None else str(result.replicas_before)
     words = f"{before} to {result.target.replicas} replicas"
+    if result.target.max_batch:
+        words += f", batch limit {result.target.max_batch}"
     if decision is not None:
         words = f"{decision.server}: {words}"
         if decision.wanted_replicas is not None:

@@ -57,6 +57,11 @@ def verbs_needed(settings: ControlSettings) -> tuple[Verb, ...]:
                 Verb(verb, "apps", "deployments", "scale", namespace=namespace)
                 for verb in ("get", "update")
             ]
+            if settings.cluster.allow_batch_limit:
+                found += [
+                    Verb(verb, "apps", "deployments", namespace=namespace)
+                    for verb in ("get", "patch")
+                ]
         if acts and settings.records.events:
             found.append(Verb("create", "", "events", namespace=namespace, needed=False))
     if acts and settings.lease.enabled:

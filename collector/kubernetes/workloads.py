@@ -18,6 +18,7 @@ from collector.kubernetes.hardware import (
 )
 from collector.kubernetes.labels import Selector, first, object_selector
 from stoker.domain.control.cluster import (
+    BATCH_ARGUMENTS,
     ReplicaPhase,
     ReplicaState,
     VariantState,
@@ -26,9 +27,6 @@ from stoker.domain.control.cluster import (
 )
 from stoker.domain.control.settings import ClusterSettings, ServerControl
 from stoker.domain.fleet import Fleet
-
-BATCH_ARGUMENTS = ("--max-num-seqs", "--max-running-requests", "--max_num_seqs")
-"""Arguments of vLLM and SGLang that limit the batch."""
 
 _LEADER_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 _LEADER_NAME = "leaderworkerset.sigs.k8s.io/name"
@@ -192,9 +190,7 @@ def _card_type(
 def _max_batch(
     labels: Mapping[str, str], spec: Mapping[str, Any], settings: ClusterSettings
 ) -> int | None:
-    told = _number(first(labels, names.MAX_BATCH))
-    if told is not None:
-        return told
+    """Return what the pods are told; a label counts where their containers do not say."""
     for container in spec.get("containers") or ():
         if settings.set_batch_limit_by != "argument":
             for variable in container.get("env") or ():
@@ -205,7 +201,7 @@ def _max_batch(
             name, _, value = str(here).partition("=")
             if name in BATCH_ARGUMENTS:
                 return _number(value or after)
-    return None
+    return _number(first(labels, names.MAX_BATCH))
 
 
 def _replicas_wanted(workload: RawObject) -> int:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from actuator.kubernetes.events import EventWriter
+from actuator.kubernetes.hands import ClusterHands
 from actuator.kubernetes.lease import Leadership
 from actuator.kubernetes.scaling import Scaler
 from collector.kubernetes.api import ApiServer
@@ -25,7 +26,7 @@ from stoker.domain.control.changes import (
     VariantTarget,
 )
 from stoker.domain.control.cluster import WorkloadRef
-from stoker.domain.control.settings import LeaseSettings
+from stoker.domain.control.settings import ClusterSettings, LeaseSettings
 from tests.support.real_cluster import RealCluster, eventually
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
@@ -43,6 +44,7 @@ def account(real_cluster: RealCluster) -> Iterator[Any]:
     rbac: Any = kubernetes.client.RbacAuthorizationV1Api(real_cluster.admin)
     for name in ("stoker-observe", "stoker-act"):
         rbac.delete_cluster_role_binding(name)
+    for name in ("stoker-observe", "stoker-act", "stoker-batch-limits"):
         rbac.delete_cluster_role(name)
 
 
@@ -97,6 +99,38 @@ def test_the_account_may_do_nothing_else(
     account: Any, verb: str, group: str, resource: str, sub: str
 ) -> None:
     assert not allowed(account, verb, group, resource, sub)
+
+
+def test_batch_limits_need_a_role_of_their_own(real_cluster: RealCluster, account: Any) -> None:
+    namespace = real_cluster.namespace()
+    real_cluster.deploy(namespace, "server", env={"MAX_NUM_SEQS": "64"})
+    settings = ClusterSettings(allow_batch_limit=True, set_batch_limit_by="MAX_NUM_SEQS")
+    target = VariantTarget(WorkloadRef(namespace, "server"), "H100", 1, max_batch=32)
+    hands = ClusterHands(account, settings)
+    (refused,) = hands.apply([target], dry_run=False)
+    assert refused.outcome is ChangeOutcome.FORBIDDEN
+    assert "bind stoker-batch-limits" in refused.detail
+    rbac: Any = kubernetes.client.RbacAuthorizationV1Api(real_cluster.admin)
+    binding = {
+        "metadata": {"name": "stoker-batch-limits"},
+        "subjects": [{"kind": "ServiceAccount", "name": "stoker", "namespace": "stoker"}],
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "stoker-batch-limits",
+        },
+    }
+    rbac.create_namespaced_role_binding(namespace, binding)
+    eventually(
+        lambda: hands.apply([target], dry_run=True)[0].outcome is not ChangeOutcome.FORBIDDEN
+    )
+    # It may try now; what the test's own manifest owns stays with that manifest all the same.
+    (conflict,) = hands.apply([target], dry_run=False)
+    assert conflict.outcome is ChangeOutcome.CONFLICT
+    other = {"spec": {"template": {"spec": {"containers": [{"name": "server", "env": None}]}}}}
+    real_cluster.apps.patch_namespaced_deployment("server", namespace, other)
+    (applied,) = hands.apply([target], dry_run=False)
+    assert applied.outcome is ChangeOutcome.APPLIED, applied.detail
 
 
 def test_a_cluster_that_takes_no_events_is_told_of_once(

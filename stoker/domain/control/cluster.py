@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+BATCH_ARGUMENTS = ("--max-num-seqs", "--max-running-requests", "--max_num_seqs")
+"""Arguments of vLLM and SGLang that limit the batch."""
+
 
 class WorkloadKind(StrEnum):
     """Kinds of objects whose replicas can be scaled."""

@@ -1,0 +1,47 @@
+"""The hands of the loop in a cluster: replicas, and batch limits where they are allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from actuator.kubernetes.batch_limit import BatchLimiter
+from actuator.kubernetes.scaling import Scaler
+from stoker.domain.control.changes import ChangeOutcome, ChangeResult, VariantTarget
+from stoker.domain.control.settings import ClusterSettings
+
+_REACHED = (ChangeOutcome.APPLIED, ChangeOutcome.UNCHANGED, ChangeOutcome.DRY_RUN)
+
+
+class ClusterHands:
+    """Brings workloads to their targets: first the replicas, then the batch limit of the pods.
+
+    Where replicas are refused the batch limit is left too: what was decided no longer fits. Where
+    replicas were changed and the batch limit was refused, the change counts as made and its words
+    tell the refusal; the next cycle decides on the batch limit alone.
+
+    Args:
+        client: A client of the API server.
+        settings: Whether and where batch limits are written, and the name that owns fields.
+        timeout_s: Longest wait for an answer.
+    """
+
+    def __init__(self, client: Any, settings: ClusterSettings, timeout_s: float = 10.0) -> None:
+        self._scaler = Scaler(client, settings.field_manager, timeout_s)
+        self._limiter: BatchLimiter | None = None
+        if settings.allow_batch_limit:
+            self._limiter = BatchLimiter(client, settings, timeout_s)
+
+    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
+        """Bring each workload to its target; a refusal is a result, and stops no other."""
+        return tuple(self._one(target, dry_run=dry_run) for target in targets)
+
+    def _one(self, target: VariantTarget, *, dry_run: bool) -> ChangeResult:
+        scaled = self._scaler.scale(target, dry_run=dry_run)
+        if self._limiter is None or not target.max_batch or scaled.outcome not in _REACHED:
+            return scaled
+        limited = self._limiter.limit(target, dry_run=dry_run)
+        if scaled.outcome is ChangeOutcome.UNCHANGED:
+            return replace(limited, replicas_before=scaled.replicas_before)
+        return replace(scaled, detail=limited.detail)
