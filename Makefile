@@ -7,6 +7,8 @@ BIN      := $(VENV)/bin
 JOBS     ?= 2
 # What the tests of the harness compute with; kept out of the locks (see pyproject.toml).
 TORCH    ?= torch==2.13.0
+# Options of `make soak`, such as --speed 4.
+SOAK     ?=
 PIP      := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels alone: building a package from source would fetch tools that no lock pins.
 INSTALL  := $(PIP) install --quiet --require-hashes --only-binary :all:
@@ -19,7 +21,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan test servers lint format bench fidelity correction wheel docs lock clean
+.PHONY: help plan test servers lint format bench soak fidelity correction wheel docs lock clean
 
 help: ## List what make can do here
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,9 @@ bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
 	@set -e; for file in benchmarks/bench_*.py; do \
 	  $(BIN)/python -m benchmarks.$$(basename $$file .py); \
 	done
+
+soak: $(VENV)/.dev servers ## Run the control loop through a ramp to five times the load and back (half an hour), and write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 fidelity: $(VENV)/.dev ## Judge the analysis by simulation and measurements, and write docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity --jobs $(JOBS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from demos.cluster.closed_loop import Deployed, Setup
 from demos.cluster.emulated import EmulatedWorkload
@@ -22,7 +23,11 @@ FIRST_REPLICAS = 2
 _TIMES = TokenWorkParameters(20.0, 0.12, 0.0008)
 _MAX_BATCH = 136
 _PRODUCT = "NVIDIA-H100-80GB-HBM3"
-_LENGTHS = SeparateLengths(LognormalLength(300.0, 0.5), FixedLength(120))
+LOAD = {"arrival_rate_rps": 30.0, "input_tokens": 300.0, "output_tokens": 120.0}
+"""What a replica is sized for."""
+_LENGTHS = SeparateLengths(
+    LognormalLength(LOAD["input_tokens"], 0.5), FixedLength(LOAD["output_tokens"])
+)
 
 PERIOD_S, STARTUP_S = 30.0, 60.0
 WINDOW_S, SCRAPE_S = 60.0, 5.0
@@ -90,7 +95,7 @@ class Soak:
         )
 
 
-def fleet_document() -> dict[str, object]:
+def fleet_document() -> dict[str, Any]:
     """Return the fleet: one server on one type of card."""
     return {
         "version": 1,
@@ -136,7 +141,7 @@ def fleet_document() -> dict[str, object]:
     }
 
 
-def control_document(speed: float) -> dict[str, object]:
+def control_document(speed: float) -> dict[str, Any]:
     """Return what the loop is told, with all its times divided by a factor."""
     return {
         "loop": {

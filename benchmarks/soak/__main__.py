@@ -1,0 +1,121 @@
+"""`python -m benchmarks.soak`: play the soak, judge it, and write docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console, Group
+from rich.text import Text
+
+from benchmarks.soak import page
+from benchmarks.soak.measure import Verdict, judge
+from benchmarks.soak.scenario import (
+    COST_PER_HOUR,
+    ITL_P95_MS,
+    LOAD,
+    SERVER,
+    TTFT_P95_MS,
+    Soak,
+    fleet_document,
+)
+from controller.record import CycleRecord
+from demos.cluster.closed_loop import ClosedLoop, cluster, looping, wait_until
+from demos.cluster.figures import course_figure, course_of
+from demos.cluster.hindsight import rates_of_one
+from demos.report import numbers_table
+from stoker.cli.plots import write_figure
+from stoker.domain.errors import StokerError
+
+ROOT = Path(__file__).parents[2]
+_LAST_REQUESTS_S = 15.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the soak; return 0 if everything promised holds, 1 if not, 2 if it cannot run."""
+    options = _parser().parse_args(arguments)
+    soak = Soak(options.speed, options.seed)
+    try:
+        with TemporaryDirectory() as folder, cluster(soak.setup(), Path(folder)) as found:
+            with looping(found, lambda record: _tell(found, record)):
+                wait_until(found, soak.load.duration_s, lambda _: None)
+            time.sleep(_LAST_REQUESTS_S)  # those sent last are still on their way
+            verdict = publish(soak, found, options.docs, options.format)
+    except StokerError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if all(verdict.holds().values()) else 1
+
+
+def publish(soak: Soak, found: ClosedLoop, docs: Path | None, format: str) -> Verdict:
+    """Judge a soak that is over, print the figures, and write them into the page."""
+    one = rates_of_one(fleet_document(), {SERVER: LOAD})[SERVER]
+    verdict = judge(soak, found, one)
+    if format == "json":
+        print(json.dumps({**asdict(verdict), "holds": verdict.holds()}))
+    else:
+        tables = (
+            numbers_table(("promised", "found", ""), page.rows(verdict)),
+            numbers_table(page.PHASE_HEADS, page.phase_rows(verdict)),
+        )
+        Console().print(Group(Text(""), tables[0], Text(""), tables[1]))
+    if docs is not None:
+        course = course_of(
+            found,
+            SERVER,
+            soak.load,
+            ttft_ms=TTFT_P95_MS,
+            itl_ms=ITL_P95_MS,
+            rate_of_one_rps=one,
+            cost_per_hour=COST_PER_HOUR,
+        )
+        figure = course_figure([course], "A ramp to five times the load, and back", 60.0, "minutes")
+        picture = docs / page.PICTURE
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        write_figure(figure, picture)
+        speed = "" if soak.speed == 1 else f" SOAK='--speed {soak.speed:g}'"
+        page.write(docs / "reliability.md", page.section(verdict, f"make soak{speed}"))
+    return verdict
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__)
+    parser.add_argument("--speed", type=float, default=1.0, help="what all times are divided by")
+    parser.add_argument("--seed", type=int, default=0, help="of the requests")
+    parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument(
+        "--docs",
+        type=lambda text: Path(text) if text else None,
+        default=ROOT / "docs",
+        metavar="DIR",
+        help="where reliability.md is; empty to write nothing",
+    )
+    return parser
+
+
+def _tell(found: ClosedLoop, record: CycleRecord) -> None:
+    """Print a cycle in a line on standard error."""
+    told = record.document["servers"][SERVER]
+    rates = [
+        "?" if part is None else f"{part['arrival_rate_rps']:.1f}"
+        for part in (told["load"], told["forecast"])
+    ]
+    decision = told["decision"] or {}
+    targets = ", ".join(
+        f"{each['replicas_before']} -> {each['replicas']}" for each in decision.get("targets", ())
+    )
+    print(
+        f"{record.at - found.began_at:7.1f} s  {rates[0]:>6} requests/s, planned for "
+        f"{rates[1]:>6}: {targets or ', '.join(decision.get('held', ())) or 'stays'}",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
