@@ -45,6 +45,8 @@ SMALLEST = (
 )  # fmt: skip
 
 
+# Real processes that import torch: a busy machine takes its time.
+@pytest.mark.timeout(600)
 def test_from_the_machine_to_a_plan(tmp_path: Path) -> None:
     (tmp_path / "fleet").mkdir()
     (tmp_path / "fleet" / "fleet.yaml").write_text(FLEET)
@@ -57,7 +59,7 @@ def test_from_the_machine_to_a_plan(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=115, check=False,
+        timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout[done.stdout.index("\n{") :])
@@ -76,6 +78,7 @@ def test_from_the_machine_to_a_plan(tmp_path: Path) -> None:
     assert pictures == {f"{name}.png" for name in names}
 
 
+@pytest.mark.timeout(600)
 def test_a_killed_run_goes_on_without_loss_or_repetition(tmp_path: Path) -> None:
     output, journal = tmp_path / "p.json", tmp_path / "p.json.journal"
     command = (*SMALLEST, "--budget", "0.1s", "--tolerance", "10", "--output", str(output))
@@ -85,7 +88,7 @@ def test_a_killed_run_goes_on_without_loss_or_repetition(tmp_path: Path) -> None
         [sys.executable, "-m", "stoker.cli.main", *command],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    size, deadline = dice.randint(1, 9000), time.monotonic() + 100
+    size, deadline = dice.randint(1, 9000), time.monotonic() + 250
     while process.poll() is None and time.monotonic() < deadline:
         if journal.exists() and journal.stat().st_size >= size:
             process.send_signal(signal.SIGKILL)
@@ -94,7 +97,7 @@ def test_a_killed_run_goes_on_without_loss_or_repetition(tmp_path: Path) -> None
     _, complaint = process.communicate()
     assert journal.exists(), complaint
     before = [line for line in journal.read_bytes().splitlines(keepends=True) if b"result" in line]
-    done = stoker_process(*command)
+    done = stoker_process(*command, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = journal.read_bytes().splitlines(keepends=True)
     results = [json.loads(line)["result"] for line in lines if b'"result"' in line]
