@@ -80,6 +80,29 @@ def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Pl
     start = clock()
     outcome = place(fleet, table, settings, kept_cards(prepared.kept), clock)
     placed = clock()
+    plan = plan_of_outcome(prepared, outcome)
+    end = clock()
+    timings = {
+        "candidates": prepared.prepared_ms,
+        "place": _ms(start, placed),
+        **outcome.timings_ms,
+        "assemble": _ms(placed, end),
+        "total": prepared.prepared_ms + _ms(start, end),
+    }
+    return replace(plan, timings_ms=timings)
+
+
+def plan_of_outcome(prepared: Prepared, outcome: Outcome) -> Plan:
+    """Return the plan that an outcome stands for, checked, without timings.
+
+    Args:
+        prepared: The fleet and its candidates.
+        outcome: What was decided for them.
+
+    Raises:
+        PlanCheckError: The plan broke its own rules, which is a bug.
+    """
+    fleet, settings, table = prepared.fleet, prepared.settings, prepared.table
     plan = assemble_plan(
         fleet,
         table,
@@ -100,15 +123,7 @@ def plan_prepared(prepared: Prepared, *, clock: Clock = time.perf_counter) -> Pl
         plan = replace(plan, notes=plan.notes + missed_notes(fleet, plan))
     check_plan(fleet, plan, unlimited=settings.unlimited, own_predictions=prepared.own_predictions)
     check_sharing_of_plan(fleet, plan)
-    end = clock()
-    timings = {
-        "candidates": prepared.prepared_ms,
-        "place": _ms(start, placed),
-        **outcome.timings_ms,
-        "assemble": _ms(placed, end),
-        "total": prepared.prepared_ms + _ms(start, end),
-    }
-    return replace(plan, timings_ms=timings)
+    return plan
 
 
 def place(

@@ -82,7 +82,7 @@ def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
     """
     groups = run.groups()
     stages = stages_of(run.model)
-    rows, least_changes = _changes(run)
+    rows, least_changes = changes_allowed(run)
     served = _served(run, by_weights, groups, stages[0], rows)
     if served.x is None:
         nothing = tuple(0 for _ in groups)
@@ -132,7 +132,7 @@ class _Served:
     notes: tuple[str, ...] = ()
 
 
-def _changes(run: Run) -> tuple[tuple[ModelRow, ...], int | None]:
+def changes_allowed(run: Run) -> tuple[tuple[ModelRow, ...], int | None]:
     """Return the row of the changes allowed, and their least number where that is more."""
     most = run.model.question.limits.max_changes
     if most is None:

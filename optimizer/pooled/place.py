@@ -84,7 +84,7 @@ def place_pooled(
     built = clock()
     decision = decide(run, by_weights=by_weights)
     solved = clock()
-    outcome = _outcome(fleet, whole, run, decision)
+    outcome = outcome_of(fleet, whole, run, decision)
     if question.places is not None and not question.places.exact:
         outcome = unproven(outcome)
     return replace(
@@ -112,7 +112,7 @@ def _run(
     return solver.run(build_model(question, columns)), served
 
 
-def _outcome(fleet: Fleet, whole: Question, run: Run, decision: Decision) -> Outcome:
+def outcome_of(fleet: Fleet, whole: Question, run: Run, decision: Decision) -> Outcome:
     """Return the outcome of a decision.
 
     Args:

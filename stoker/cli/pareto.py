@@ -33,6 +33,7 @@ class Against(StrEnum):
 
     SERVERS = "servers"
     LOAD = "load"
+    PRIORITIES = "priorities"
     LATENCY = "latency"
 
 
@@ -40,6 +41,7 @@ EPILOG = (
     examples(
         "stoker pareto small",
         "stoker pareto small --against load --points 10 --format csv",
+        "stoker pareto small --against priorities --points 100",
         "stoker pareto small --against latency --scales 0.5,1,2",
     )
     + """
@@ -47,7 +49,10 @@ EPILOG = (
 **What is exact**
 
 `servers` and `load`: every plan listed costs the least for what it serves, by proof; with no more
-points than `--points` it is the whole frontier, and says so. `latency`: every plan listed is the
+points than `--points` it is the whole frontier, and says so. `priorities`: every plan listed
+serves what its cost can, the highest priority first; again, with no more points than `--points`
+it is the whole frontier. Pools and limits are heeded; objectives and the pools that servers
+prefer are not, the aims being cost and what is served. `latency`: every plan listed is the
 optimizer's own at that scale of all latency targets.
 
 **Exit codes**
@@ -61,14 +66,15 @@ def pareto(
     against: Annotated[
         Against,
         typer.Option(
-            help="`servers` or `load`: the share served within all targets; `latency`: how tight "
+            help="`servers` or `load`: the share served within all targets, whatever its priority; "
+            "`priorities`: the servers served, the highest priority first; `latency`: how tight "
             "the targets are.",
             case_sensitive=False,
         ),
     ] = Against.SERVERS,
     points: Annotated[
         int,
-        typer.Option(metavar="N", min=2, max=1000, help="Most points (with `servers` and `load`)."),
+        typer.Option(metavar="N", min=2, max=1000, help="Most points (but with `latency`)."),
     ] = 50,
     scales: Annotated[
         str,
@@ -96,7 +102,7 @@ def pareto(
         float,
         typer.Option(
             metavar="S",
-            help="Stop each solve after this many seconds, with its gap (with `servers`, `load`).",
+            help="Stop each solve after this many seconds, with its gap (but with `latency`).",
             callback=positive,
         ),
     ] = 60.0,
@@ -156,10 +162,13 @@ def _frontier(
 ) -> ParetoResults:
     from stoker.cli.sweep_bar import remaining_bar
     from studies.sweeping.attainment import Measure
-    from studies.sweeping.pareto import pareto_attainment, pareto_latency
+    from studies.sweeping.pareto import pareto_attainment, pareto_latency, pareto_priorities
     from studies.sweeping.pool import usable_cores
     from studies.sweeping.values import GRAMMAR, parse_values
 
+    if against is Against.PRIORITIES:
+        with remaining_bar("Finding the frontier", points) as report:
+            return pareto_priorities(fleet, points, time_limit_s=time_limit_s, report=report)
     if against is not Against.LATENCY:
         measure = Measure(against.value)
         with remaining_bar("Finding the frontier", points) as report:

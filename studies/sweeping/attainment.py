@@ -1,8 +1,7 @@
 """The cheapest fleets that serve so many servers, or so much load, within their targets.
 
-The epsilon-constraint method (Haimes, Lasdon and Wismer, 1971): least cost under a bound on what is
-served, then the most that is served at that cost. Each pair of solves gives a point that no other
-plan dominates; the next bound lies just above what it serves, until nothing more can be served.
+Found by the epsilon-constraint method (`studies.sweeping.epsilon`), on the model of the fleet:
+cards by type alone, or pools and limits (`studies.sweeping.pooled_attainment`).
 
 Priorities play no part: which servers are left out is decided by cost alone. Nor does what runs
 now: a change costs nothing.
@@ -11,7 +10,7 @@ now: a change costs nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -32,19 +31,9 @@ from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan, PlanStatus
 from stoker.domain.settings import DEFAULT_ANALYSIS
+from studies.sweeping.epsilon import SCALE, Bound, Efficient, efficient_solutions
+from studies.sweeping.pooled_attainment import METHOD, pooled_fleet, pooled_plan
 from studies.sweeping.reuse import is_plain, neutral_table, repriced
-
-METHOD = "epsilon-constraint"
-
-_SCALE = 1000.0
-"""What all there is to serve, and the dearest candidate, are scaled to: far above the solver's
-tolerance."""
-
-RESOLUTION = 1e-6
-"""Share of all that can be served by which points are told apart."""
-
-_COST_ROOM = 1e-6
-"""Room of the scaled cost while more is served for it: the solver's own rounding."""
 
 Report = Callable[[int], None]
 
@@ -94,17 +83,14 @@ class _Model:
     backend: str
     time_limit_s: float | None
 
-    def run(self, objective: FloatArray, *rows: ExtraRow) -> SolveResult:
+    def minimize(self, objective: FloatArray, *bounds: Bound) -> SolveResult:
         limits = SolveLimits(relative_gap=0.0, time_limit_s=self.time_limit_s)
-        return solve(self.form.model(objective, rows), self.backend, limits)
+        return solve(self.form.model(objective, tuple(map(_row, bounds))), self.backend, limits)
 
-    def serving(self, least: float) -> ExtraRow:
-        columns = np.flatnonzero(self.amount)
-        return ExtraRow(columns, self.amount[columns], least, np.inf)
 
-    def costing(self, most: float) -> ExtraRow:
-        columns = np.flatnonzero(self.cost)
-        return ExtraRow(columns, self.cost[columns], -np.inf, most)
+def _row(bound: Bound) -> ExtraRow:
+    columns = np.flatnonzero(bound.values)
+    return ExtraRow(columns, bound.values[columns], bound.lower, bound.upper)
 
 
 def attainment_frontier(
@@ -119,7 +105,8 @@ def attainment_frontier(
     """Return the frontier of cost against what is served within all targets.
 
     Args:
-        fleet: The fleet; cards, prices and analysis are its own.
+        fleet: The fleet; cards, pools, limits, prices and analysis are its own. Its objectives and
+            the pools that it prefers play no part.
         measure: Whether servers count, or their requests.
         most_points: Largest number of plans; where the whole frontier has more, that many evenly
             spaced amounts are served, each at least cost.
@@ -128,45 +115,51 @@ def attainment_frontier(
         clock: Seconds, for timings.
 
     Raises:
-        InvalidInputError: The fleet uses what this model does not know.
+        InvalidInputError: The fleet uses what neither model knows.
         SolverUnavailableError: The MILP solver asked for cannot be used.
     """
-    if not is_plain(fleet):
-        message = "the fleet has pools, limits or the like, which this frontier does not know"
-        raise InvalidInputError([Problem("--against", message, "latency, for such a fleet")])
-    begun = clock()
-    model = _model(fleet, measure, time_limit_s)
-    most = model.run(-model.amount)
-    top = float(model.amount @ most.x) if most.x is not None else 0.0
-    plans: list[Plan] = []
-    for plan, served in _rising(model):
-        plans.append(replace(plan, timings_ms={"total": (clock() - begun) * 1e3}))
-        begun = clock()
+    if fleet.sharing:
+        message = "is beyond this frontier, where every server has replicas of its own"
+        raise InvalidInputError([Problem("sharing", message, "--against latency, or no sharing")])
+    ends = [clock()]
+
+    def found(count: int) -> None:
+        ends.append(clock())
         if report is not None:
-            report(len(plans))
-        if served >= top - _SCALE * RESOLUTION:
-            return Frontier(tuple(plans), whole=True)
-        if len(plans) >= most_points:
-            break
-    levels = np.linspace(0.0, top, most_points)
-    evenly: list[Plan] = []
-    for level in levels:
-        found = _at_least(model, float(level) - _SCALE * RESOLUTION)
-        if found is not None:
-            evenly.append(replace(found[0], timings_ms={"total": (clock() - begun) * 1e3}))
-        begun = clock()
-        if report is not None:
-            report(len(evenly))
-    return Frontier(_distinct(evenly), whole=False)
+            report(count)
+
+    plans: list[Plan]
+    if is_plain(fleet):
+        plain = _model(fleet, measure, time_limit_s)
+        points, whole = efficient_solutions(plain, most_points, found)
+        plans = [_plan(plain, point) for point in points]
+    else:
+        pooled = pooled_fleet(fleet, _counted(fleet, measure), time_limit_s, clock)
+        points, whole = efficient_solutions(pooled.weighed, most_points, found)
+        plans = [pooled_plan(pooled, point) for point in points]
+    took = np.diff(ends)[-len(plans) :] * 1e3
+    timed = [
+        replace(plan, timings_ms={"total": float(spent)})
+        for plan, spent in zip(plans, took, strict=True)
+    ]
+    return Frontier(tuple(timed) if whole else distinct_plans(timed), whole)
 
 
-def _distinct(plans: list[Plan]) -> tuple[Plan, ...]:
+def distinct_plans(plans: list[Plan]) -> tuple[Plan, ...]:
     """Return plans without those that serve the same servers at the same cost again."""
     kept: dict[tuple[float, frozenset[str]], Plan] = {}
     for plan in plans:
         served = frozenset(item.server for item in plan.allocations if item.fully_served)
         kept.setdefault((plan.cost_per_hour, served), plan)
     return tuple(kept.values())
+
+
+def _counted(fleet: Fleet, measure: Measure) -> FloatArray:
+    """Return what each server counts when it is served, (servers,)."""
+    if measure is Measure.SERVERS:
+        return np.ones(len(fleet.servers))
+    rates = [server.load.arrival_rate_rps if server.load else 0.0 for server in fleet.servers]
+    return np.array(rates, dtype=np.float64)
 
 
 def _model(fleet: Fleet, measure: Measure, time_limit_s: float | None) -> _Model:
@@ -176,17 +169,13 @@ def _model(fleet: Fleet, measure: Measure, time_limit_s: float | None) -> _Model
     capacity = _capacity(fleet, table)
     form = with_shared_cards(single_model(table, capacity), table, capacity)
     served = form.serves
-    if measure is Measure.SERVERS:
-        amount = np.ones(served.size)
-        whole = float(len(fleet.servers))
-    else:
-        rates = [server.load.arrival_rate_rps if server.load else 0.0 for server in fleet.servers]
-        amount = np.array(rates, dtype=np.float64)[served]
-        whole = sum(rates)
-    amount = np.where(served >= 0, amount, 0.0)  # cut cards serve nobody by themselves
+    counted = _counted(fleet, measure)
+    whole = float(counted.sum())
+    # Cut cards serve nobody by themselves.
+    amount = np.where(served >= 0, counted[served], 0.0) if counted.size else np.zeros(served.size)
     backend, _ = default_backend(fleet.settings.backend)
-    scaled = amount * (_SCALE / whole) if whole > 0 else amount
-    unit = float(form.value.max(initial=0.0)) / _SCALE or 1.0
+    scaled = amount * (SCALE / whole) if whole > 0 else amount
+    unit = float(form.value.max(initial=0.0)) / SCALE or 1.0
     return _Model(fleet, table, form, form.value / unit, scaled, unit, backend, time_limit_s)
 
 
@@ -199,30 +188,8 @@ def _capacity(fleet: Fleet, table: CandidateTable) -> IntArray:
     return np.array(left, dtype=np.int64)
 
 
-def _rising(model: _Model) -> Iterator[tuple[Plan, float]]:
-    """Yield efficient plans by rising cost, each with what it serves, to the last."""
-    least = 0.0
-    while (found := _at_least(model, least)) is not None:
-        yield found
-        least = found[1] + _SCALE * RESOLUTION
-
-
-def _at_least(model: _Model, least: float) -> tuple[Plan, float] | None:
-    """Return the cheapest plan that serves so much, and more where it costs no more."""
-    rows = (model.serving(least),) if least > 0 else ()
-    cheapest = model.run(model.cost, *rows)
-    if cheapest.x is None or cheapest.objective is None:
-        return None
-    costing = model.costing(cheapest.objective + _COST_ROOM)
-    fullest = model.run(-model.amount, *rows, costing)
-    x = cheapest.x if fullest.x is None else fullest.x
-    if float(model.amount @ x) < float(model.amount @ cheapest.x):
-        x = cheapest.x
-    return _plan(model, x, cheapest), float(model.amount @ x)
-
-
-def _plan(model: _Model, x: FloatArray, proof: SolveResult) -> Plan:
-    table, form = model.table, model.form
+def _plan(model: _Model, point: Efficient) -> Plan:
+    table, form, x, proof = model.table, model.form, point.x, point.proof
     chosen = form.table_row[(x > 0.5) & (form.table_row != NO_ROW)]
     rows = {int(table.server[row]): int(row) for row in chosen}
     for row in np.flatnonzero(table.accepted & (table.accelerator == EMPTY)):

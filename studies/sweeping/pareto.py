@@ -1,21 +1,26 @@
-"""Frontiers of cost, as rows: against what is served, or against how tight the targets are."""
+"""Frontiers of cost, as rows: against what is served, or how tight the targets are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from stoker.domain.fleet import Fleet
-from stoker.domain.server import Server
+from stoker.domain.plan import PlanStatus
 from studies.sweeping.attainment import Frontier, Measure, Report, attainment_frontier
+from studies.sweeping.by_budget import priority_frontier
 from studies.sweeping.dominance import dominated
 from studies.sweeping.grid import Point, Study, grid_study
+from studies.sweeping.history import without_history
 from studies.sweeping.rows import FAILED, Cell, Column, Layout, Row
 from studies.sweeping.sweep import run_sweep
 
 PLACE = "place"
 """Column that tells where a point lies."""
+
+PRIORITIES = "served_by_priority"
+"""What the cost is weighed against where that is the number served of each priority, in turn."""
 
 
 class Place(StrEnum):
@@ -36,7 +41,7 @@ class ParetoResults:
     Attributes:
         columns: Columns of the rows.
         rows: A row a point, by rising cost or by looser targets.
-        against: Column of what the cost is weighed against.
+        against: Column of what the cost is weighed against; or `PRIORITIES`.
         claim: What is proven of it, in a sentence.
     """
 
@@ -89,6 +94,35 @@ def pareto_attainment(
     )
 
 
+def pareto_priorities(
+    fleet: Fleet,
+    most_points: int = 50,
+    *,
+    time_limit_s: float | None = 60.0,
+    report: Report | None = None,
+) -> ParetoResults:
+    """Return the frontier of cost against the servers served, those of higher priority first.
+
+    Args:
+        fleet: The fleet.
+        most_points: Largest number of points.
+        time_limit_s: Limit of each plan.
+        report: Told how many points there are.
+
+    Raises:
+        InvalidInputError: The fleet uses what plans within a budget do not know.
+        SolverUnavailableError: The MILP solver asked for cannot be used.
+    """
+    frontier = priority_frontier(fleet, most_points, time_limit_s=time_limit_s, report=report)
+    layout = Layout.of(Study(fleet, (), ()))
+    rows = tuple(
+        _with(layout.plan_row(Point(index, ()), fleet, plan), {PLACE: Place.FRONTIER.value})
+        for index, plan in enumerate(frontier.plans)
+    )
+    columns = _columns(layout, (Column(PLACE, "text"),))
+    return ParetoResults(columns, rows, PRIORITIES, _priorities_claim(frontier))
+
+
 def pareto_latency(
     fleet: Fleet, scales: str, *, jobs: int = 1, report: Report | None = None
 ) -> ParetoResults:
@@ -105,7 +139,7 @@ def pareto_latency(
     Raises:
         InvalidInputError: The scales are nonsense.
     """
-    study = grid_study(_without_history(fleet), [f"targets={scales}"])
+    study = grid_study(without_history(fleet), [f"targets={scales}"])
     results = run_sweep(study, jobs=jobs, report=report)
     rows = sorted(results.rows, key=lambda row: _number(row["targets"]))
     marked = tuple(
@@ -147,17 +181,6 @@ def places(columns: Sequence[Column], rows: Sequence[Row]) -> list[Place]:
     return found
 
 
-def _without_history(fleet: Fleet) -> Fleet:
-    """Return the fleet as if nothing ran: but where it must stay, or where the load is unknown."""
-
-    def fresh(server: Server) -> Server:
-        needed = server.keep_accelerator or server.load is None
-        return server if needed else replace(server, current=None)
-
-    rules = replace(fleet.rules, transition_penalty=0.0)
-    return replace(fleet, servers=tuple(map(fresh, fleet.servers)), rules=rules)
-
-
 def _attainment_claim(frontier: Frontier, measure: Measure) -> str:
     what = "servers" if measure is Measure.SERVERS else "requests"
     proven = all(plan.gap is not None and plan.gap <= 1e-6 for plan in frontier.plans)
@@ -170,6 +193,20 @@ def _attainment_claim(frontier: Frontier, measure: Measure) -> str:
     return (
         f"No plan serves as many {what} for less than these{exact}; the frontier has more points "
         "between them (--points). Priorities do not count here."
+    )
+
+
+def _priorities_claim(frontier: Frontier) -> str:
+    proven = all(plan.status is PlanStatus.OPTIMAL for plan in frontier.plans)
+    exact = "" if proven else ", but for the plans that are not proven optimal"
+    if frontier.whole:
+        return (
+            f"This is the whole frontier{exact}: any budget buys the dearest of these plans that "
+            "it covers, and none serves the priorities better, the highest first."
+        )
+    return (
+        f"Each is what its cost buys, the highest priority first{exact}; the frontier has more "
+        "points between them (--points)."
     )
 
 

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from stoker.cli.plots.style import (
     BLUE,
     INK,
     LOG_FROM,
+    ORANGE,
     RULE,
+    SKY,
     SMALL,
+    VERMILION,
     blank_figure,
     dress,
     label,
@@ -23,10 +26,13 @@ from stoker.cli.plots.style import (
     number,
     spread,
 )
-from studies.sweeping.pareto import PLACE, ParetoResults, Place
+from studies.sweeping.pareto import PLACE, PRIORITIES, ParetoResults, Place
 from studies.sweeping.rows import Cell
 
 _GREY = "#999999"
+_SERVED = "served_priority_"
+_COLOURS = (BLUE, ORANGE, VERMILION, SKY)
+_LINES = ("-", "--", ":")
 _TITLES = {
     "attainment_servers": "share of the servers served within all targets",
     "attainment_load": "share of the load served within all targets",
@@ -37,6 +43,8 @@ _BESIDE = {Place.DOMINATED: ("o", "dominated"), Place.INCOMPLETE: ("x", "serves 
 
 def pareto_figure(results: ParetoResults) -> Figure:
     """Return the frontier as a staircase: what is reached for no more than a cost."""
+    if results.against == PRIORITIES:
+        return _by_priority(results)
     frontier = _points(results, Place.FRONTIER)
     title = _title(results, frontier)
     if not frontier:
@@ -75,6 +83,37 @@ def pareto_figure(results: ParetoResults) -> Figure:
         ylabel=f"cost [{currency}/h]{scale}",
         grid="both",
     )
+    axes.legend(loc="best", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE)
+    return figure
+
+
+def _by_priority(results: ParetoResults) -> Figure:
+    """Return what a budget serves of each priority, as steps."""
+    names = [item.name for item in results.columns if item.name.startswith(_SERVED)]
+    rows = sorted(results.rows, key=lambda row: _number(row["cost_per_hour"]))
+    costs = [_number(row["cost_per_hour"]) for row in rows]
+    currency = label(str(rows[0]["currency"] or "cost"))
+    last = rows[-1]
+    served = f"{last['served']} of {last['servers']} servers"
+    figure = blank_figure(7.5, 4.6, f"{number(costs[-1])} {currency}/h serve {served}")
+    axes = figure.subplots()
+    end = 1.04 * costs[-1] if costs[-1] > 0 else 1.0
+    for index, name in enumerate(names):
+        counts = [_number(row[name]) for row in rows]
+        axes.step(
+            [*costs, end],
+            [*counts, counts[-1]],
+            where="post",
+            color=_COLOURS[index % len(_COLOURS)],
+            linestyle=_LINES[index // len(_COLOURS) % len(_LINES)],
+            linewidth=1.6 + 1.4 * index,  # wider below, so that all of equal ones are seen
+            zorder=2 + len(names) - index,
+            label=f"priority {name.removeprefix(_SERVED)}",
+        )
+    axes.set_xlim(left=0.0, right=end)
+    axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    dress(axes, xlabel=f"budget [{currency}/h]", ylabel="servers served", grid="both")
     axes.legend(loc="best", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE)
     return figure
 
