@@ -7,17 +7,26 @@ from dataclasses import dataclass, replace
 
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory, Transition, WantedSize
-from controller.stability import Sizing, may_move, remembered, settle
-from controller.transition import Health, next_step
-from controller.world import running_variant, variants_of
+from controller.stability import Settled, Sizing, in_quiet_hours, may_move, remembered, settle
+from controller.transition import Health, Means, next_step
+from controller.world import free_cards, order_of, room_for, running_variant, variants_of
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision, VariantTarget
-from stoker.domain.control.cluster import ClusterState, VariantState
+from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
 from stoker.domain.control.settings import ControlSettings, ServerControl
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation, Unplaced, UnplacedReason
+from stoker.domain.plan import Plan, PlannedAllocation, Rejection, Unplaced, UnplacedReason
 from stoker.domain.server import Server
 
-_NO_PROFILE = (UnplacedReason.NO_CANDIDATE,)
+_NOT_DESCRIBED = frozenset(
+    {
+        Rejection.NO_PROFILE,
+        Rejection.NO_TARGET,
+        Rejection.ZERO_PARAMETERS,
+        Rejection.KIND_TOO_WEAK,
+        Rejection.NOT_CURRENT,
+    }
+)
+"""Rejections of accelerators that the documents do not describe well enough to plan on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,10 @@ def decide(
     plan = situation.plan
     placed = {} if plan is None else {each.server: each for each in plan.allocations}
     unplaced = {} if plan is None else {each.server: each for each in plan.unplaced}
-    room = _free_cards(situation.cluster)
+    room = free_cards(situation.cluster)
     decisions: dict[str, ServerDecision] = {}
     memories: dict[str, ServerMemory] = {}
-    for server in sorted(situation.fleet.servers, key=lambda each: _order(situation.fleet, each)):
+    for server in sorted(situation.fleet.servers, key=lambda each: order_of(situation.fleet, each)):
         decider = _Decider(situation, server, variants.get(server.name, ()), room)
         decision, after = decider.decide(
             placed.get(server.name), unplaced.get(server.name), memory.server(server.name)
@@ -64,23 +73,6 @@ def decide(
         decisions[server.name] = decision
         memories[server.name] = after
     return decisions, memories
-
-
-def _order(fleet: Fleet, server: Server) -> tuple[int, str]:
-    """Return by what servers come: the more important ones take free cards first."""
-    return fleet.priorities.get(server.name, 0), server.name
-
-
-def _free_cards(cluster: ClusterState | None) -> dict[str, int] | None:
-    """Return the cards that nobody holds, less those that replicas on their way will take."""
-    if cluster is None or cluster.cards is None:
-        return None
-    free = {name: stock.free for name, stock in cluster.cards.items()}
-    for variant in cluster.variants:
-        waiting = variant.replicas_wanted - sum(bool(each.node) for each in variant.replicas)
-        if waiting > 0 and variant.card_type in free:
-            free[variant.card_type] -= waiting * (variant.cards_per_replica or 0)
-    return {name: max(0, count) for name, count in free.items()}
 
 
 class _Decider:
@@ -116,6 +108,9 @@ class _Decider:
             reason, words = held or (HoldReason.NO_WORKLOAD, "no workload runs it")
             return self._hold(reason, words, placed), memory.unwatched()
         wanted_on = placed.accelerator or running.accelerator
+        if memory.wanted and memory.wanted[-1].accelerator != wanted_on:
+            # Sizes on another accelerator tell nothing of this one: the window starts anew.
+            memory = replace(memory, watched_since=None)
         memory = memory.with_wanted(
             WantedSize(self._now.at, wanted_on, placed.replicas),
             self._now.settings.stability.scale_down_window_s,
@@ -152,8 +147,12 @@ class _Decider:
             return HoldReason.NO_PLAN, self._now.plan_failure
         if placed is None:
             words = "the plan leaves it out" if unplaced is None else unplaced.detail
-            lacks = unplaced is not None and unplaced.reason in _NO_PROFILE
-            return (HoldReason.NO_PROFILE if lacks else HoldReason.NO_CAPACITY), words
+            undescribed = (
+                unplaced is not None
+                and unplaced.reason is UnplacedReason.NO_CANDIDATE
+                and _NOT_DESCRIBED.issuperset(unplaced.rejections.values())
+            )
+            return (HoldReason.NO_PROFILE if undescribed else HoldReason.NO_CAPACITY), words
         return None
 
     def _hold(
@@ -171,20 +170,27 @@ class _Decider:
 
     def _sizing(self, variant: VariantState, placed: PlannedAllocation) -> Sizing:
         load = self._now.loads[self._server.name]
-        least = [self._server.min_replicas, self._control.min_replicas, variant.min_replicas]
-        most = [self._server.max_replicas, self._control.max_replicas, variant.max_replicas]
-        bounds = [bound for bound in most if bound is not None]
+        least, most = self._bounds(variant)
         return Sizing(
             running=variant.replicas_wanted,
             wanted=placed.replicas,
             rate_rps=placed.arrival_rate_rps,
             rate_of_one_rps=placed.max_rate_rps,
-            least=max(bound or 0 for bound in least),
-            most=min(bounds) if bounds else None,
+            least=least,
+            most=most,
             partial=load.partial,
             idle_s=self._idle_s(),
             zero_allowed=self._control.scale_to_zero,
             accelerator=variant.accelerator,
+        )
+
+    def _bounds(self, variant: VariantState) -> tuple[int, int | None]:
+        """Return the fewest and the most replicas that all who may say so allow."""
+        least = (self._server.min_replicas, self._control.min_replicas, variant.min_replicas)
+        most = (self._server.max_replicas, self._control.max_replicas, variant.max_replicas)
+        return (
+            max(bound or 0 for bound in least),
+            min((bound for bound in most if bound is not None), default=None),
         )
 
     def _idle_s(self) -> float | None:
@@ -196,7 +202,9 @@ class _Decider:
     ) -> tuple[ServerDecision, ServerMemory]:
         sizing = self._sizing(variant, placed)
         settled = settle(sizing, memory, self._now.at, self._now.settings.stability)
-        before, after = variant.replicas_wanted, settled.replicas
+        before = variant.replicas_wanted
+        settled = self._within_room(variant, settled)
+        after = settled.replicas
         self._take(variant, after - before)
         batch = self._batch(variant, placed)
         direction = Direction.HOLD
@@ -218,6 +226,18 @@ class _Decider:
         )
         return decision, remembered(memory, before, after, self._now.at)
 
+    def _within_room(self, variant: VariantState, settled: Settled) -> Settled:
+        """Return the size as far as free cards allow it; the rest waits for cards."""
+        room, more = self._room(variant), settled.replicas - variant.replicas_wanted
+        if room is None or more <= room:
+            return settled
+        words = f"{more - room} more replicas wait for free {variant.card_type}"
+        return Settled(
+            variant.replicas_wanted + room,
+            (*settled.held, HoldReason.NO_CAPACITY),
+            f"{settled.reason}; {words}" if settled.reason else words,
+        )
+
     def _batch(self, variant: VariantState, placed: PlannedAllocation) -> int | None:
         """Return the batch limit to write; None where it is right, or not to be written."""
         cluster = self._now.settings.cluster
@@ -237,14 +257,35 @@ class _Decider:
         forbidden = may_move(memory, self._now.at, self._now.settings.stability)
         if not under_way and forbidden is not None:
             return self._hold(forbidden.held[0], forbidden.reason, placed), memory
+        if not under_way and not self._room(target):
+            return self._no_room(target, placed), memory
+        # Where no new replica is ready yet, no old one has gone for it.
+        untouched = target.count(ReplicaPhase.READY) == 0
         transition = Transition(
             source.ref,
             target.ref,
-            None if under_way else source.replicas_wanted,
+            source.replicas_wanted if untouched else None,
             self._now.at,
+            wanted_before=self._asked(target, placed, memory) if untouched else None,
         )
         memory = replace(memory, transition=transition, moved_at=self._now.at)
         return self._move_on(transition, placed, memory)
+
+    def _no_room(self, target: VariantState, placed: PlannedAllocation) -> ServerDecision:
+        words = f"no free {target.card_type or 'card'} for a replica on {target.accelerator}"
+        return self._hold(HoldReason.NO_CAPACITY, words, placed)
+
+    def _asked(self, variant: VariantState, placed: PlannedAllocation, memory: ServerMemory) -> int:
+        """Return the replicas that a workload is asked to have; 0 where the plan is elsewhere.
+
+        While servers move they do not shrink: the largest size of the window counts.
+        """
+        if placed.accelerator not in (None, variant.accelerator):
+            return 0
+        sizes = [each.replicas for each in memory.wanted if each.accelerator == variant.accelerator]
+        least, most = self._bounds(variant)
+        asked = max(1, least, *sizes)
+        return asked if most is None else min(asked, max(1, least, most))
 
     def _move_on(
         self, transition: Transition, placed: PlannedAllocation, memory: ServerMemory
@@ -256,28 +297,37 @@ class _Decider:
             memory = replace(memory, transition=None)
             return self._hold(HoldReason.NO_WORKLOAD, f"{gone} is gone", placed), memory
         room = self._room(target)
-        if target.replicas_wanted == 0 and not room and not transition.back:
+        nothing_yet = target.replicas_wanted == 0 and source.replicas_wanted > 0
+        if nothing_yet and not room and not transition.back:
             # Without a free card for the first new replica the old ones must be free to grow.
-            words = f"no free {target.card_type or 'card'} for a replica on {target.accelerator}"
-            memory = replace(memory, transition=None)
-            return self._hold(HoldReason.NO_CAPACITY, words, placed), memory
-        wanted = placed.replicas if placed.accelerator == target.accelerator else 0
-        if wanted == 0 and not transition.back:
+            return self._no_room(target, placed), replace(memory, transition=None)
+        wanted = self._asked(target, placed, memory)
+        if wanted == 0 and not transition.back and placed.accelerator is not None:
             # The plan has changed its mind: what was begun for it is taken back.
-            transition = replace(
-                transition, back=True, reason="the plan asks for the old accelerator again"
-            )
+            words = f"the plan asks for {placed.accelerator} now"
+            transition = replace(transition, back=True, reason=words)
+        quiet = in_quiet_hours(self._now.at, self._now.settings.stability)
+        partial = self._now.loads[self._server.name].partial
+        means = Means(
+            max(1, wanted),
+            room,
+            self._asked(source, placed, memory) if placed.accelerator is not None else 0,
+            0
+            if source.card_type == target.card_type and not transition.back
+            else self._room(source),
+            partial or (quiet and not transition.back),
+        )
         step = next_step(
             transition,
             source,
             target,
-            max(1, wanted),
-            room,
+            means,
             self._now.health.get(self._server.name, Health()),
             self._now.settings.transition,
             self._now.at,
         )
         self._take(target, step.target_replicas - target.replicas_wanted)
+        self._take(source, step.source_replicas - source.replicas_wanted)
         pairs = ((source, step.source_replicas), (target, step.target_replicas))
         targets = tuple(
             VariantTarget(
@@ -306,11 +356,7 @@ class _Decider:
         return decision, memory
 
     def _room(self, variant: VariantState) -> int | None:
-        """Return how many more replicas free cards allow; None where they are unknown."""
-        if self._free is None or variant.card_type not in self._free:
-            return None
-        each = variant.cards_per_replica or 0
-        return self._free[variant.card_type] // each if each else None
+        return room_for(variant, self._free)
 
     def _take(self, variant: VariantState, replicas: int) -> None:
         """Take the cards of more replicas from the free ones."""

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from controller.world import fleet_now, variants_of
+from controller.transition import ABORT
+from controller.world import (
+    fleet_now,
+    free_cards,
+    order_of,
+    room_for,
+    running_variant,
+    variants_of,
+)
 from optimizer.planner import plan_fleet
 from optimizer.sharing.refuse import refuse_shared
-from stoker.domain.control.cluster import ClusterState
+from stoker.domain.control.cluster import ClusterState, VariantState
 from stoker.domain.control.settings import ServerControl
 from stoker.domain.errors import StokerError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlanStatus
+from stoker.domain.plan import Plan, PlanStatus, Rejection
 from stoker.domain.settings import OptimizerSettings
 from stoker.domain.workload import Load
 
@@ -44,32 +52,88 @@ def plan_now(
 
     Servers in `staying` may not move to another accelerator now, and are planned where they are.
 
-    Where a plan sends a server to an accelerator that it has no workload for, it is made again with
-    that server kept where it is: a plan that cannot be carried out helps nobody.
+    A plan that cannot be carried out helps nobody. It is made again with those servers kept where
+    they are that it sends to an accelerator that they have no workload for, or no free card for the
+    first new replica on: these must be free to grow where they are. Servers whose largest number of
+    replicas does not carry their load are planned without it, as they are to get as many as they
+    may have.
     """
     variants = variants_of(cluster)
-    pinned = staying
+    pinned = staying | _called_back(variants)
+    unbounded: frozenset[str] = frozenset()
     settings = replace(fleet.settings, time_limit_s=_limit(fleet.settings, time_limit_s))
+    bounded = fleet_now(fleet, loads, cluster, controls, pinned)
     while True:
-        now = fleet_now(fleet, loads, cluster, controls, pinned)
+        now = fleet_now(fleet, loads, cluster, controls, pinned, unbounded)
         try:
             # Workloads are those of one server each.
             refuse_shared(fleet, "the control loop")
             plan = plan_fleet(now, settings)
         except StokerError as error:
-            return Planned(now, None, str(error))
+            return Planned(bounded, None, str(error))
         if plan.status is PlanStatus.TIME_LIMIT:
-            return Planned(now, None, f"no plan was found within {settings.time_limit_s:g} s")
-        astray = {
-            each.server
-            for each in plan.allocations
-            if each.accelerator is not None
-            and variants.get(each.server)
-            and each.accelerator not in {one.accelerator for one in variants[each.server]}
-        } - pinned
-        if not astray:
-            return Planned(now, plan)
+            return Planned(bounded, None, f"no plan was found within {settings.time_limit_s:g} s")
+        astray = (_astray(plan, variants) | _without_room(plan, fleet, cluster)) - pinned
+        cramped = _cramped(plan) - unbounded
+        if not astray and not cramped:
+            return Planned(bounded, plan)
         pinned |= astray
+        unbounded |= cramped
+
+
+Variants = Mapping[str, tuple[VariantState, ...]]
+
+
+def _called_back(variants: Variants) -> frozenset[str]:
+    """Return the servers that an annotation keeps from moving, and that are not moving yet."""
+    return frozenset(
+        name
+        for name, found in variants.items()
+        if any(each.annotations.get(ABORT) == "true" for each in found)
+        and sum(each.replicas_wanted > 0 for each in found) <= 1
+    )
+
+
+def _astray(plan: Plan, variants: Variants) -> frozenset[str]:
+    """Return the servers that are to go where they have no workload."""
+    return frozenset(
+        each.server
+        for each in plan.allocations
+        if each.accelerator is not None
+        and variants.get(each.server)
+        and each.accelerator not in {one.accelerator for one in variants[each.server]}
+    )
+
+
+def _without_room(plan: Plan, fleet: Fleet, cluster: ClusterState | None) -> frozenset[str]:
+    """Return the servers that are to move and for whose first new replica no card is free."""
+    variants = variants_of(cluster)
+    free = free_cards(cluster)
+    placed = {each.server: each.accelerator for each in plan.allocations}
+    found = set()
+    for server in sorted(fleet.servers, key=lambda each: order_of(fleet, each)):
+        own = variants.get(server.name, ())
+        running = running_variant(own)
+        accelerator = placed.get(server.name)
+        if running is None or accelerator in (None, running.accelerator):
+            continue
+        target = next((each for each in own if each.accelerator == accelerator), None)
+        if target is None or target.replicas_wanted > 0:
+            continue  # it cannot begin, or has begun
+        if not any(each.replicas_wanted for each in own):
+            continue  # nothing runs that would have to be replaced
+        if not room_for(target, free):
+            found.add(server.name)
+        elif free is not None:
+            free[target.card_type] -= target.cards_per_replica or 0
+    return frozenset(found)
+
+
+def _cramped(plan: Plan) -> frozenset[str]:
+    """Return the servers that are left out for their largest number of replicas."""
+    return frozenset(
+        each.server for each in plan.unplaced if Rejection.REPLICA_BOUND in each.rejections.values()
+    )
 
 
 def _limit(settings: OptimizerSettings, time_limit_s: float) -> float:

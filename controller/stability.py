@@ -70,14 +70,21 @@ def settle(sizing: Sizing, memory: ServerMemory, at: float, settings: StabilityS
         at: Now, in seconds since the epoch.
         settings: The rules.
     """
-    wanted = max(sizing.wanted, sizing.least)
-    if sizing.most is not None:
-        wanted = min(wanted, max(sizing.most, sizing.least))
+    least = sizing.least
+    if sizing.running > 0 and not sizing.zero_allowed:
+        least = max(1, least)
+    most = math.inf if sizing.most is None else max(sizing.most, least)
+    wanted = int(min(max(sizing.wanted, least), most))
     if wanted > sizing.running:
-        return _grow(sizing, wanted, memory, at, settings)
-    if wanted < sizing.running:
-        return _shrink(sizing, wanted, memory, at, settings)
-    return Settled(sizing.running)
+        settled = _grow(sizing, wanted, memory, at, settings)
+    elif wanted < sizing.running:
+        settled = _shrink(sizing, wanted, most, memory, at, settings)
+    else:
+        settled = Settled(sizing.running)
+    if sizing.wanted > wanted and not settled.reason:
+        words = f"{sizing.wanted} replicas would be needed, and {wanted} are allowed at most"
+        return replace(settled, reason=words)
+    return settled
 
 
 def _grow(
@@ -98,7 +105,12 @@ def _grow(
 
 
 def _shrink(
-    sizing: Sizing, wanted: int, memory: ServerMemory, at: float, settings: StabilitySettings
+    sizing: Sizing,
+    wanted: int,
+    most: float,
+    memory: ServerMemory,
+    at: float,
+    settings: StabilitySettings,
 ) -> Settled:
     running = sizing.running
     if sizing.partial:
@@ -115,13 +127,13 @@ def _shrink(
         )
     sizes = [each.replicas for each in memory.wanted if each.accelerator == sizing.accelerator]
     largest = max(sizes, default=running)
-    target = max(wanted, min(largest, running))
+    target = int(max(wanted, min(largest, running, most)))
     reasons: list[HoldReason] = []
     words = ""
     if target > wanted:
         reasons.append(HoldReason.STABILIZING)
         words = f"{largest} replicas were needed within {settings.scale_down_window_s:g} s"
-    careful = _with_hysteresis(sizing, settings)
+    careful = int(min(_with_hysteresis(sizing, settings), most))
     if careful > target:
         target = min(careful, running)
         reasons.append(HoldReason.HYSTERESIS)
@@ -129,7 +141,7 @@ def _shrink(
     if target == 0 and not _may_be_zero(sizing, settings):
         target = min(1, running)
         reasons.append(HoldReason.STABILIZING)
-        words = f"it had requests within {settings.zero_after_s:g} s, or may not have no replica"
+        words = f"it had requests within {settings.zero_after_s:g} s"
     if target < running:
         if memory.changed_at is not None and at - memory.changed_at < settings.cooldown_down_s:
             left = settings.cooldown_down_s - (at - memory.changed_at)

@@ -57,12 +57,31 @@ class Step:
 _MOST_ERRORS = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a transition may use, and what it has to carry.
+
+    Attributes:
+        wanted: Replicas that the target is to have in the end; at least 1.
+        room: Replicas more of the target that free cards allow; None where unknown, which allows
+            none beyond those asked for already.
+        wanted_back: Replicas that the plan asks for on the source; 0 where it asks for none there.
+        room_back: Replicas more of the source that free cards allow; None where unknown.
+        resting: Nothing may get smaller now: the load is told in part, or it is a quiet hour.
+    """
+
+    wanted: int
+    room: int | None = None
+    wanted_back: int = 0
+    room_back: int | None = 0
+    resting: bool = False
+
+
 def next_step(
     transition: Transition,
     source: VariantState,
     target: VariantState,
-    wanted: int,
-    room: int | None,
+    means: Means,
     health: Health,
     settings: TransitionSettings,
     at: float,
@@ -73,9 +92,7 @@ def next_step(
         transition: Where it stands, as far as it is remembered.
         source: The workload that is left.
         target: The workload that is gone to.
-        wanted: Replicas that the target is to have in the end; at least 1.
-        room: Replicas more of the target that free cards allow; None where unknown, which allows
-            none beyond those asked for already.
+        means: What it may use.
         health: How the server does now.
         settings: How it moves.
         at: Now, in seconds since the epoch.
@@ -83,45 +100,64 @@ def next_step(
     asked_back = "true" in (source.annotations.get(ABORT), target.annotations.get(ABORT))
     if not transition.back:
         failure = "it was asked to go back" if asked_back else ""
-        failure = failure or _stuck(target, settings, at) or _breach(transition, health, settings)
+        failure = failure or _stuck(transition, target, settings, at)
+        failure = failure or _breach(transition, health, settings)
         if failure:
             transition = replace(transition, back=True, reason=failure)
-    if transition.back:
-        return _back(transition, source, target)
-    return _forth(transition, source, target, wanted, room, settings, at)
+    if not transition.back:
+        return _forth(transition, source, target, means, settings, at)
+    if _knows_the_way_back(transition, source, target, means):
+        return _back(transition, source, target, means)
+    # How much the old ones have to carry is not known: what serves now must not be taken away.
+    forth = replace(transition, back=False, reason="")
+    if source.replicas_wanted == 0:
+        return _forth(forth, source, target, means, settings, at)
+    step = _forth(forth, source, target, replace(means, resting=True), settings, at)
+    words = f"{transition.reason}, but how many replicas there were is not remembered: both stay"
+    return replace(step, reason=words)
 
 
 def _forth(
     transition: Transition,
     source: VariantState,
     target: VariantState,
-    wanted: int,
-    room: int | None,
+    means: Means,
     settings: TransitionSettings,
     at: float,
 ) -> Step:
+    wanted = means.wanted
     ready = min(wanted, target.count(ReplicaPhase.READY))
     goal, transition, watching = _goal(transition, ready, wanted, settings, at)
-    most = target.replicas_wanted + max(0, room or 0)
+    by_cards = target.replicas_wanted + max(0, means.room or 0)
+    most = by_cards
     if settings.surge_replicas is not None:
         larger = max(wanted, transition.replicas_before or source.replicas_wanted)
-        most = min(
-            most,
-            max(target.replicas_wanted, larger + settings.surge_replicas - source.replicas_wanted),
-        )
+        surge = larger + settings.surge_replicas - source.replicas_wanted
+        most = min(most, max(target.replicas_wanted, surge))
     replicas = max(target.replicas_wanted, min(goal, most))
-    if replicas < goal:
-        waits = f"{goal - replicas} replicas wait for free cards"
-    elif ready < goal:
-        waits = f"{ready} of {goal} new replicas are ready"
-    else:
-        waits = watching
-    stay = _staying(transition, source, ready, wanted, settings)
+    lacks = replicas < goal
+    if not lacks or replicas > target.replicas_wanted:
+        transition = replace(transition, waiting_since=None)
+    elif transition.waiting_since is None:
+        transition = replace(transition, waiting_since=at)
+    stay = _staying(transition, source, ready, means, settings, lacks=lacks)
+    if means.resting:
+        stay = max(stay, source.replicas_wanted)
     if ready >= wanted and not watching and stay == 0:
         words = f"all {wanted} new replicas are ready: the old ones go"
         if source.replicas_wanted == 0:
             return Step(0, max(replicas, wanted), None, "moved", done=True)
         return Step(0, max(replicas, wanted), transition, words)
+    if lacks and by_cards < goal:
+        waits = f"{goal - replicas} replicas wait for free cards"
+    elif lacks:
+        waits = f"{goal - replicas} replicas wait for others to go"
+    elif ready < goal:
+        waits = f"{ready} of {goal} new replicas are ready"
+    elif ready >= wanted and means.resting:
+        waits = "the old ones stay while nothing may get smaller"
+    else:
+        waits = watching
     return Step(stay, replicas, transition, waits or f"{ready} of {wanted} replicas moved")
 
 
@@ -151,31 +187,74 @@ def _staying(
     transition: Transition,
     source: VariantState,
     ready: int,
-    wanted: int,
+    means: Means,
     settings: TransitionSettings,
+    *,
+    lacks: bool,
 ) -> int:
-    """Return how many old replicas stay: never fewer than the new ones leave to be carried."""
+    """Return how many old replicas stay: never fewer than the new ones leave to be carried.
+
+    Where load grew since the move began, and the new ones may not grow with it (they are a canary,
+    or wait for cards), the old ones do.
+    """
+    wanted = means.wanted
     if ready >= wanted:
         return 0
     before = transition.replicas_before
-    if before is None or settings.kind is TransitionKind.BLUE_GREEN:
+    if before is None:
         return source.replicas_wanted
-    return min(source.replicas_wanted, math.ceil(before * (1 - ready / wanted) - _SLACK))
+    grown = max(1.0, wanted / (transition.wanted_before or wanted))
+    needed = math.ceil(before * grown * (1 - ready / wanted) - _SLACK)
+    if needed > source.replicas_wanted:
+        if settings.kind is not TransitionKind.CANARY and not lacks:
+            return source.replicas_wanted
+        return min(needed, source.replicas_wanted + max(0, means.room_back or 0))
+    return source.replicas_wanted if settings.kind is TransitionKind.BLUE_GREEN else needed
 
 
-def _back(transition: Transition, source: VariantState, target: VariantState) -> Step:
-    """Return the step back: the old replicas are ready again before the new ones go."""
-    before = transition.replicas_before
-    goal = max(source.replicas_wanted, source.replicas_wanted if before is None else before)
-    if source.count(ReplicaPhase.READY) < goal:
-        return Step(goal, target.replicas_wanted, transition, f"going back: {transition.reason}")
+def _knows_the_way_back(
+    transition: Transition, source: VariantState, target: VariantState, means: Means
+) -> bool:
+    """Return whether it is known how many old replicas carry the load without the new ones."""
+    if transition.replicas_before is not None or means.wanted_back > 0:
+        return True
+    return source.replicas_wanted > 0 and target.count(ReplicaPhase.READY) == 0
+
+
+def _back(transition: Transition, source: VariantState, target: VariantState, means: Means) -> Step:
+    """Return the step back: new replicas go only as old ones are ready again to carry their part.
+
+    New replicas that are not ready carry nothing, and go at once.
+    """
+    goal = max(source.replicas_wanted, transition.replicas_before or 0, means.wanted_back)
+    ready = min(goal, source.count(ReplicaPhase.READY))
+    room = goal if means.room_back is None else max(0, means.room_back)
+    old = min(goal, source.replicas_wanted + room)
+    carrying = min(target.replicas_wanted, target.count(ReplicaPhase.READY))
+    if ready >= goal:
+        new = 0
+    elif transition.wanted_before is None:
+        new = carrying
+    else:
+        whole = max(transition.wanted_before, means.wanted)
+        new = min(carrying, math.ceil(whole * (1 - ready / goal) - _SLACK))
+    if means.resting:
+        new = carrying
+    if ready < goal or (new > 0 and means.resting):
+        return Step(old, new, transition, f"going back: {transition.reason}")
+    words = f"went back: {transition.reason}"
     if target.replicas_wanted > 0:
-        return Step(goal, 0, transition, f"went back: {transition.reason}")
-    return Step(goal, 0, None, f"went back: {transition.reason}", done=False)
+        return Step(old, 0, transition, words)
+    return Step(old, 0, None, words, done=False)
 
 
-def _stuck(target: VariantState, settings: TransitionSettings, at: float) -> str:
+def _stuck(
+    transition: Transition, target: VariantState, settings: TransitionSettings, at: float
+) -> str:
     """Return why new replicas will not come; empty while they may."""
+    since = transition.waiting_since
+    if since is not None and at - since > settings.ready_timeout_s:
+        return f"more new replicas waited for free cards for {at - since:.0f} s"
     waiting = [
         replica
         for replica in target.replicas

@@ -31,18 +31,63 @@ def running_variant(variants: tuple[VariantState, ...]) -> VariantState | None:
     )
 
 
+def free_cards(cluster: ClusterState | None) -> dict[str, int] | None:
+    """Return the cards that nobody holds, less those that replicas on their way will take.
+
+    None where the cluster does not tell its cards.
+    """
+    if cluster is None or cluster.cards is None:
+        return None
+    free = {name: stock.free for name, stock in cluster.cards.items()}
+    for variant in cluster.variants:
+        # Replicas that end hold their cards still, and those that come will want cards beside.
+        placed = sum(
+            bool(each.node) and each.phase is not ReplicaPhase.TERMINATING
+            for each in variant.replicas
+        )
+        waiting = variant.replicas_wanted - placed
+        if waiting > 0 and variant.card_type in free:
+            free[variant.card_type] -= waiting * (variant.cards_per_replica or 0)
+    return {name: max(0, count) for name, count in free.items()}
+
+
+def room_for(variant: VariantState, free: Mapping[str, int] | None) -> int | None:
+    """Return how many more replicas free cards allow; None where that is unknown."""
+    if free is None or variant.card_type not in free or not variant.cards_per_replica:
+        return None
+    return free[variant.card_type] // variant.cards_per_replica
+
+
+def order_of(fleet: Fleet, server: Server) -> tuple[int, str]:
+    """Return by what servers come: the more important ones take free cards first."""
+    return fleet.priorities.get(server.name, 0), server.name
+
+
+def _cards_out_of_reach(cluster: ClusterState) -> dict[str, int]:
+    """Return the cards that workloads hold which cannot be managed: no plan may use them."""
+    found: dict[str, int] = {}
+    for variant in cluster.variants:
+        if variant.problem:
+            held = sum(bool(each.node) for each in variant.replicas)
+            cards = held * (variant.cards_per_replica or 0)
+            found[variant.card_type] = found.get(variant.card_type, 0) + cards
+    return found
+
+
 def fleet_now(
     fleet: Fleet,
     loads: Mapping[str, Load],
     cluster: ClusterState | None,
     controls: Mapping[str, ServerControl],
     pinned: frozenset[str] = frozenset(),
+    unbounded: frozenset[str] = frozenset(),
 ) -> Fleet:
     """Return the fleet to plan.
 
-    A server without a load in `loads` has an unknown one: the planner keeps what runs for it.
-    Cards are those that the cluster has, less those of others; where the cluster does not tell
-    them, those of the document. A server with workloads on one accelerator alone stays there.
+    A server without a load in `loads` has an unknown one: the planner keeps what runs for it, as
+    it does for a paused one. Cards are those that the cluster has, less those of others and of
+    workloads that cannot be managed; where the cluster does not tell them, those of the document. A
+    server with workloads on one accelerator alone stays there.
 
     Args:
         fleet: The document.
@@ -50,6 +95,7 @@ def fleet_now(
         cluster: What runs; None where unknown.
         controls: What the loop is told of servers.
         pinned: Servers that must stay where they are.
+        unbounded: Servers that are planned without their largest number of replicas.
     """
     variants = variants_of(cluster)
     servers = tuple(
@@ -59,23 +105,23 @@ def fleet_now(
             variants.get(server.name, ()),
             controls.get(server.name),
             keep=server.name in pinned,
+            bounded=server.name not in unbounded,
             seen=cluster is not None,
         )
         for server in fleet.servers
     )
     capacity = fleet.capacity
     if cluster is not None and cluster.cards is not None and not fleet.pools:
-        stocks = cluster.cards
+        lost = _cards_out_of_reach(cluster)
+        usable = {
+            name: max(0, stock.usable - lost.get(name, 0)) for name, stock in cluster.cards.items()
+        }
         capacity = tuple(
-            Capacity(item.card_type, stocks[item.card_type].usable)
-            if item.card_type in stocks
-            else item
+            Capacity(item.card_type, usable[item.card_type]) if item.card_type in usable else item
             for item in fleet.capacity
         )
         told = {item.card_type for item in capacity}
-        capacity += tuple(
-            Capacity(name, stocks[name].usable) for name in sorted(stocks) if name not in told
-        )
+        capacity += tuple(Capacity(name, usable[name]) for name in sorted(usable.keys() - told))
     return replace(fleet, servers=servers, capacity=capacity)
 
 
@@ -86,6 +132,7 @@ def _server_now(
     control: ServerControl | None,
     *,
     keep: bool,
+    bounded: bool,
     seen: bool,
 ) -> Server:
     current = server.current
@@ -104,14 +151,14 @@ def _server_now(
     most = [
         bound
         for bound in (server.max_replicas, control.max_replicas if control else None)
-        if bound is not None
+        if bound is not None and bounded
     ]
     least = server.min_replicas
     if control is not None and control.min_replicas is not None:
         least = max(least, control.min_replicas)
     return replace(
         server,
-        load=load,
+        load=None if any(variant.paused for variant in variants) else load,
         current=current,
         keep_accelerator=server.keep_accelerator or keep or len(accelerators) == 1,
         max_replicas=min(most) if most else None,

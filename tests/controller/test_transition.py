@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.memory import Transition
-from controller.transition import ABORT, Health, Step, next_step
+from controller.transition import ABORT, Health, Means, Step, next_step
 from stoker.domain.control.cluster import (
     ReplicaPhase,
     ReplicaState,
@@ -68,8 +68,7 @@ class World:
                 tuple(self._replica(born) for born in self.born),
                 annotations=self.annotations or {},
             ),
-            self.wanted,
-            self.free - self.new,
+            Means(self.wanted, self.free - self.new, room_back=None),
             self.health,
             self.settings,
             self.time,
