@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import yaml
 from yaml.nodes import MappingNode
 
@@ -42,6 +44,11 @@ def to_yaml(document: dict[str, object]) -> str:
             plain[section] = value
     head = [_dump(plain)] if plain else []
     return "\n".join([*head, *parts])
+
+
+def to_yaml_documents(documents: Iterable[Mapping[str, object]]) -> str:
+    """Return mappings as YAML documents, one after another, keys in their order."""
+    return "---\n".join(_dump(dict(document)) for document in documents)
 
 
 def _dump(value: dict[str, object]) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stoker.cli.control_manifests import EPILOG as MANIFESTS
+from stoker.cli.control_manifests import manifests
 from stoker.cli.exits import ExitCode
 from stoker.cli.group import StokerGroup
 from stoker.cli.options import FormatOption, examples
@@ -216,6 +218,9 @@ def approve(
         show(approval_report(approved))
     if not approved:
         raise typer.Exit(ExitCode.NOT_SERVED)
+
+
+app.command(epilog=MANIFESTS)(manifests)
 
 
 def _journal(document: Path) -> CycleJournal:
