@@ -143,3 +143,15 @@ def test_scales_that_make_no_sense() -> None:
     result = stoker("pareto", "small", "--against", "latency", "--scales", "1:0:1")
     assert result.exit_code == 2
     assert "--scales" in result.stderr
+
+
+def test_a_frontier_by_priorities(tmp_path: Path) -> None:
+    options = ("--points", 3, "--format", "csv", "--plots", tmp_path)
+    result = stoker("pareto", "small", "--against", "priorities", *options)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert result.exit_code == 0
+    vectors = [tuple(int(row[f"served_priority_{k}"]) for k in (1, 2, 3)) for row in rows]
+    assert vectors == sorted(set(vectors))
+    assert vectors[-1] == (5, 5, 5)
+    with Image.open(tmp_path / "pareto.png") as image:
+        assert min(image.size) > 200

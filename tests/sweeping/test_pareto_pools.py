@@ -256,11 +256,8 @@ def test_what_frontiers_do_not_know_is_refused() -> None:
     greedy = replace(fleet, settings=replace(fleet.settings, solver=SolverKind.GREEDY))
     shared = replace(make_fleet(make_server("a"), make_server("b")))
     shared = replace(shared, sharing=(SharingGroup("g", ("a", "b")),))
-    for frontier in (
-        lambda item: priority_frontier(item),
-        lambda item: attainment_frontier(item, Measure.LOAD),
-    ):
-        with pytest.raises(InvalidInputError, match="greedy"):
-            frontier(greedy)
-        with pytest.raises(InvalidInputError, match="sharing"):
-            frontier(shared)
+    for asked, message in ((greedy, "greedy"), (shared, "sharing")):
+        with pytest.raises(InvalidInputError, match=message):
+            priority_frontier(asked)
+        with pytest.raises(InvalidInputError, match=message):
+            attainment_frontier(asked, Measure.LOAD)

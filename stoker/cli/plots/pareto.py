@@ -13,11 +13,8 @@ from stoker.cli.plots.style import (
     BLUE,
     INK,
     LOG_FROM,
-    ORANGE,
     RULE,
-    SKY,
     SMALL,
-    VERMILION,
     blank_figure,
     dress,
     label,
@@ -31,8 +28,6 @@ from studies.sweeping.rows import Cell
 
 _GREY = "#999999"
 _SERVED = "served_priority_"
-_COLOURS = (BLUE, ORANGE, VERMILION, SKY)
-_LINES = ("-", "--", ":")
 _TITLES = {
     "attainment_servers": "share of the servers served within all targets",
     "attainment_load": "share of the load served within all targets",
@@ -88,33 +83,28 @@ def pareto_figure(results: ParetoResults) -> Figure:
 
 
 def _by_priority(results: ParetoResults) -> Figure:
-    """Return what a budget serves of each priority, as steps."""
+    """Return what a budget serves of each priority: steps, a panel for each."""
     names = [item.name for item in results.columns if item.name.startswith(_SERVED)]
     rows = sorted(results.rows, key=lambda row: _number(row["cost_per_hour"]))
     costs = [_number(row["cost_per_hour"]) for row in rows]
     currency = label(str(rows[0]["currency"] or "cost"))
     last = rows[-1]
     served = f"{last['served']} of {last['servers']} servers"
-    figure = blank_figure(7.5, 4.6, f"{number(costs[-1])} {currency}/h serve {served}")
-    axes = figure.subplots()
+    title = f"{number(costs[-1])} {currency}/h serve {served}"
+    figure = blank_figure(7.5, max(2.6, 0.9 + 1.2 * len(names)), title)
     end = 1.04 * costs[-1] if costs[-1] > 0 else 1.0
-    for index, name in enumerate(names):
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, name in zip(panels, names, strict=True):
         counts = [_number(row[name]) for row in rows]
-        axes.step(
-            [*costs, end],
-            [*counts, counts[-1]],
-            where="post",
-            color=_COLOURS[index % len(_COLOURS)],
-            linestyle=_LINES[index // len(_COLOURS) % len(_LINES)],
-            linewidth=1.6 + 1.4 * index,  # wider below, so that all of equal ones are seen
-            zorder=2 + len(names) - index,
-            label=f"priority {name.removeprefix(_SERVED)}",
-        )
-    axes.set_xlim(left=0.0, right=end)
-    axes.set_ylim(bottom=0.0)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    dress(axes, xlabel=f"budget [{currency}/h]", ylabel="servers served", grid="both")
-    axes.legend(loc="best", fontsize=SMALL, frameon=True, framealpha=0.9, edgecolor=RULE)
+        steps = ([*costs, end], [*counts, counts[-1]])
+        axes.fill_between(*steps, step="post", color=BLUE, alpha=0.25, linewidth=0)
+        axes.step(*steps, where="post", color=BLUE, linewidth=1.2)
+        axes.set_xlim(left=0.0, right=end)
+        axes.set_ylim(bottom=0.0, top=1.1 * max(*counts, 1.0))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+        dress(axes, ylabel=f"priority {name.removeprefix(_SERVED)}", grid="both")
+    panels[-1].set_xlabel(f"budget [{currency}/h]", fontsize=SMALL + 1, color=INK)
+    figure.supylabel("servers served", fontsize=SMALL + 1, color=INK)
     return figure
 
 
