@@ -100,6 +100,7 @@ def think(
         settings.servers,
         settings.loop.solver_time_limit_s,
         _staying(fleet, memory, at, settings),
+        {name: each.transition for name, each in memory.servers.items() if each.transition},
     )
     if planned.failure:
         notes.append(f"no plan: {planned.failure}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.memory import Transition
 from controller.transition import ABORT
 from controller.world import (
     fleet_now,
@@ -47,10 +48,13 @@ def plan_now(
     controls: Mapping[str, ServerControl],
     time_limit_s: float,
     staying: frozenset[str] = frozenset(),
+    moving: Mapping[str, Transition] | None = None,
 ) -> Planned:
     """Return the plan for these loads with what the cluster has.
 
-    Servers in `staying` may not move to another accelerator now, and are planned where they are.
+    Servers in `moving` count as being where they go to, so that a plan does not change its mind
+    halfway for the price of going on. Servers in `staying` may not move to another accelerator now,
+    and are planned where they are.
 
     A plan that cannot be carried out helps nobody. It is made again with those servers kept where
     they are that it sends to an accelerator that they have no workload for, or no free card for the
@@ -62,9 +66,12 @@ def plan_now(
     pinned = staying | _called_back(variants)
     unbounded: frozenset[str] = frozenset()
     settings = replace(fleet.settings, time_limit_s=_limit(fleet.settings, time_limit_s))
-    bounded = fleet_now(fleet, loads, cluster, controls, pinned)
+    headed = {
+        name: each.source if each.back else each.target for name, each in (moving or {}).items()
+    }
+    bounded = fleet_now(fleet, loads, cluster, controls, pinned, headed=headed)
     while True:
-        now = fleet_now(fleet, loads, cluster, controls, pinned, unbounded)
+        now = fleet_now(fleet, loads, cluster, controls, pinned, unbounded, headed)
         try:
             # Workloads are those of one server each.
             refuse_shared(fleet, "the control loop")

@@ -127,7 +127,7 @@ def _forth(
 ) -> Step:
     wanted = means.wanted
     ready = min(wanted, target.count(ReplicaPhase.READY))
-    goal, transition, watching = _goal(transition, ready, wanted, settings, at)
+    goal, transition, watching = _goal(transition, source, ready, wanted, settings, at)
     by_cards = target.replicas_wanted + max(0, means.room or 0)
     most = by_cards
     if settings.surge_replicas is not None:
@@ -162,14 +162,25 @@ def _forth(
 
 
 def _goal(
-    transition: Transition, ready: int, wanted: int, settings: TransitionSettings, at: float
+    transition: Transition,
+    source: VariantState,
+    ready: int,
+    wanted: int,
+    settings: TransitionSettings,
+    at: float,
 ) -> tuple[int, Transition, str]:
-    """Return how many new replicas there may be now, and what is watched until there are more."""
+    """Return how many new replicas there may be now, and what is watched until there are more.
+
+    Load that grew since a canary began goes to the new ones: it cannot wait for them to be watched.
+    """
     if settings.kind is not TransitionKind.CANARY:
         return wanted, transition, ""
     steps = settings.canary_steps
     index = min(transition.step, len(steps) - 1)
     goal = max(1, math.ceil(steps[index] * wanted - _SLACK))
+    before, begun = transition.replicas_before, transition.wanted_before
+    if before and begun is not None and wanted > begun:
+        goal = max(goal, wanted - int(source.replicas_wanted * begun / before + _SLACK))
     if ready < goal:
         return goal, replace(transition, step_at=None), ""
     if transition.step_at is None:
@@ -179,7 +190,8 @@ def _goal(
         left = settings.canary_hold_s - watched_s
         return goal, transition, f"{goal} of {wanted} moved and watched for {left:.0f} s more"
     if index + 1 < len(steps):
-        return _goal(replace(transition, step=index + 1, step_at=None), ready, wanted, settings, at)
+        further = replace(transition, step=index + 1, step_at=None)
+        return _goal(further, source, ready, wanted, settings, at)
     return wanted, transition, ""
 
 
@@ -194,8 +206,7 @@ def _staying(
 ) -> int:
     """Return how many old replicas stay: never fewer than the new ones leave to be carried.
 
-    Where load grew since the move began, and the new ones may not grow with it (they are a canary,
-    or wait for cards), the old ones do.
+    Where load grew since the move began and the new ones wait for cards, old ones come back.
     """
     wanted = means.wanted
     if ready >= wanted:
@@ -204,11 +215,10 @@ def _staying(
     if before is None:
         return source.replicas_wanted
     grown = max(1.0, wanted / (transition.wanted_before or wanted))
-    needed = math.ceil(before * grown * (1 - ready / wanted) - _SLACK)
+    needed = min(before, math.ceil(before * grown * (1 - ready / wanted) - _SLACK))
     if needed > source.replicas_wanted:
-        if settings.kind is not TransitionKind.CANARY and not lacks:
-            return source.replicas_wanted
-        return min(needed, source.replicas_wanted + max(0, means.room_back or 0))
+        more = max(0, means.room_back or 0) if lacks else 0
+        return min(needed, source.replicas_wanted + more)
     return source.replicas_wanted if settings.kind is TransitionKind.BLUE_GREEN else needed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
+from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState, WorkloadRef
 from stoker.domain.control.settings import ServerControl
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.server import Allocation, Server
@@ -81,6 +81,7 @@ def fleet_now(
     controls: Mapping[str, ServerControl],
     pinned: frozenset[str] = frozenset(),
     unbounded: frozenset[str] = frozenset(),
+    headed: Mapping[str, WorkloadRef] | None = None,
 ) -> Fleet:
     """Return the fleet to plan.
 
@@ -96,6 +97,7 @@ def fleet_now(
         controls: What the loop is told of servers.
         pinned: Servers that must stay where they are.
         unbounded: Servers that are planned without their largest number of replicas.
+        headed: The workload that servers are on their way to: they count as being there.
     """
     variants = variants_of(cluster)
     servers = tuple(
@@ -106,6 +108,7 @@ def fleet_now(
             controls.get(server.name),
             keep=server.name in pinned,
             bounded=server.name not in unbounded,
+            headed=(headed or {}).get(server.name),
             seen=cluster is not None,
         )
         for server in fleet.servers
@@ -133,11 +136,13 @@ def _server_now(
     *,
     keep: bool,
     bounded: bool,
+    headed: WorkloadRef | None,
     seen: bool,
 ) -> Server:
     current = server.current
     if seen:
-        running = running_variant(variants)
+        going = next((each for each in variants if each.ref == headed), None)
+        running = going or running_variant(variants)
         current = None
         if running is not None:
             current = Allocation(
