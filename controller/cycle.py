@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.batch import behind_the_others, deadline_load, progress
 from controller.correction.applying import ProfileReport
 from controller.correction.step import correct
 from controller.decide import Situation, decide
 from controller.forecast import Forecast, forecast
+from controller.leftover import fill_leftover
 from controller.limits import within_limits
 from controller.load import MeasuredLoad, measured_load, sample_of
 from controller.memory import Memory, ServerMemory
+from controller.patterns import contradiction
 from controller.planning import Planned, plan_now
 from controller.stability import may_move
 from controller.transition import Health
 from controller.world import variants_of
 from stoker.domain.control.changes import Decisions
 from stoker.domain.control.observation import Observation, ServerObservation
-from stoker.domain.control.settings import ControlSettings
+from stoker.domain.control.settings import ControlSettings, ServerControl
 from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
@@ -90,11 +93,19 @@ def think(
         for variant in variants.get(server.name, ()):
             startups = memory.startups.with_variant(server.model, variant)
             memory = replace(memory, startups=startups)
+        control = settings.servers.get(server.name) or ServerControl(server.name)
+        remembered = memory.server(server.name)
+        work = progress(remembered.batch, control, seen, at)
+        if work != remembered.batch:
+            memory = memory.with_server(server.name, replace(remembered, batch=work))
+        against = contradiction(control.kind, remembered.history, seen)
+        if against:
+            notes.append(f"{server.name} {against}")
     forecasts = _forecasts(fleet, loads, memory, settings, variants)
     corrected = correct(fleet, observation, loads, variants, memory, settings)
     memory = replace(memory, corrections=corrected.corrections)
     planned = plan_now(
-        corrected.fleet,
+        behind_the_others(corrected.fleet, settings.servers),
         {name: _foretold(loads[name], told) for name, told in forecasts.items()},
         cluster,
         settings.servers,
@@ -102,6 +113,8 @@ def think(
         _staying(fleet, memory, at, settings),
         {name: each.transition for name, each in memory.servers.items() if each.transition},
     )
+    planned, late = fill_leftover(planned, memory, at)
+    notes += late
     if planned.failure:
         notes.append(f"no plan: {planned.failure}")
     health = {
@@ -164,6 +177,13 @@ def _forecasts(
             startup_s = memory.startups.expected_s(server.model, name, settings.forecast.startup_s)
         told = forecast(history, startup_s + settings.loop.period_s, settings.forecast)
         rate = measured.load.arrival_rate_rps
+        work = memory.server(server.name).batch
+        due = None if work is None else deadline_load(work, measured.load, startup_s)
+        if work is not None and due is not None:
+            words = f"{work.left_tokens:.6g} tokens are left until its deadline"
+            own = due.arrival_rate_rps
+            found[server.name] = Forecast(own, own, 0.0, settings.forecast.method, words)
+            continue
         if told is None:
             told = Forecast(rate, rate, 0.0, settings.forecast.method, "no history")
         # Whoever waits now has to be served too: never plan for less than what is offered.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.batch import is_batch
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory, Transition, WantedSize
 from controller.stability import Settled, Sizing, in_quiet_hours, may_move, remembered, settle
@@ -197,11 +198,26 @@ class _Decider:
         last = self._last_request_at
         return None if last is None else max(0.0, self._now.at - last)
 
+    def _settled(self, sizing: Sizing, placed: PlannedAllocation, memory: ServerMemory) -> Settled:
+        stability = self._now.settings.stability
+        if is_batch(self._control) and not placed.fully_served:
+            # Others need the cards, and must not wait until this one has calmed down.
+            stability = replace(
+                stability,
+                scale_down_window_s=0.0,
+                hysteresis=0.0,
+                cooldown_down_s=0.0,
+                zero_after_s=0.0,
+            )
+            memory = replace(memory, wanted=memory.wanted[-1:])
+            sizing = replace(sizing, idle_s=0.0)
+        return settle(sizing, memory, self._now.at, stability)
+
     def _resize(
         self, variant: VariantState, placed: PlannedAllocation, memory: ServerMemory
     ) -> tuple[ServerDecision, ServerMemory]:
         sizing = self._sizing(variant, placed)
-        settled = settle(sizing, memory, self._now.at, self._now.settings.stability)
+        settled = self._settled(sizing, placed, memory)
         before = variant.replicas_wanted
         settled = self._within_room(variant, settled)
         after = settled.replicas

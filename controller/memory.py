@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from controller.batch import BatchProgress
 from controller.correction.state import Corrections
 from controller.history import LoadHistory
 from controller.startups import StartupTimes
@@ -69,6 +70,7 @@ class ServerMemory:
         grown_at: When it last grew; None for never.
         moved_at: When it last began to move; None for never.
         transition: The move that it is in; None where it is in none.
+        batch: How far its work with a deadline is done; None where it has none.
     """
 
     history: LoadHistory = field(default_factory=LoadHistory)
@@ -78,6 +80,7 @@ class ServerMemory:
     grown_at: float | None = None
     moved_at: float | None = None
     transition: Transition | None = None
+    batch: BatchProgress | None = None
 
     def with_wanted(self, size: WantedSize, keep_s: float) -> ServerMemory:
         """Return the memory with one more size asked for, and without those too old."""

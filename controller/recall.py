@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from controller.batch import BatchProgress
 from controller.correction.gaussian import Gaussian
 from controller.correction.state import Corrections, FactorState, ProfileKey
 from controller.history import LoadHistory, LoadSample
@@ -15,7 +16,7 @@ from stoker.domain.errors import StokerError
 
 VERSION = 2
 _READ = (1, VERSION)
-"""Versions that are read: the first knew of no corrections."""
+"""Versions that are read: the first knew of no corrections and no work with a deadline."""
 
 
 class RecallError(StokerError):
@@ -85,11 +86,12 @@ def _server(memory: ServerMemory) -> dict[str, Any]:
         "grown_at": memory.grown_at,
         "moved_at": memory.moved_at,
         "transition": None if memory.transition is None else _transition(memory.transition),
+        "batch": None if memory.batch is None else _batch(memory.batch),
     }
 
 
 def _read_server(document: dict[str, Any]) -> ServerMemory:
-    told = document["transition"]
+    told, batch = document["transition"], document.get("batch")
     return ServerMemory(
         LoadHistory(tuple(LoadSample(*each) for each in document["history"])),
         tuple(WantedSize(*each) for each in document["wanted"]),
@@ -98,7 +100,12 @@ def _read_server(document: dict[str, Any]) -> ServerMemory:
         document["grown_at"],
         document["moved_at"],
         None if told is None else _read_transition(told),
+        None if batch is None else BatchProgress(*batch),
     )
+
+
+def _batch(work: BatchProgress) -> list[float]:
+    return [work.backlog_tokens, work.deadline, work.at, work.done_tokens]
 
 
 def _transition(transition: Transition) -> dict[str, Any]:
