@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -39,11 +39,13 @@ class EmulatedWorkload:
         name: Value of `APP_LABEL` of its pods.
         served: What each pod serves.
         load: Requests that come, from `EmulatedWorkloads.begin` on.
+        gateway: Whether the gateway before the pods tells what comes, too.
     """
 
     name: str
     served: ServedModel
     load: Load
+    gateway: bool = False
 
 
 @dataclass(slots=True)
@@ -127,6 +129,10 @@ class EmulatedWorkloads:
     def __enter__(self) -> EmulatedWorkloads:
         self._player.start()
         self._pages.start()
+        for name, played in self._played.items():
+            if played.workload.gateway:
+                self._targets[name] = self._target(name, {"instance": f"gateway-{name}"})
+        self._publish(list(self._targets.values()))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -182,10 +188,19 @@ class EmulatedWorkloads:
                 for played in self._played.values():
                     played.advance(now_ms)
 
+    def _target(self, name: str, labels: Mapping[str, str]) -> ScrapeTarget:
+        host, port = self._server.server_address[:2]
+        return ScrapeTarget(f"{host!s}:{port}", labels, f"/{name}/metrics")
+
     def _page(self, path: str) -> bytes | None:
-        """Return the metrics of the pod whose path this is; None where it does not answer."""
+        """Return the metrics of the pod or gateway of a path; None where it does not answer."""
         name = path.strip("/").partition("/")[0]
         with self._lock:
+            if name in self._played:
+                before = self._played[name]
+                now_ms = self._now_ms()
+                before.advance(now_ms)
+                return before.fleet.gateway_metrics(now_ms)
             life = self._pods.get(name)
             if life is None:
                 return None
@@ -214,10 +229,7 @@ class EmulatedWorkloads:
             played.advance(now_ms)
             played.fleet.add_replica(now_ms, life.name, startup_ms=0.0)
             labels = {"namespace": meta["namespace"], "pod": life.name, "instance": life.name}
-            host, port = self._server.server_address[:2]
-            self._targets[life.name] = ScrapeTarget(
-                f"{host!s}:{port}", labels, f"/{life.name}/metrics"
-            )
+            self._targets[life.name] = self._target(life.name, labels)
             self._publish(list(self._targets.values()))
 
     def _stopping(self, pod: Pod) -> float:

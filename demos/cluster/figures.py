@@ -151,7 +151,7 @@ def course_figure(courses: Sequence[ServerCourse], title: str, unit_s: float, un
         unit_s: Seconds in a unit of the time axis.
         unit: What that unit is called.
     """
-    figure = blank_figure(max(7.0, 5.2 * len(courses)), 9.0, title)
+    figure = blank_figure(max(6.5, 4.4 * len(courses)), 7.8, title)
     grid = figure.add_gridspec(4, len(courses), height_ratios=[1.2, 1.4, 1.2, 1.0])
     rows: tuple[Callable[[Axes, ServerCourse, float], None], ...] = (
         _draw_load,
@@ -165,7 +165,7 @@ def course_figure(courses: Sequence[ServerCourse], title: str, unit_s: float, un
             draw(axes, course, unit_s)
             axes.set_xlim(0, course.end_s / unit_s)
             if row == 0:
-                axes.set_title(label(course.name), fontsize=SMALL + 1, color=INK)
+                axes.set_title(label(course.name), fontsize=SMALL + 2, color=INK, pad=20)
             if row == len(rows) - 1:
                 axes.set_xlabel(unit, fontsize=SMALL + 1, color=INK)
     return figure
@@ -211,7 +211,7 @@ def _draw_load(axes: Axes, course: ServerCourse, unit_s: float) -> None:
         )
     axes.set_ylim(bottom=0)
     dress(axes, ylabel="requests/s", grid="y")
-    axes.legend(fontsize=SMALL, frameon=False, loc="upper left")
+    _legend(axes)
 
 
 def _draw_replicas(axes: Axes, course: ServerCourse, unit_s: float) -> None:
@@ -228,7 +228,7 @@ def _draw_replicas(axes: Axes, course: ServerCourse, unit_s: float) -> None:
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     dress(axes, ylabel="replicas", grid="y")
-    axes.legend(fontsize=SMALL, frameon=False, loc="upper left")
+    _legend(axes)
 
 
 def _draw_latency(axes: Axes, course: ServerCourse, unit_s: float) -> None:
@@ -243,7 +243,7 @@ def _draw_latency(axes: Axes, course: ServerCourse, unit_s: float) -> None:
     axes.axhline(1.0, color=INK, linewidth=0.9, linestyle="--")
     axes.set_ylim(bottom=0, top=max(1.3, axes.get_ylim()[1]))
     dress(axes, ylabel="over its target", grid="y")
-    axes.legend(fontsize=SMALL, frameon=False, loc="upper left", ncols=2)
+    _legend(axes)
 
 
 def _draw_decisions(axes: Axes, course: ServerCourse, unit_s: float) -> None:
@@ -256,6 +256,18 @@ def _draw_decisions(axes: Axes, course: ServerCourse, unit_s: float) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_facecolor(PALE)
     dress(axes, grid="x")
+
+
+def _legend(axes: Axes) -> None:
+    """Say what the lines are, above the axes: load comes in any shape."""
+    axes.legend(
+        fontsize=SMALL,
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 0.98),
+        borderaxespad=0.0,
+        ncols=3,
+    )
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -182,3 +182,14 @@ def test_what_is_cheaper_for_a_server_alone_is_no_cheaper_for_the_plan(demo_data
     assert all(item["plan_value_change"] >= -1e-6 for item in priced)
     assert min(data["one_more_card"].values()) < 0
     assert data["changed"]
+
+
+def test_a_loop_follows_the_load_of_a_day(demo_data: Runner) -> None:
+    data, _ = demo_data("15")
+    assert data["cycles"] >= 3
+    for server in data["servers"].values():
+        assert server["requests"] > 0
+        assert 0 < server["cost_by_hindsight"] <= server["cost_of_peak"]
+        # As many serve as were asked for, and no others.
+        asked = {size for _, size in server["asked"]}
+        assert max(size for _, size in server["serving"]) <= max(asked)
