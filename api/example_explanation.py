@@ -16,6 +16,7 @@ EXPLAINED: dict[str, object] = {
                 "accelerator": "A100",
                 "configuration": None,
                 "replicas": 3,
+                "shared_with": [],
                 "cost_per_hour": 1.2,
                 "fully_served": True,
                 "estimate": "declared",
@@ -42,11 +43,13 @@ EXPLAINED: dict[str, object] = {
                 "load_headroom": 0.270605,
                 "runner_up": {
                     "without": "A100",
+                    "without_sharing_with": [],
                     "own": {
                         "served": False,
                         "cost_per_hour": 0.0,
                         "value": 0.0,
                         "pools": {},
+                        "shared_with": [],
                         "parts": [],
                     },
                     "own_cost_change": None,
@@ -64,11 +67,13 @@ EXPLAINED: dict[str, object] = {
                 "forbidden": [
                     {
                         "without": "A100",
+                        "without_sharing_with": [],
                         "own": {
                             "served": False,
                             "cost_per_hour": 0.0,
                             "value": 0.0,
                             "pools": {},
+                            "shared_with": [],
                             "parts": [],
                         },
                         "own_cost_change": None,

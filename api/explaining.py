@@ -89,7 +89,15 @@ _CHANGE = object_of(
         "moved": array_of(_TEXT),
     }
 )
-_FORBIDDEN = object_of({"without": _TEXT, "own": _OWN, "own_cost_change": _KNOWN, "plan": _CHANGE})
+_FORBIDDEN = object_of(
+    {
+        "without": _NAME,
+        "without_sharing_with": array_of(_TEXT),
+        "own": _OWN,
+        "own_cost_change": _KNOWN,
+        "plan": _CHANGE,
+    }
+)
 _MARGIN = object_of(
     {
         "statistic": _TEXT,

@@ -75,6 +75,7 @@ def _allocation(item: AllocationExplanation) -> Json:
         "accelerator": item.accelerator,
         "configuration": item.configuration or None,
         "replicas": item.replicas,
+        "shared_with": list(item.shared_with),
         "cost_per_hour": money(item.cost_per_hour),
         "fully_served": item.fully_served,
         "estimate": None if item.estimate is None else item.estimate.value,
@@ -122,6 +123,7 @@ def _own(item: OwnAllocation) -> Json:
         "cost_per_hour": money(item.cost_per_hour),
         "value": money(item.value),
         "pools": dict(item.placements),
+        "shared_with": list(item.shared_with),
         "parts": [
             {
                 "accelerator": part.accelerator,
@@ -151,6 +153,7 @@ def _change(item: PlanChange) -> Json:
 def _forbidden(item: Forbidden) -> Json:
     return {
         "without": item.accelerator,
+        "without_sharing_with": list(item.shared_with),
         "own": _own(item.own),
         "own_cost_change": money(item.own_cost_change),
         "plan": _change(item.change),

@@ -146,15 +146,15 @@ def place(
         clock: Seconds, for timings and time limits.
     """
     if fleet.sharing:
-        return place_shared(fleet, table, settings, _capacity(fleet, table, taken), clock)
+        return place_shared(fleet, table, settings, capacity_left(fleet, table, taken), clock)
     if settings.placement and fleet.is_plain:
-        capacity = _capacity(fleet, table, taken)
+        capacity = capacity_left(fleet, table, taken)
         return completed(table, place_on_nodes(fleet, table, settings, capacity, clock))
     if not fleet.is_plain:
         return completed(table, place_pooled(fleet, table, settings, taken, clock))
     if settings.unlimited:
         return completed(table, place_unlimited(table))
-    capacity = _capacity(fleet, table, taken)
+    capacity = capacity_left(fleet, table, taken)
     if settings.solver is SolverKind.GREEDY:
         return completed(table, place_greedy(table, capacity, settings))
     outcome = place_milp(table, capacity, settings, clock=clock)
@@ -163,7 +163,7 @@ def place(
     return completed(table, with_best_effort(table, outcome, capacity, settings.saturation_policy))
 
 
-def _capacity(fleet: Fleet, table: CandidateTable, taken: Mapping[str, int]) -> IntArray:
+def capacity_left(fleet: Fleet, table: CandidateTable, taken: Mapping[str, int]) -> IntArray:
     """Return the cards left to place by card type of the table, those taken beforehand off.
 
     A type without a count has none.

@@ -98,12 +98,12 @@ def planned_without(situation: Situation, server: int, accelerator: int) -> Forb
     problem, base = situation.problem, situation.base
     after = decision_of(problem.table, problem.without(server, accelerator).placed())
     old, new = base.own[server], after.own[server]
-    both = old.served and new.served
+    both = old.served and new.served and not (old.shared_with or new.shared_with)
     return Forbidden(
         accelerator=problem.table.accelerators[accelerator],
         own=new,
         own_cost_change=difference(old.cost_per_hour, new.cost_per_hour) if both else None,
-        change=change_between(base, after, Evidence.RESOLVED, but=server),
+        change=change_between(base, after, Evidence.RESOLVED, but=(server,)),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optimizer.placement import Outcome, Placement
 from optimizer.pooled.answer import PooledAnswer, PooledEntry
+from optimizer.sharing.answer import SharedChoice
 from optimizer.table import EMPTY, NO_NAME, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from stoker.domain.plan_change import Evidence, OwnAllocation, OwnPart, PlanChange
@@ -53,6 +54,8 @@ def decision_of(table: CandidateTable, outcome: Outcome) -> Decision:
     """Return the decision of an outcome."""
     slack = None if outcome.bound is None else max(0.0, outcome.objective - outcome.bound)
     decision = placed_decision(table, outcome.placement, slack)
+    if outcome.shared:
+        return with_shared(decision, table, outcome.shared)
     if outcome.pooled is None:
         return decision
     return replace(
@@ -62,6 +65,31 @@ def decision_of(table: CandidateTable, outcome: Outcome) -> Decision:
             for server, own in enumerate(decision.own)
         ),
     )
+
+
+def with_shared(
+    decision: Decision, table: CandidateTable, choices: Sequence[SharedChoice]
+) -> Decision:
+    """Return the decision with the replicas that servers share, counted with the first of them."""
+    own, cards = list(decision.own), decision.cards.copy()
+    for choice in choices:
+        names = [decision.servers[member] for member in choice.members]
+        part = OwnPart(
+            table.accelerators[choice.accelerator],
+            choice.replicas,
+            choice.max_batch,
+            choice.configuration,
+        )
+        for place, member in enumerate(choice.members):
+            own[member] = OwnAllocation(
+                (part,),
+                choice.cost_per_hour if place == 0 else 0.0,
+                choice.value if place == 0 else 0.0,
+                served=True,
+                shared_with=tuple(name for name in names if name != names[place]),
+            )
+        cards[table.card_types.index(choice.card_type)] += choice.cards
+    return replace(decision, own=tuple(own), cards=cards)
 
 
 def _pooled(own: OwnAllocation, answer: PooledAnswer, entry: PooledEntry | None) -> OwnAllocation:
@@ -165,7 +193,11 @@ def accelerator_name(table: CandidateTable, row: int) -> str | None:
 
 
 def change_between(
-    before: Decision, after: Decision, evidence: Evidence, *, but: int | None = None
+    before: Decision,
+    after: Decision,
+    evidence: Evidence,
+    *,
+    but: Collection[int] = (),
 ) -> PlanChange:
     """Return what becomes of a plan.
 
@@ -173,7 +205,7 @@ def change_between(
         before: The plan.
         after: The plan under an edit, of the same servers.
         evidence: How it is known.
-        but: The server that the edit is about, which is not among those moved.
+        but: The servers that the edit is about, which are not among those moved.
     """
     pairs = list(zip(before.own, after.own, strict=True))
     served: dict[int, int] = {}
@@ -198,7 +230,7 @@ def change_between(
         moved=tuple(
             name
             for index, (name, (old, new)) in enumerate(zip(names, pairs, strict=True))
-            if index != but and old.served == new.served and _moved(old, new)
+            if index not in but and old.served == new.served and _moved(old, new)
         ),
         below=after.slack,
         above=before.slack,
@@ -208,7 +240,7 @@ def change_between(
 def _moved(old: OwnAllocation, new: OwnAllocation) -> bool:
     if old.placements and new.placements and old.placements != new.placements:
         return True
-    return old.parts != new.parts
+    return (old.parts, old.shared_with) != (new.parts, new.shared_with)
 
 
 def difference(before: float, after: float) -> float:

@@ -14,6 +14,7 @@ from optimizer.explaining.alternatives import (
     settled_without,
 )
 from optimizer.explaining.confidence import Confidence, ProfileError
+from optimizer.explaining.decision import Decision
 from optimizer.explaining.edits import ProfileKey
 from optimizer.explaining.margins import explained_alone
 from optimizer.explaining.matching import matched_decision
@@ -21,9 +22,9 @@ from optimizer.explaining.problem import problem_of
 from optimizer.explaining.reach import Reach
 from optimizer.explaining.relaxation import LABEL, NO_PRICES, can_relax, relaxed_prices
 from optimizer.explaining.shadow import change_with, questions
+from optimizer.explaining.shared import forbidden_set, matched_sharing, planned_without_set
 from optimizer.explaining.situation import Situation, situation_of
 from optimizer.preparation import Clock, Prepared, prepare
-from optimizer.sharing.refuse import refuse_shared
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.explanation import (
     AllocationExplanation,
@@ -34,6 +35,7 @@ from stoker.domain.explanation import (
 )
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan, PlanStatus, UnplacedReason
+from stoker.domain.plan_change import PlanChange
 from stoker.domain.settings import OptimizerSettings, SolverKind
 from stoker.domain.unplaced_explanation import (
     FittingLoad,
@@ -137,12 +139,13 @@ def explain_prepared(
         report: Is told how many steps are done, of how many.
 
     Raises:
-        InvalidInputError: The plan was not made from that, or servers may share replicas.
+        InvalidInputError: The plan was not made from that.
         SolverUnavailableError: The solver cannot be used.
     """
-    refuse_shared(prepared.fleet, "explanations")
     problem = problem_of(prepared, clock)
     base = matched_decision(problem.fleet, problem.table, plan)
+    if problem.fleet.sharing:
+        base = matched_sharing(problem, base, plan)
     situation = situation_of(problem, base)
     explainer = _Explainer(situation, plan, options or ExplainOptions(), clock, report)
     return explainer.explanation(predictable=prepared.own_predictions)
@@ -215,6 +218,8 @@ class _Explainer:
         self._skipped = 0
         self._done = 0
         self._steps = len(plan.allocations) + len(plan.usage) + 2 * len(plan.unplaced)
+        self._sharing = bool(situation.problem.fleet.sharing)
+        self._without_sets: dict[frozenset[int], tuple[Decision, PlanChange]] = {}
         self._index = {name: server for server, name in enumerate(situation.table.servers)}
 
     def explanation(self, *, predictable: bool) -> Explanation:
@@ -225,7 +230,7 @@ class _Explainer:
         """
         plan = self._plan
         confidence = None
-        if predictable and self._options.errors:
+        if predictable and self._options.errors and not self._sharing:
             confidence = Confidence(self._situation, self._options.errors)
         prices = self._shadow_prices()
         unplaced = self._unplaced(predictable=predictable)
@@ -252,7 +257,8 @@ class _Explainer:
             return item
         own = situation.base.own[server]
         options = options_of(situation.table, server, situation.free_for(server))
-        choice = None if len(own.parts) > 1 else choice_limit(options, own)
+        alone = len(own.parts) <= 1 and not own.shared_with
+        choice = choice_limit(options, own) if alone and options else None
         names = dict.fromkeys(part.accelerator for part in own.parts)
         items: tuple[Forbidden, ...] = ()
         if own.served and self._asked(item.server):
@@ -261,7 +267,10 @@ class _Explainer:
                 for name in names
                 if name is not None and (found := self._without(server, name)) is not None
             )
-        preferred = options[0] if own.served and options[0].accelerator not in names else None
+            apart = self._without_set(server) if own.shared_with else None
+            items = (apart, *items) if apart is not None else items
+        dearer = own.served and alone and options[0].accelerator not in names
+        preferred = options[0] if dearer else None
         return replace(
             item,
             choice_limit=choice,
@@ -305,7 +314,7 @@ class _Explainer:
         targets: dict[str, tuple[ReachableTargets, ...]] = dict.fromkeys(named, ())
         loads: dict[str, tuple[FittingLoad, ...]] = dict.fromkeys(named, ())
         purchases: dict[str, tuple[Purchase, ...]] = dict.fromkeys(named, ())
-        if not servers:
+        if not servers or self._sharing:
             return self._put_together(targets, loads, purchases)
         reach = Reach(self._situation)
         if predictable:
@@ -364,6 +373,20 @@ class _Explainer:
             return None
         return known or planned_without(self._situation, server, accelerator)
 
+    def _without_set(self, server: int) -> Forbidden | None:
+        """Return the plan in which those who share a server's replicas may not; None if late."""
+        names = (
+            *self._situation.base.own[server].shared_with,
+            self._situation.table.servers[server],
+        )
+        members = frozenset(self._index[name] for name in names)
+        if members not in self._without_sets:
+            if self._late():
+                self._skipped += 1
+                return None
+            self._without_sets[members] = planned_without_set(self._situation, members)
+        return forbidden_set(self._situation, server, *self._without_sets[members])
+
     def _late(self) -> bool:
         return self._deadline is not None and self._clock() > self._deadline
 
@@ -380,6 +403,11 @@ class _Explainer:
             notes.append(
                 f"the time limit passed: {self._skipped:,} of the questions that need planning "
                 "again are left open"
+            )
+        if self._sharing and (self._plan.unplaced or self._options.errors):
+            notes.append(
+                "where servers may share replicas, neither what would serve further servers nor "
+                "the error of profiles is looked into"
             )
         if not self._situation.problem.proves:
             notes.append(

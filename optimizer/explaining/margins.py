@@ -26,6 +26,7 @@ def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
             load_headroom=load_headroom(item),
             configuration=item.configuration,
             estimate=item.estimate,
+            shared_with=item.shared_with,
         )
         for item in plan.allocations
     )

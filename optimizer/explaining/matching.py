@@ -39,6 +39,8 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
         server = index.get(item.server)
         if server is None or fleet.servers[server].load is None:
             continue
+        if fleet.sharing and item.shared_with:
+            continue  # no row of one server (optimizer.explaining.shared)
         rate = float(table.total_rate_rps[server])
         if not math.isclose(rate, item.arrival_rate_rps, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
             problems.append(

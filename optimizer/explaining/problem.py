@@ -10,8 +10,10 @@ import numpy as np
 from optimizer.explaining.more_nodes import nodes_with_more
 from optimizer.kept import kept_cards
 from optimizer.placement import Outcome
-from optimizer.planner import place
+from optimizer.planner import capacity_left, place
 from optimizer.preparation import Clock, Prepared, may_mix
+from optimizer.sharing.barred import NOTHING_BARRED, Barred
+from optimizer.sharing.place import place_shared
 from optimizer.table import ACCEPTED, BoolArray, CandidateTable, rejection_code
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Limits
@@ -39,6 +41,7 @@ class PlanningProblem:
         settings: How to plan, nothing left open.
         taken: Cards that are nobody's to give, by type.
         clock: Seconds.
+        barred: Ways to share replicas that are not tried.
     """
 
     fleet: Fleet
@@ -46,9 +49,15 @@ class PlanningProblem:
     settings: OptimizerSettings
     taken: Mapping[str, int]
     clock: Clock
+    barred: Barred = NOTHING_BARRED
 
     def placed(self) -> Outcome:
         """Return what each server gets."""
+        if self.fleet.sharing:
+            capacity = capacity_left(self.fleet, self.table, self.taken)
+            return place_shared(
+                self.fleet, self.table, self.settings, capacity, self.clock, self.barred
+            )
         return place(self.fleet, self.table, self.settings, self.taken, self.clock)
 
     @property
@@ -70,7 +79,12 @@ class PlanningProblem:
     def without(self, server: int, accelerator: int) -> PlanningProblem:
         """Return the problem in which a server has no profile on an accelerator."""
         table = self.table
-        return self._rejecting((table.server == server) & (table.accelerator == accelerator))
+        problem = self._rejecting((table.server == server) & (table.accelerator == accelerator))
+        return replace(problem, barred=self.barred.and_use(server, accelerator))
+
+    def without_set(self, members: frozenset[int]) -> PlanningProblem:
+        """Return the problem in which servers may not share replicas in just that set."""
+        return replace(self, barred=self.barred.and_set(members))
 
     def among(self, servers: BoolArray) -> PlanningProblem:
         """Return the problem in which only these servers have candidates, without best effort."""

@@ -35,6 +35,7 @@ def can_relax(situation: Situation) -> bool:
     """Whether the relaxation is that of the plan's own model."""
     problem = situation.problem
     limited = problem.fleet.is_plain and not problem.settings.unlimited
+    limited = limited and not problem.fleet.sharing
     return limited and problem.proves and not problem.mixes
 
 

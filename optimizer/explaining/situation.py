@@ -23,8 +23,9 @@ class Situation:
         free: Cards by type that nobody uses; None for cards without end.
         unsettled: Servers with a candidate that are not served, or cost more than their candidate
             of least value; None where the sum of what is least for each bounds no plan: for a
-            method that proves nothing, where servers mix accelerators, and where more than cards by
-            type bounds a plan, or more than value is to be least.
+            method that proves nothing, where servers mix accelerators or may share replicas or
+            cards, and where more than cards by type bounds a plan, or more than value is to be
+            least.
     """
 
     problem: PlanningProblem
@@ -51,6 +52,7 @@ class Situation:
 def situation_of(problem: PlanningProblem, base: Decision) -> Situation:
     """Return the situation of a plan."""
     bounded = problem.proves and not problem.mixes and problem.fleet.is_plain
+    bounded = bounded and not problem.fleet.sharing
     return Situation(
         problem=problem,
         base=base,

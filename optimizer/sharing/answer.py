@@ -13,6 +13,8 @@ class SharedChoice:
         members: Indices of the servers, ascending; the first one's allocation counts the replicas.
         profile: Index of the profile of the fleet.
         accelerator: Index of the accelerator of the fleet.
+        configuration: Configuration of the model there; empty where it has no name.
+        card_type: Type of its cards.
         group: Index of the sharing group of the fleet.
         replicas: Replicas in all.
         max_batch: Batch limit of a replica.
@@ -25,6 +27,8 @@ class SharedChoice:
     members: tuple[int, ...]
     profile: int
     accelerator: int
+    configuration: str
+    card_type: str
     group: int
     replicas: int
     max_batch: int

@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.engine_fleet import EngineFleet
 from optimizer.fleet_arrays import fleet_arrays
 from optimizer.fleet_columns import FleetArrays, total_rate_rps
+from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.sharing.sets import SharedWay, shared_ways
 from optimizer.table import NO_NAME, BoolArray, CandidateTable, FloatArray, IntArray
 from queueing.engine import EngineTargets
@@ -117,7 +118,10 @@ class SharedFleet:
 
 
 def shared_candidates(
-    shared: SharedFleet, table: CandidateTable, capacity: IntArray
+    shared: SharedFleet,
+    table: CandidateTable,
+    capacity: IntArray,
+    barred: Barred = NOTHING_BARRED,
 ) -> tuple[SharedCandidate, ...]:
     """Return the sets of servers on common replicas that may be part of a best plan.
 
@@ -125,8 +129,9 @@ def shared_candidates(
         shared: The fleet.
         table: Candidates of each server alone.
         capacity: Cards available by type, shape (types,).
+        barred: Ways that are left out.
     """
-    ways = shared_ways(shared.fleet, shared.arrays)
+    ways = tuple(filter(barred.allows, shared_ways(shared.fleet, shared.arrays)))
     replicas = _fewest(shared, ways)
     found = [
         candidate

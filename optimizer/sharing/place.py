@@ -11,6 +11,7 @@ from optimizer.complete import completed, with_best_effort
 from optimizer.milp import place_milp
 from optimizer.placement import Outcome, Placement
 from optimizer.sharing.answer import SharedChoice
+from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.sharing.candidates import (
     SharedCandidate,
     SharedFleet,
@@ -30,6 +31,7 @@ def place_shared(
     settings: OptimizerSettings,
     capacity: IntArray,
     clock: Callable[[], float],
+    barred: Barred = NOTHING_BARRED,
 ) -> Outcome:
     """Return what each server gets: replicas of its own, or common ones with others.
 
@@ -39,6 +41,7 @@ def place_shared(
         settings: How to plan, nothing left open.
         capacity: Cards available by type, shape (types,); not heeded by an unlimited plan.
         clock: Seconds, for timings and time limits.
+        barred: Ways to share that are not tried.
 
     Raises:
         SolverUnavailableError: The MILP solver asked for cannot be used.
@@ -46,8 +49,8 @@ def place_shared(
     start = clock()
     shared = SharedFleet(fleet)
     if settings.unlimited:
-        capacity = _ample(table)
-    candidates = shared_candidates(shared, table, capacity)
+        capacity = ample_cards(table)
+    candidates = shared_candidates(shared, table, capacity, barred)
     whole, own_row, of_candidate = extended(table, candidates, shared.arrays)
     predicted = clock()
     outcome = place_milp(whole, capacity, settings, build=SharingModel(of_candidate), clock=clock)
@@ -60,12 +63,12 @@ def place_shared(
     return replace(
         outcome,
         placement=_own(outcome.placement, own_row),
-        shared=_chosen(outcome.placement, candidates, of_candidate),
+        shared=_chosen(fleet, outcome.placement, candidates, of_candidate),
         timings_ms={"share": (predicted - start) * 1e3, **outcome.timings_ms},
     )
 
 
-def _ample(table: CandidateTable) -> IntArray:
+def ample_cards(table: CandidateTable) -> IntArray:
     """Return cards of each type for all servers at their dearest."""
     counts = np.zeros(len(table.card_types), dtype=np.int64)
     rows = np.flatnonzero(table.accepted & (table.card_type >= 0))
@@ -81,21 +84,28 @@ def _own(placement: Placement, own_row: IntArray) -> Placement:
 
 
 def _chosen(
-    placement: Placement, candidates: tuple[SharedCandidate, ...], of_candidate: IntArray
+    fleet: Fleet,
+    placement: Placement,
+    candidates: tuple[SharedCandidate, ...],
+    of_candidate: IntArray,
 ) -> tuple[SharedChoice, ...]:
     index = np.unique(of_candidate[placement.row])
-    return tuple(
-        SharedChoice(
-            members=item.way.members,
-            profile=item.way.profile,
-            accelerator=item.way.accelerator,
-            group=item.way.group,
-            replicas=item.replicas,
-            max_batch=item.way.max_batch,
-            max_queue=item.way.max_queue,
-            cards=item.cards,
-            cost_per_hour=item.cost_per_hour,
-            value=item.value,
-        )
-        for item in (candidates[int(one)] for one in index[index >= 0])
+    return tuple(choice_of(fleet, candidates[int(one)]) for one in index[index >= 0])
+
+
+def choice_of(fleet: Fleet, item: SharedCandidate) -> SharedChoice:
+    """Return a set of servers as what is decided about it."""
+    return SharedChoice(
+        members=item.way.members,
+        profile=item.way.profile,
+        accelerator=item.way.accelerator,
+        configuration=fleet.profiles[item.way.profile].configuration,
+        card_type=fleet.accelerators[item.way.accelerator].card_type,
+        group=item.way.group,
+        replicas=item.replicas,
+        max_batch=item.way.max_batch,
+        max_queue=item.way.max_queue,
+        cards=item.cards,
+        cost_per_hour=item.cost_per_hour,
+        value=item.value,
     )

@@ -75,7 +75,8 @@ def own_words(own: OwnAllocation) -> str:
         for part in own.parts
         if part.accelerator
     ]
-    return " + ".join(parts) or ("nothing needed" if own.served else "nothing")
+    words = " + ".join(parts) or ("nothing needed" if own.served else "nothing")
+    return f"{words}, shared with {names_of(own.shared_with)}" if own.shared_with else words
 
 
 def margin_words(item: LatencyMargin) -> str:
@@ -100,6 +101,8 @@ def tightest(margins: Sequence[LatencyMargin]) -> LatencyMargin | None:
 def allocation_sentences(item: AllocationExplanation, currency: str) -> Iterator[str]:
     """Yield why a server has what it has, a sentence a line."""
     yield from _bound(item)
+    if item.shared_with:
+        yield f"shared with {names_of(item.shared_with)}"
     if item.margins:
         yield "margins: " + "; ".join(map(margin_words, item.margins))
     yield from _choice(item, currency)
@@ -159,8 +162,11 @@ def _choice(item: AllocationExplanation, currency: str) -> Iterator[str]:
 
 
 def forbidden_words(item: Forbidden, currency: str) -> str:
-    """Return what happens without an accelerator: own and plan's difference."""
-    opening = f"without {item.accelerator}: {own_words(item.own)}"
+    """Return what happens without an accelerator, or apart: own and plan's difference."""
+    barred = item.accelerator
+    if item.shared_with:
+        barred = f"sharing in this set ({names_of(item.shared_with)})"
+    opening = f"without {barred}: {own_words(item.own)}"
     if item.own_cost_change is not None:
         opening += f", {signed(item.own_cost_change, currency)} for itself"
     return f"{opening}; {change_words(item.change, currency)}"

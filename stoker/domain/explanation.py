@@ -78,20 +78,23 @@ class LatencyMargin:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """The plan in which a server may not use one accelerator.
+    """The plan in which a server may not use one accelerator, or not share replicas as it does.
 
     Attributes:
-        accelerator: The accelerator that it may not use.
+        accelerator: The accelerator that it may not use; None where sharing is what is forbidden.
         own: What the server gets then.
         own_cost_change: What it costs more per hour than in the plan; None where it is served in
-            one of both plans alone.
+            one of both plans alone, or shares replicas in one of them.
         change: What becomes of the whole plan.
+        shared_with: The servers that it may not share replicas with, in just that set; empty where
+            an accelerator is what is forbidden.
     """
 
-    accelerator: str
+    accelerator: str | None
     own: OwnAllocation
     own_cost_change: float | None
     change: PlanChange
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +166,21 @@ class AllocationExplanation:
         binding: What keeps one replica from carrying more (`PlannedAllocation.binding`); None where
             unknown, and for a mix.
         count_limit: Why it has as many replicas.
-        choice_limit: Why it has this accelerator; None without the fleet, and for a mix.
+        choice_limit: Why it has this accelerator; None without the fleet, for a mix, and on
+            replicas that others share.
         preferred: The server's own candidate of least value where that is another one.
         margins: Every latency that is promised beside its target.
         load_headroom: Share of the load that the same replicas would carry beyond it; 0.25 is a
             quarter more. None where unknown, and without load.
         options: All candidates of the server, by value.
-        forbidden: The plans without each accelerator that it uses. To forbid any other changes
-            nothing.
+        forbidden: The plans without each accelerator that it uses, and the one in which those who
+            share its replicas may not. To forbid anything else changes nothing.
         runner_up: The one of them that changes the plan least; None where unknown.
         replica_range: Replicas if the profile is off by its error; None where that is unknown.
         configuration: Configuration of the model on the accelerator; empty where it has no name.
         estimate: Kind of the profile behind the figures, of a mix the least trustworthy; None where
             they rest on none.
+        shared_with: Names of the servers on the same replicas; empty for replicas of its own.
     """
 
     server: str
@@ -195,6 +200,7 @@ class AllocationExplanation:
     replica_range: ReplicaRange | None = None
     configuration: str = ""
     estimate: EstimateKind | None = None
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

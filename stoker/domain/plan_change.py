@@ -47,6 +47,8 @@ class OwnAllocation:
         value: Their value in the objective (cost of the change); 0 where it is not served in full.
         served: Whether it is served in full.
         placements: Replicas by pool; empty in a plan without pools and limits.
+        shared_with: Names of the servers on the same replicas, which are counted with the first of
+            them in the fleet; empty for replicas of its own.
     """
 
     parts: tuple[OwnPart, ...]
@@ -54,6 +56,7 @@ class OwnAllocation:
     value: float
     served: bool
     placements: tuple[tuple[str, int], ...] = ()
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

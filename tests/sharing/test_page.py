@@ -35,6 +35,20 @@ def test_the_example_prints_what_the_page_shows(
     assert lines == printed.splitlines()
 
 
+def test_the_explanation_prints_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, monkeypatch, block("yaml"))
+    (shown,) = (
+        part for part in re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL) if "explain" in part
+    )
+    solve, explain, printed = shown.split("\n", 2)
+    for command in (solve, explain):
+        result = stoker(*command.removeprefix("$ stoker ").split(), columns=None)
+        assert result.exit_code == 0
+    assert result.stdout.startswith(printed)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "cost"),
     [("priorities: true", "priorities: false", "4.20"), ("sharing:\n- {name", "#", "5.60")],
