@@ -62,6 +62,8 @@ class Files:
     def __init__(self, path: Path, mode: Mode | None) -> None:
         self._path = path
         self._mode = mode
+        self.in_force = mode or Mode.OBSERVE
+        """The mode of the documents that were last read well."""
 
     def read(self) -> Document:
         """Return the documents as they are now.
@@ -77,6 +79,7 @@ class Files:
         settings = found.settings
         if self._mode is not None:
             settings = replace(settings, loop=replace(settings.loop, mode=self._mode))
+        self.in_force = settings.loop.mode
         return Document(found.fleet, settings, found.version)
 
 
@@ -86,6 +89,48 @@ class Alone:
     def holds(self) -> bool:
         """Return that this loop may act."""
         return True
+
+
+class WhileActing:
+    """Takes part in the election only while the mode lets the loop act.
+
+    A loop that only observes must not keep another one from acting; one whose document is changed
+    to `act` meanwhile must not act without being elected.
+
+    Args:
+        elected: Begins to take part, until the context ends.
+        mode: The mode in force.
+    """
+
+    def __init__(
+        self,
+        elected: Callable[[], contextlib.AbstractContextManager[Lock]],
+        mode: Callable[[], Mode],
+    ) -> None:
+        self._elected = elected
+        self._mode = mode
+        self._part: Lock | None = None
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> WhileActing:
+        self.holds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def holds(self) -> bool:
+        """Return whether this loop may do what its mode asks for."""
+        if self._mode() is Mode.OBSERVE:
+            self._end()
+            return True
+        if self._part is None:
+            self._part = self._stack.enter_context(self._elected())
+        return self._part.holds()
+
+    def _end(self) -> None:
+        self._part = None
+        self._stack.close()
 
 
 class Quiet:
@@ -173,7 +218,6 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     client = connect(settings.cluster)
     source = PrometheusSource(settings.metrics) if settings.metrics.prometheus_url else None
     scaling = settings.cluster.actuation is Actuation.SCALE
-    elects = settings.lease.enabled and settings.loop.mode is not Mode.OBSERVE
     identity = f"{socket.gethostname()}-{os.getpid()}"
     with contextlib.ExitStack() as stack:
         mirror = stack.enter_context(
@@ -188,14 +232,17 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
         )
         mirror.wait_listed(_LISTED_S)
         lock: Lock = Alone()
-        if elects:
+        if settings.lease.enabled:
             lock = stack.enter_context(
-                Leadership(
-                    client,
-                    settings.lease,
-                    identity,
-                    clock.monotonic,
-                    lambda leads: clock.wake() if leads else None,
+                WhileActing(
+                    lambda: Leadership(
+                        client,
+                        settings.lease,
+                        identity,
+                        clock.monotonic,
+                        lambda leads: clock.wake() if leads else None,
+                    ),
+                    lambda: files.in_force,
                 )
             )
         ports = Ports(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from actuator.kubernetes.batch_limit import BatchLimiter, NoPlaceError, container_patch
+from actuator.kubernetes.events import EventWriter
 from actuator.kubernetes.hands import ClusterHands
-from stoker.domain.control.changes import ChangeOutcome, VariantTarget
+from stoker.domain.control.changes import (
+    ChangeOutcome,
+    Decisions,
+    Direction,
+    ServerDecision,
+    VariantTarget,
+)
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
 from stoker.domain.control.settings import ClusterSettings
 from tests.support.real_cluster import RealCluster, deployment
@@ -239,3 +247,22 @@ def test_where_a_limit_goes(
 def test_where_it_has_no_place(containers: list[Any], set_by: str, words: str) -> None:
     with pytest.raises(NoPlaceError, match=words):
         container_patch({"containers": containers}, 8, set_by, GPU)
+
+
+def test_events_tell_of_batch_limits(real_cluster: RealCluster) -> None:
+    ref, owned = deployed(real_cluster), deployed(real_cluster, env={VARIABLE: "64"})
+    hands = ClusterHands(real_cluster.admin, BY_VARIABLE)
+    targets = (target(ref, 16), target(owned, 16))
+    results = hands.apply(targets, dry_run=False)
+    decision = ServerDecision("chat", Direction.MOVE, targets)
+    EventWriter(real_cluster.admin, "stoker", time.time).announce(
+        Decisions({"chat": decision}), results
+    )
+    for where, reason in ((ref, "BatchLimited"), (owned, "BatchLimitingConflict")):
+        (event,) = [
+            each
+            for each in real_cluster.core.list_namespaced_event(where.namespace).items
+            if each.source.component == "stoker"
+        ]
+        assert event.reason == reason
+        assert event.message.startswith("chat: 1 to 1 replicas, batch limit 16")
