@@ -15,6 +15,7 @@ from queueing.engine.correction import LATENCIES
 from queueing.engine.decoding import decoding
 from queueing.engine.factors import KNOTS
 from queueing.engine.first_token import mean_delay_ms, ttft_mixture
+from queueing.engine.mixtures import Mixture
 from queueing.engine.saturation import saturation
 from queueing.engine.scene import scene_at
 from queueing.engine.states import full
@@ -37,15 +38,17 @@ class Table:
         traits: array (examples, traits).
         missed: log of simulated over analysed, array (examples, figures).
         weight: what it counts for, likewise.
+        example: which one each is, array (examples,).
     """
 
     traits: Array
     missed: Array
     weight: Array
+    example: npt.NDArray[np.intp]
 
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Table:
         """Return some of the examples."""
-        return Table(self.traits[rows], self.missed[rows], self.weight[rows])
+        return Table(self.traits[rows], self.missed[rows], self.weight[rows], self.example[rows])
 
 
 def tables(examples: Sequence[Example]) -> dict[str, Table]:
@@ -55,7 +58,10 @@ def tables(examples: Sequence[Example]) -> dict[str, Table]:
         block = examples[start : start + _BLOCK]
         cases = cases_of([example.replica for example in block])
         rates = np.array([example.truth.rate_rps for example in block])
-        for name, traits, figures in _analysed(cases, rates):
+        for name, traits, mixture in _analysed(cases, rates):
+            with np.errstate(all="ignore"):
+                means, at = mixture.average(), mixture.percentiles(KNOTS)
+            figures = np.concatenate([means[None], at])
             parts[name].append((traits, figures))
     made = {}
     for name, blocks in parts.items():
@@ -63,6 +69,35 @@ def tables(examples: Sequence[Example]) -> dict[str, Table]:
         traits = np.concatenate([traits for traits, _ in blocks], axis=1).T
         made[name] = _table(name, examples, traits, said)
     return made
+
+
+def together(tables: Sequence[Table]) -> Table:
+    """Return the rows of several tables as one."""
+    return Table(
+        np.concatenate([table.traits for table in tables]),
+        np.concatenate([table.missed for table in tables]),
+        np.concatenate([table.weight for table in tables]),
+        np.concatenate([table.example for table in tables]),
+    )
+
+
+def analysed(name: str, cases: EngineCases, rates_rps: Array) -> Array:
+    """Return the traits of one latency at rates, array (cases, traits)."""
+    blocks = [
+        traits
+        for start in range(0, len(cases), _BLOCK)
+        for latency, traits, _ in _analysed(
+            cases.take(np.arange(start, min(start + _BLOCK, len(cases)))),
+            rates_rps[start : start + _BLOCK],
+        )
+        if latency == name
+    ]
+    return _plain(np.concatenate(blocks, axis=1).T)
+
+
+def _plain(traits: Array) -> Array:
+    """Return traits without what is not a number."""
+    return np.nan_to_num(traits, nan=0.0, posinf=50.0, neginf=-50.0)
 
 
 def _table(name: str, examples: Sequence[Example], traits: Array, said: Array) -> Table:
@@ -73,11 +108,11 @@ def _table(name: str, examples: Sequence[Example], traits: Array, said: Array) -
     missed[~np.isfinite(missed)] = np.nan
     weight = 1.0 / (1.0 + (np.nan_to_num(half, nan=_KNOWN_WITHIN) / _KNOWN_WITHIN) ** 2)
     weight /= weight[np.isfinite(missed)].mean()
-    return Table(np.nan_to_num(traits, nan=0.0, posinf=50.0, neginf=-50.0), missed, weight)
+    return Table(_plain(traits), missed, weight, np.arange(len(examples)))
 
 
-def _analysed(cases: EngineCases, rates_rps: Array) -> Iterator[tuple[str, Array, Array]]:
-    """Yield each latency with its traits, and its figures by the analysis alone."""
+def _analysed(cases: EngineCases, rates_rps: Array) -> Iterator[tuple[str, Array, Mixture]]:
+    """Yield each latency with its traits, and its distribution by the analysis alone."""
     with np.errstate(all="ignore"):
         most = saturation(cases)
         requests = most.memory.requests
@@ -93,5 +128,4 @@ def _analysed(cases: EngineCases, rates_rps: Array) -> Iterator[tuple[str, Array
             ("token_itl", token_itl_mixture(scene, decode), none, decode.clear_ms),
             ("e2e", e2e_mixture(scene, decode, first), delay, whole),
         ):
-            figures = np.concatenate([mixture.average()[None], mixture.percentiles(KNOTS)])
-            yield name, np.array([*common, *own_traits(mixture, apart, unit)]), figures
+            yield name, np.array([*common, *own_traits(mixture, apart, unit)]), mixture

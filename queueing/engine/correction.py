@@ -8,20 +8,19 @@ Here the function is a small network for each latency, of numbers without units 
 operating point (`queueing.engine.traits`); its examples are random replicas, none of them from the
 published grid (`python -m benchmarks.correction`, docs/engine.md).
 
-Each network tells the log of simulated over analysed latency twice: as expected, for predictions,
-and so high that few exceed it, for sizing. Where an operating point is unlike every example, the
-correction fades to none.
+Each network tells the log of simulated over analysed latency. Where an operating point is unlike
+every example, the correction fades to none. How far to trust what is so sized, `margins` tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.resources import files
 
 import numpy as np
 
-from queueing.arrays import BoolArray, FloatArray
+from queueing.arrays import BoolArray, FloatArray, IntArray
 from queueing.engine.decoding import Decoding
 from queueing.engine.factors import KNOTS, Factors
 from queueing.engine.first_token import mean_delay_ms
@@ -30,12 +29,19 @@ from queueing.engine.network import Network
 from queueing.engine.scene import Scene
 from queueing.engine.traits import alone_ms, common_traits, own_traits
 
+Networks = Mapping[str, Network]
+"""Fitted networks by what they tell."""
+
 LATENCIES = ("ttft", "itl", "token_itl", "e2e")
-OUTPUTS = 2 * (1 + len(KNOTS))
-"""What a network tells: mean and knots, as expected and then carefully."""
+SIZED = ("ttft", "itl", "e2e")
+"""Latencies that have targets."""
+OUTPUTS = 1 + len(KNOTS)
+"""What a network tells: of the mean and of the knots."""
 
 _LARGEST = 1.5
 """Largest log of a correction."""
+LEAST_MARGIN, LARGEST_MARGIN = 0.065, 1.5
+"""Least and largest log of a margin: not even alike examples are known better than by the least."""
 _WORTHWHILE = 0.005
 """Log of a correction below which it is more noise than correction."""
 _SHEDDING = 0.02
@@ -45,10 +51,19 @@ _SHEDDING = 0.02
 class Corrector:
     """Corrections of the latencies of replicas at a rate."""
 
-    def __init__(self, scene: Scene) -> None:
-        """Prepare for replicas at a rate; all that is common is looked at once."""
+    def __init__(
+        self, scene: Scene, fitted: Networks | None = None, *, margins: bool = False
+    ) -> None:
+        """Prepare for replicas at a rate; all that is common is looked at once.
+
+        Args:
+            scene: the replicas.
+            fitted: networks by latency; None for those of the package.
+            margins: whether to tell the margins of their rates, where there are networks for it.
+        """
         self._scene = scene
-        self._networks = networks()
+        self._networks = networks() if fitted is None else fitted
+        self._margins = margins
 
     @cached_property
     def _common(self) -> list[FloatArray]:
@@ -95,14 +110,21 @@ class Corrector:
     ) -> Factors:
         inputs = np.array([*self._common, *own_traits(mixture, apart_ms, unit_ms)])
         logs, trust = self._networks[name](inputs)
-        queueing = self._queueing
-        raw, high = logs[: OUTPUTS // 2], logs[OUTPUTS // 2 :]
-        expected = expected_logs(raw, trust * queueing)
-        above = np.clip(high - raw, 0.0, _LARGEST) * queueing
+        expected = expected_logs(logs, trust * self._queueing)
         exact = self._exact(name)
         if np.any(exact):
-            expected[exact], above[exact] = 0.0, 0.0
-        return Factors(expected, expected + above, apart_ms)
+            expected[exact] = 0.0
+        margins = None
+        if self._margins and margin_of(name) in self._networks:
+            margins = partial(self._margins_of, margin_of(name), inputs, exact)
+        return Factors(expected, apart_ms, margins)
+
+    def _margins_of(
+        self, name: str, inputs: FloatArray, exact: BoolArray, rows: IntArray
+    ) -> FloatArray:
+        wanted, _ = self._networks[name](inputs[:, rows])
+        margins = np.clip(wanted, LEAST_MARGIN, LARGEST_MARGIN) * self._queueing[rows]
+        return np.where(exact[:, rows], 0.0, margins)
 
     def _exact(self, name: str) -> BoolArray:
         """Return which figures the analysis has right, array (1 + knots, cases)."""
@@ -130,9 +152,25 @@ def expected_logs(logs: FloatArray, trust: FloatArray) -> FloatArray:
     return expected
 
 
+def careful_of(latency: str) -> str:
+    """Return the name of the network that tells what few of a latency exceed."""
+    return f"{latency}_careful"
+
+
+def careful(fitted: Networks) -> Networks | None:
+    """Return networks that tell what few latencies exceed, by latency; None where they lack."""
+    names = [name for name in SIZED if careful_of(name) in fitted]
+    return {name: fitted[careful_of(name)] for name in names} or None
+
+
+def margin_of(latency: str) -> str:
+    """Return the name of the network that tells the margins of rates sized to a latency."""
+    return f"{latency}_margin"
+
+
 @cache
-def networks() -> Mapping[str, Network]:
-    """Return the fitted networks by latency."""
+def networks() -> Networks:
+    """Return the fitted networks by latency, and those that sizing is careful by."""
     with (files("queueing.engine") / "correction.npz").open("rb") as file, np.load(file) as stored:
         arrays = dict(stored)
     return {
@@ -143,5 +181,5 @@ def networks() -> Mapping[str, Network]:
                 if key.startswith(f"{name}.")
             }
         )
-        for name in LATENCIES
+        for name in (*LATENCIES, *map(margin_of, SIZED), *map(careful_of, SIZED))
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
 
-from queueing.arrays import FloatArray
+from queueing.arrays import FloatArray, IntArray
 from queueing.engine.point import Latency
 
 KNOTS = (50.0, 90.0, 95.0, 99.0)
@@ -20,13 +21,14 @@ class Factors:
 
     Attributes:
         expected: logs of what mean and knots are multiplied by.
-        careful: likewise, so that few are above.
         apart_ms: part of the latency that is not corrected, array (cases,).
+        margins: tells, of some of the cases, logs of what a rate is to be divided by that is sized
+            to mean or knots, array (1 + knots, some cases); None where nobody asked.
     """
 
     expected: FloatArray
-    careful: FloatArray
     apart_ms: FloatArray
+    margins: Callable[[IntArray], FloatArray] | None = None
 
     def correct(self, latency: Latency, percentiles: tuple[float, ...]) -> Latency:
         """Return a latency as expected; percentiles stay in their order."""
@@ -40,18 +42,38 @@ class Factors:
         at[order] = np.maximum.accumulate(at[order], axis=0)
         return Latency(mean, at)
 
+    def above(self, expected: Factors, high: Factors) -> Factors:
+        """Return these, raised by what some latency is higher at most than it is expected to be.
+
+        Args:
+            expected: corrections of the latency.
+            high: likewise, so that few are above.
+        """
+        raised = self.expected + np.maximum(high.expected - expected.expected, 0.0)
+        return Factors(raised, self.apart_ms)
+
     def allowed_ms(self, target_ms: FloatArray, percentile: FloatArray) -> FloatArray:
-        """Return what the analysis may say at most for a target to be kept, carefully.
+        """Return what the analysis may say at most for a target to be kept as expected.
 
         Args:
             target_ms: array (cases,).
             percentile: array (cases,); NaN for the mean.
         """
-        mean = np.isnan(percentile)
-        log = between_knots(self.careful[1:], np.where(mean, 50.0, percentile))
-        log = np.where(mean, self.careful[0], log)
+        log = of_figure(self.expected, percentile)
         allowed: FloatArray = self.apart_ms + (target_ms - self.apart_ms) * np.exp(-log)
         return allowed
+
+
+def of_figure(values: FloatArray, percentile: FloatArray) -> FloatArray:
+    """Return what holds for the mean or at a percentile.
+
+    Args:
+        values: of the mean and at the knots, array (1 + knots, cases).
+        percentile: array (cases,); NaN for the mean.
+    """
+    mean = np.isnan(percentile)
+    at_percentile = between_knots(values[1:], np.where(mean, KNOTS[0], percentile))
+    return np.where(mean, values[0], at_percentile)
 
 
 def between_knots(values: FloatArray, percentile: FloatArray) -> FloatArray:

@@ -13,6 +13,7 @@ from queueing.engine.cases import EngineCases
 from queueing.engine.decoding import decoding
 from queueing.engine.first_token import ttft_mixture
 from queueing.engine.largest import largest_rates
+from queueing.engine.misses import target_excess
 from queueing.engine.routing import (
     INDEPENDENT,
     check_replicas,
@@ -20,9 +21,7 @@ from queueing.engine.routing import (
     fleet_scene,
     share_cv,
 )
-from queueing.engine.saturation import saturation
-from queueing.engine.sizing import EngineSizing, excess
-from queueing.engine.states import full
+from queueing.engine.sizing import EngineSizing, size_engine
 from queueing.engine.targets import EngineTargets
 from queueing.engine.tokens import e2e_mixture, itl_mixture
 from stoker.domain.routing import Router
@@ -42,6 +41,8 @@ def size_fleet(
     Raises:
         ValueError: a number of replicas is below 1 or not whole.
     """
+    if router in INDEPENDENT:
+        return _each_by_itself(cases, replicas, router, targets)
     search = _search(cases, replicas, router, targets)
     with np.errstate(all="ignore"):
         most = fleet_saturation_rps(cases, search.replicas)
@@ -55,8 +56,14 @@ def fleet_excess(
     targets: EngineTargets,
     arrival_rate_rps: npt.ArrayLike,
 ) -> FloatArray:
-    """Return how far fleets are beyond the worst of their targets (see `worst_excess`)."""
+    """Return how far fleets are beyond the worst of their targets.
+
+    Of replicas that do not know of each other it is told carefully (`target_excess`).
+    """
     rate, _ = columns(arrival_rate_rps, np.zeros(len(cases)))
+    if router in INDEPENDENT:
+        count, own = _shares(cases, replicas, router)
+        return target_excess(own, targets, rate / count)
     with np.errstate(all="ignore"):
         return _search(cases, replicas, router, targets).at(rate)[0]
 
@@ -81,8 +88,6 @@ class _Search:
 
     def at(self, rate_rps: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return how far fleets are beyond their targets at a rate, and the share turned away."""
-        if self.router in INDEPENDENT:
-            return self._each_by_itself(rate_rps)
         scene = fleet_scene(self.cases, self.replicas, self.router, rate_rps / 1e3)
         first, decode = ttft_mixture(scene), decoding(scene)
         worst = worst_excess(
@@ -95,14 +100,28 @@ class _Search:
         )
         return worst, scene.blocking
 
-    def _each_by_itself(self, rate_rps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return it where a replica is one of its own, with the arrivals that come to it."""
-        own_cv = share_cv(self.router, self.replicas, self.cases.arrival_cv)
-        cases = replace(self.cases, arrival_cv=own_cv)
-        limit = saturation(cases)
-        requests = limit.memory.requests
-        top = full(cases, requests, limit)
-        return excess(cases, requests, top, self.targets, rate_rps / self.replicas)
+
+def _each_by_itself(
+    cases: EngineCases, replicas: npt.ArrayLike, router: Router, targets: EngineTargets
+) -> EngineSizing:
+    """Size fleets in which a replica is one of its own, with the arrivals that come to it."""
+    count, own = _shares(cases, replicas, router)
+    found = size_engine(own, targets)
+    return replace(
+        found,
+        rate_rps=count * found.rate_rps,
+        throughput_rps=count * found.throughput_rps,
+        max_rate_rps=count * found.max_rate_rps,
+    )
+
+
+def _shares(
+    cases: EngineCases, replicas: npt.ArrayLike, router: Router
+) -> tuple[FloatArray, EngineCases]:
+    """Return the numbers of replicas, and one of each with the arrivals that come to it."""
+    count, _ = columns(replicas, np.zeros(len(cases)))
+    check_replicas(count)
+    return count, replace(cases, arrival_cv=share_cv(router, count, cases.arrival_cv))
 
 
 def _search(

@@ -20,7 +20,7 @@ _FADES_OVER = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """Layers of weighted sums, each but the last bent by tanh.
+    """Layers of weighted sums, each but the last bent (`bend`).
 
     Attributes:
         low: least input that the examples have, array (inputs,); inputs are held within.
@@ -59,7 +59,7 @@ class Network:
         for weights, biases in zip(self.weights[:-1], self.biases[:-1], strict=True):
             values = weights.T @ values
             values += biases[:, None]
-            np.tanh(values, out=values)
+            bend(values)
         outputs = self.weights[-1].T @ values + self.biases[-1][:, None]
         trust: FloatArray = np.exp(-beyond / _FADES_OVER)
         return outputs.astype(np.float64), trust
@@ -86,6 +86,19 @@ class Network:
             weights=tuple(arrays[f"weights{index}"] for index in range(layers)),
             biases=tuple(arrays[f"biases{index}"] for index in range(layers)),
         )
+
+
+def bend(values: _Single) -> _Single:
+    """Bend sums in place, u to u(1 + tanh u), and return 1 + tanh u.
+
+    It is smooth, 0 far below and 2u far above: x times the logistic function of x, for x = 2u
+    (Elfwing, Uchibe and Doya, Sigmoid-weighted linear units, 2018). Sums that level off at both
+    ends, like tanh alone, make worse of examples that they have not seen.
+    """
+    rising = np.tanh(values)
+    rising += np.float32(1.0)
+    values *= rising
+    return rising
 
 
 def _column(values: FloatArray) -> _Single:

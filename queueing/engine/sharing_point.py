@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from queueing.arrays import BoolArray, FloatArray, columns
 from queueing.engine.answer import engine_point, latency
-from queueing.engine.correction import Corrector
+from queueing.engine.correction import Corrector, Networks, careful, networks
 from queueing.engine.decoding import Decoding, decoding
 from queueing.engine.factors import Factors
 from queueing.engine.first_token import ttft_mixture
@@ -33,10 +33,15 @@ class BlendFactors:
     it makes of the lengths of one class would be unlike every example of the correction.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        """Take the replica, its requests being the blend."""
+    def __init__(self, scene: Scene, fitted: Networks | None = None) -> None:
+        """Take the replica, its requests being the blend.
+
+        Args:
+            scene: the replica.
+            fitted: networks of the correction; None for what is expected.
+        """
         self._scene = scene
-        self._known = Corrector(scene)
+        self._known = Corrector(scene, fitted)
 
     @cached_property
     def ttft(self) -> Factors:
@@ -61,6 +66,36 @@ class BlendFactors:
     @cached_property
     def _decode(self) -> Decoding:
         return decoding(self._scene)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CarefulFactors:
+    """Corrections of the latencies of all classes that few exceed.
+
+    Attributes:
+        expected: what is expected.
+        high: what few exceed.
+    """
+
+    expected: BlendFactors
+    high: BlendFactors
+
+    @classmethod
+    def of(cls, scene: Scene) -> CarefulFactors:
+        """Take the replica, its requests being the blend."""
+        return cls(BlendFactors(scene), BlendFactors(scene, careful(networks())))
+
+    def ttft(self, item: ClassScene) -> Factors:
+        """Return those of TTFT of a class."""
+        return item.own_factors(self.expected.ttft).above(self.expected.ttft, self.high.ttft)
+
+    def itl(self) -> Factors:
+        """Return those of ITL by request, of any class."""
+        return self.expected.itl.above(self.expected.itl, self.high.itl)
+
+    def e2e(self, item: ClassScene) -> Factors:
+        """Return those of E2E of a class."""
+        return item.own_factors(self.expected.e2e).above(self.expected.e2e, self.high.e2e)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,7 +204,7 @@ def shared_excess(
         scene = fleet_scene(
             blend.cases, replicas, router, np.maximum(arrival_rate_rps, 1e-12) / 1e3
         )
-        known = BlendFactors(scene) if router in INDEPENDENT else None
+        known = CarefulFactors.of(scene) if router in INDEPENDENT else None
         limit = targets[0].max_blocking
         over = np.log(np.maximum(scene.blocking, 1e-300) / np.maximum(limit, 1e-300))
         worst = np.where(np.isnan(limit), -np.inf, over)
@@ -180,24 +215,24 @@ def shared_excess(
 
 
 def _class_excess(
-    item: ClassScene, targets: EngineTargets, known: BlendFactors | None
+    item: ClassScene, targets: EngineTargets, known: CarefulFactors | None
 ) -> FloatArray:
     worst = np.full(len(targets), -np.inf)
     if targets.ttft or targets.e2e:
         first = item.ttft()
     if targets.ttft:
-        factors = None if known is None else item.own_factors(known.ttft)
+        factors = None if known is None else known.ttft(item)
         for target in targets.ttft:
             worst = np.maximum(worst, target.excess(first, factors))
     if targets.itl:
         gaps = item.itl()
-        factors = None if known is None else known.itl
+        factors = None if known is None else known.itl()
         some = item.requests.steps > 1e-9
         for target in targets.itl:
             worst = np.maximum(worst, np.where(some, target.excess(gaps, factors), -np.inf))
     if targets.e2e:
         whole = item.e2e(first)
-        factors = None if known is None else item.own_factors(known.e2e)
+        factors = None if known is None else known.e2e(item)
         for target in targets.e2e:
             worst = np.maximum(worst, target.excess(whole, factors))
     return worst

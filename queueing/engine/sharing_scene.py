@@ -54,9 +54,7 @@ class ClassScene:
 
     def own_factors(self, factors: Factors) -> Factors:
         """Return corrections of a latency that holds a wait, as they are for the class."""
-        expected = factors.expected * self.turn
-        careful = expected + (factors.careful - factors.expected)
-        return Factors(expected, careful, factors.apart_ms)
+        return Factors(factors.expected * self.turn, factors.apart_ms)
 
 
 def class_scenes(shared: SharedCases, blend: Blend, scene: Scene) -> tuple[ClassScene, ...]:

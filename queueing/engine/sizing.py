@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,16 +10,13 @@ from scipy.special import expit, logit
 
 from queueing.arrays import BoolArray, FloatArray, IntArray
 from queueing.engine.cases import EngineCases
-from queueing.engine.correction import Corrector
-from queueing.engine.decoding import decoding
-from queueing.engine.first_token import ttft_mixture
-from queueing.engine.requests import Requests
+from queueing.engine.correction import Networks, careful, networks
+from queueing.engine.excess import DOUBT, DOUBTFUL, excess
 from queueing.engine.rows import take_rows
 from queueing.engine.saturation import saturation
 from queueing.engine.scene import scene_at
 from queueing.engine.states import Full, full
 from queueing.engine.targets import EngineTargets
-from queueing.engine.tokens import e2e_mixture, itl_mixture
 from queueing.roots import last_not_positive
 
 LARGEST_LOAD = 0.999
@@ -44,7 +42,11 @@ _HOPELESS = 2.8
 """Excess that tells no more than that nearly all requests are beyond a 95th percentile."""
 _WITHIN = 3e-3
 """How close to a target the search ends, as a share of the requests beyond it."""
+_SETTLED = 3.0 * _WITHIN
+"""How close to a target a search mostly ends: margins are looked at there alone."""
 _NARROWEST = 5e-4
+_NOTHING = 1e-12
+"""Share of the arrivals turned away that is none."""
 _TOGETHER = 32_768
 """Cases that are searched in step: the last ones in search are still many."""
 _BLOCK = 1024
@@ -72,7 +74,11 @@ class EngineSizing:
 
 
 def size_engine(
-    cases: EngineCases, targets: EngineTargets, *, corrected: bool = True
+    cases: EngineCases,
+    targets: EngineTargets,
+    *,
+    corrected: bool = True,
+    fitted: Networks | None = None,
 ) -> EngineSizing:
     """Return the largest rates at which replicas keep all their targets.
 
@@ -81,23 +87,26 @@ def size_engine(
     Args:
         cases: the replicas.
         targets: what they are to keep.
-        corrected: whether to correct latencies, carefully (`queueing.engine.correction`).
+        corrected: whether to correct latencies (`queueing.engine.correction`), and to take the
+            margins off the rates that this asks for.
+        fitted: networks of the correction; None for those of the package.
     """
     usable = np.flatnonzero(cases.usable())
     order = usable[np.argsort(cases.max_batch[usable], kind="stable")]
+    correction = (fitted or networks()) if corrected else None
     none, no = np.zeros(len(cases)), np.zeros(len(cases), dtype=np.bool_)
     answer = (none, none.copy(), none.copy(), no, no.copy())
     for start in range(0, len(order), _TOGETHER):
         some = order[start : start + _TOGETHER]
         with np.errstate(all="ignore"):
-            rows = _size(cases.take(some), targets.take(some), corrected)
+            rows = _size(cases.take(some), targets.take(some), correction)
         for column, part in zip(answer, rows, strict=True):
             column[some] = part
     return EngineSizing(*answer)
 
 
 def _size(
-    cases: EngineCases, targets: EngineTargets, corrected: bool
+    cases: EngineCases, targets: EngineTargets, correction: Networks | None
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray]:
     limit = saturation(cases)
     usable = np.isfinite(limit.throughput_rps) & (limit.throughput_rps > 0.0)
@@ -105,7 +114,7 @@ def _size(
     carried = np.where(usable, margin * limit.throughput_rps, 1.0)
     most, least = LARGEST_LOAD * carried, SMALLEST_LOAD * carried
     top = full(cases, limit.memory.requests, limit)
-    search = _Search.of(cases, top, targets, corrected)
+    search = _Search.of(cases, top, targets, correction)
     rows = np.flatnonzero(usable)
     first = search.evaluate(rows, FIRST_LOAD * carried[rows])
     again = search.unsettled(rows)
@@ -129,13 +138,13 @@ def _size(
     search.evaluate(ends, np.where(up, most[ends], least[ends]))
     rows = rows[search.unsettled(rows)]
     search.narrow(rows[(search.low[rows] > 0.0) & np.isfinite(search.high[rows])])
-    feasible = search.low > 0.0
+    carefully = search.carefully()
     return (
-        search.low,
-        search.low * (1.0 - search.blocking),
+        carefully,
+        carefully * (1.0 - search.blocking),
         np.where(usable, most, 0.0),
-        feasible,
-        usable & (search.low < most),
+        search.low > 0.0,
+        usable & (carefully < most),
     )
 
 
@@ -172,48 +181,71 @@ class _Search:
         cases: the replicas.
         top: what they do with every slot taken.
         targets: their targets.
-        corrected: whether latencies are corrected.
+        correction: what corrects latencies; None for nothing.
         low: largest rate found to keep the targets; 0 where none is.
         high: smallest rate found to miss them; infinite where none is.
         low_excess: how far replicas are beyond their targets at the one.
         high_excess: and at the other.
         blocking: share of the arrivals turned away at the largest rate that keeps the targets.
+        margin: log of what to divide that rate by; NaN where it was not looked at.
     """
 
     cases: EngineCases
     top: Full
     targets: EngineTargets
-    corrected: bool
+    correction: Networks | None
     low: FloatArray
     high: FloatArray
     low_excess: FloatArray
     high_excess: FloatArray
     blocking: FloatArray
+    margin: FloatArray
 
     @classmethod
-    def of(cls, cases: EngineCases, top: Full, targets: EngineTargets, corrected: bool) -> _Search:
+    def of(
+        cls, cases: EngineCases, top: Full, targets: EngineTargets, correction: Networks | None
+    ) -> _Search:
         """Return a search that knows of no rate."""
         count = len(cases)
         none, all_ = np.zeros(count), np.full(count, np.inf)
-        return cls(cases, top, targets, corrected, none, all_, -all_, all_.copy(), none.copy())
+        return cls(
+            cases,
+            top,
+            targets,
+            correction,
+            low=none,
+            high=all_,
+            low_excess=-all_,
+            high_excess=all_.copy(),
+            blocking=none.copy(),
+            margin=none.copy(),
+        )
 
     def evaluate(self, rows: IntArray, rate_rps: FloatArray) -> FloatArray:
         """Return how far some of the replicas are beyond their targets at rates, and note it.
 
         The rates are to be above all that are known to keep them, and below those that miss them.
         """
-        value, lost = np.empty(len(rows)), np.empty(len(rows))
+        value, lost, margin = np.empty((3, len(rows)))
         for start in range(0, len(rows), _BLOCK):
             part = slice(start, start + _BLOCK)
             cases, targets = self.cases.take(rows[part]), self.targets.take(rows[part])
             top = take_rows(self.top, rows[part])
-            value[part], lost[part] = excess(
-                cases, top.memory.requests, top, targets, rate_rps[part], self.corrected
+            found = excess(
+                cases,
+                top.memory.requests,
+                top,
+                targets,
+                rate_rps[part],
+                self.correction,
+                kept_within=_SETTLED,
             )
+            value[part], lost[part] = found.worst, found.blocking
+            margin[part] = found.margin(np.zeros(len(cases), dtype=np.bool_))
         kept = value <= 0.0
         good, bad = rows[kept], rows[~kept]
         self.low[good], self.low_excess[good] = rate_rps[kept], value[kept]
-        self.blocking[good] = lost[kept]
+        self.blocking[good], self.margin[good] = lost[kept], margin[kept]
         self.high[bad], self.high_excess[bad] = rate_rps[~kept], value[~kept]
         return value
 
@@ -221,6 +253,33 @@ class _Search:
         """Tell which of the replicas may carry more than the largest rate known."""
         unsettled: BoolArray = self.low_excess[rows] < -2.0 * _WITHIN
         return unsettled
+
+    def carefully(self) -> FloatArray:
+        """Return the largest rates known to keep the targets, less their margins.
+
+        What is not known yet of margins, and blocking at the lower rate, is looked at here.
+        """
+        for rows in _blocks(np.flatnonzero((self.low > 0.0) & np.isnan(self.margin))):
+            cases, top = self.cases.take(rows), take_rows(self.top, rows)
+            requests, targets = top.memory.requests, self.targets.take(rows)
+            found = excess(cases, requests, top, targets, self.low[rows], self.correction)
+            self.margin[rows] = found.margin(np.isfinite(self.high[rows]))
+        doubts = None if self.correction is None else careful(self.correction)
+        if doubts is not None:
+            for rows in _blocks(np.flatnonzero((self.low > 0.0) & (self.margin > 0.0))):
+                cases, top = self.cases.take(rows), take_rows(self.top, rows)
+                requests, targets = top.memory.requests, self.targets.take(rows)
+                rate = self.low[rows] * np.exp(-DOUBT)
+                found = excess(cases, requests, top, targets, rate, doubts)
+                in_doubt = rows[found.worst > 0.0]
+                self.margin[in_doubt] = np.maximum(self.margin[in_doubt], DOUBTFUL)
+        rate = np.where(self.low > 0.0, self.low * np.exp(-self.margin), 0.0)
+        for rows in _blocks(np.flatnonzero((rate < self.low) & (self.blocking > _NOTHING))):
+            cases, top = self.cases.take(rows), take_rows(self.top, rows)
+            self.blocking[rows] = scene_at(
+                cases, top.memory.requests, top, rate[rows] / 1e3
+            ).blocking
+        return rate
 
     def narrow(self, rows: IntArray) -> None:
         """Find the largest rates of replicas of which one rate is known on either side."""
@@ -239,43 +298,7 @@ class _Search:
         )
 
 
-def excess(
-    cases: EngineCases,
-    requests: Requests,
-    top: Full,
-    targets: EngineTargets,
-    rate_rps: FloatArray,
-    corrected: bool = True,
-) -> tuple[FloatArray, FloatArray]:
-    """Return how far replicas are beyond their targets at a rate, and blocking.
-
-    Above 0 where a target is missed.
-    """
-    scene = scene_at(cases, requests, top, rate_rps / 1e3)
-    blocking = scene.blocking
-    worst = np.full(len(cases), -np.inf)
-    limit = targets.max_blocking
-    if np.any(~np.isnan(limit)):
-        over = np.log(np.maximum(blocking, 1e-300) / np.maximum(limit, 1e-300))
-        worst = np.where(np.isnan(limit), worst, over)
-    known = Corrector(scene) if corrected else None
-    if targets.ttft or targets.e2e:
-        first = ttft_mixture(scene)
-    if targets.ttft:
-        factors = None if known is None else known.ttft(first)
-        for target in targets.ttft:
-            worst = np.maximum(worst, target.excess(first, factors))
-    if targets.itl or targets.e2e:
-        decode = decoding(scene)
-    if targets.itl:
-        gaps = itl_mixture(decode)
-        factors = None if known is None else known.itl(gaps, decode)
-        some = requests.steps > 1e-9
-        for target in targets.itl:
-            worst = np.maximum(worst, np.where(some, target.excess(gaps, factors), -np.inf))
-    if targets.e2e:
-        whole = e2e_mixture(scene, decode, first)
-        factors = None if known is None else known.e2e(whole, decode)
-        for target in targets.e2e:
-            worst = np.maximum(worst, target.excess(whole, factors))
-    return worst, blocking
+def _blocks(rows: IntArray) -> Iterator[IntArray]:
+    """Yield rows that are evaluated at once."""
+    for start in range(0, len(rows), _BLOCK):
+        yield rows[start : start + _BLOCK]

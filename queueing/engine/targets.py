@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from queueing.arrays import FloatArray, RowSelector, columns
-from queueing.engine.factors import Factors
+from queueing.arrays import BoolArray, FloatArray, IntArray, RowSelector, columns
+from queueing.engine.factors import Factors, of_figure
 from queueing.engine.mixtures import Mixture
 
 _EASE = 0.05
@@ -47,6 +47,22 @@ class LatencyTarget:
     def any(self) -> bool:
         """Tell whether any case has it."""
         return bool(np.any(~np.isnan(self.at_most_ms)))
+
+    def where(self, some: BoolArray) -> Self:
+        """Return the target of some of the cases; the others have none."""
+        return type(self)(np.where(some, self.at_most_ms, np.nan), self.percentile)
+
+    def margin(self, factors: Factors | None, rows: IntArray) -> FloatArray:
+        """Return the log of what a rate is to be divided by that is sized to the target.
+
+        Args:
+            factors: corrections of the latency, with margins.
+            rows: the cases that are asked about.
+        """
+        if factors is None or factors.margins is None or not len(rows):
+            return np.zeros(len(rows))
+        margin = of_figure(factors.margins(rows), self.percentile[rows])
+        return np.where(np.isnan(self.at_most_ms[rows]), 0.0, margin)
 
     def excess(self, mixture: Mixture, factors: Factors | None = None) -> FloatArray:
         """Return how far a latency is beyond the target: above 0 where it is missed.

@@ -22,6 +22,10 @@ LOAD = 10
 _LEAST = 1e-9
 _UNBOUNDED = 10.0
 """Room for requests, in batch limits, that stands for no limit of memory."""
+_FULLNESS = (0.25, 0.5, 1.0)
+"""Shares of the slots at which an iteration is timed."""
+_LENGTHS = (0.3, 1.0, 3.0)
+"""Prompts, in mean lengths, whose time is told."""
 _LONG, _SHORT = 2.33, -1.0
 """Deviates of long and of short prompts: of a hundred one is longer, and every sixth shorter."""
 
@@ -92,7 +96,34 @@ def common_traits(scene: Scene) -> list[FloatArray]:
         *_memory_traits(scene, alone),
         _uneven(scene, decoding, _LONG),
         _uneven(scene, decoding, _SHORT),
+        *_case_traits(scene),
     ]
+
+
+def _case_traits(scene: Scene) -> list[FloatArray]:
+    """Return what iterations take at numbers and prompts that do not depend on the load.
+
+    All are ratios to an iteration of one sequence; the last one tells the rate in that unit.
+    """
+    cases, requests = scene.cases, scene.requests
+    times, context, budget = cases.times, requests.context, cases.token_budget
+    none = np.zeros(len(cases))
+    slots = np.maximum(scene.top.slots, 1.0)
+    unit = np.maximum(times.iteration_ms(none + 1.0, context, none, none, none), _LEAST)
+    traits = [_log(requests.computed), cases.input_cv, cases.output_cv]
+    for share in _FULLNESS:
+        full = times.iteration_ms(np.maximum(share * slots, 1.0), context, none, none, none)
+        traits.append(_log(full / unit))
+    long = times.iteration_ms(slots, 2.0 * context, none, none, none)
+    traits.append(_log(long / np.maximum(full, _LEAST)))
+    half = np.maximum(0.5 * slots, 1.0)
+    base = times.iteration_ms(half, context, none, none, none)
+    for length in _LENGTHS:
+        tokens = np.clip(length * requests.computed, 1.0, budget)
+        more = times.iteration_ms(half, context, none + 1.0, tokens, tokens) - base
+        traits.append(_log(more / unit, 1e-6))
+    traits.append(_log(scene.rate * unit, 1e-6))
+    return traits
 
 
 def _near_mean(states: States) -> Callable[[FloatArray], FloatArray]:

@@ -20,7 +20,15 @@ from queueing.arrays import FloatArray
 from queueing.engine import EngineCases, EngineTargets, LatencyTarget, TokenWorkTimes
 from queueing.engine import analyze_engine as analyze
 from queueing.engine import size_engine as size
-from queueing.engine.correction import LATENCIES, OUTPUTS, expected_logs, networks
+from queueing.engine.correction import (
+    LATENCIES,
+    OUTPUTS,
+    SIZED,
+    careful_of,
+    expected_logs,
+    margin_of,
+    networks,
+)
 from queueing.engine.factors import KNOTS, Factors, between_knots
 from queueing.engine.network import Network
 from queueing.engine.point import Latency
@@ -64,7 +72,7 @@ def told_one_by_one(known: Network, inputs: FloatArray) -> FloatArray:
                 for out, bias in enumerate(biases)
             ]
             last = index == len(known.weights) - 1
-            values = sums if last else [float(np.tanh(value)) for value in sums]
+            values = sums if last else [value * (1.0 + float(np.tanh(value))) for value in sums]
         outputs.append(values)
     return np.array(outputs).T
 
@@ -112,15 +120,15 @@ def test_a_network_comes_back_from_its_arrays() -> None:
 
 
 def test_the_networks_of_the_product_are_whole() -> None:
-    assert set(networks()) == set(LATENCIES)
+    assert set(networks()) == {*LATENCIES, *map(margin_of, SIZED), *map(careful_of, SIZED)}
     for known in networks().values():
         assert known.weights[-1].shape[1] == OUTPUTS
         assert (known.low < known.high).all()
         assert all(np.isfinite(values).all() for values in known.arrays().values())
 
 
-def some_factors(expected: FloatArray, careful: FloatArray, apart_ms: float = 0.0) -> Factors:
-    return Factors(expected, careful, np.full(expected.shape[1], apart_ms))
+def some_factors(expected: FloatArray, apart_ms: float = 0.0) -> Factors:
+    return Factors(expected, np.full(expected.shape[1], apart_ms))
 
 
 LOGS = arrays(np.float64, (1 + len(KNOTS), 3), elements=st.floats(-1.5, 1.5))
@@ -132,7 +140,7 @@ def test_corrected_percentiles_stay_in_order(
 ) -> None:
     at = apart_ms + np.array(percentiles)[:, None] * np.array([1.0, 0.01, 100.0])
     latency = Latency(apart_ms + np.ones(3), at)
-    told = some_factors(logs, logs, apart_ms).correct(latency, tuple(percentiles))
+    told = some_factors(logs, apart_ms).correct(latency, tuple(percentiles))
     ordered = told.at_ms[np.argsort(percentiles)]
     assert (np.diff(ordered, axis=0) >= 0.0).all()
     assert (ordered[0] >= apart_ms).all()
@@ -149,7 +157,7 @@ def test_corrected_percentiles_stay_in_order(
 def test_what_is_allowed_is_what_is_corrected_to_the_target(
     logs: FloatArray, percentile: list[float], apart_ms: float
 ) -> None:
-    factors = some_factors(logs, logs, apart_ms)
+    factors = some_factors(logs, apart_ms)
     target = apart_ms + np.array([1.0, 40.0, 5000.0])
     allowed = factors.allowed_ms(target, np.array(percentile))
     for case, wanted in enumerate(percentile):

@@ -12,15 +12,20 @@ import pytest
 from benchmarks.correction import learning
 from benchmarks.correction.__main__ import STORED, main
 from benchmarks.correction.examples import Example, drawn, missing, read, write
-from benchmarks.correction.learning import Lesson, fitted
+from benchmarks.correction.folds import FOLDS, folds
+from benchmarks.correction.learning import Lesson, averaged, fitted
+from benchmarks.correction.margins import margins
 from benchmarks.correction.table import FIGURES, tables
 from benchmarks.fidelity.campaign import POINTS, SEED
 from benchmarks.fidelity.drawing import published
+from benchmarks.fidelity.engine import cases_of
 from benchmarks.fidelity.simulated import Effort, Precision, simulated
-from queueing.engine.correction import LATENCIES
+from queueing.engine import EngineTargets, LatencyTarget, size_engine
+from queueing.engine.correction import LATENCIES, SIZED
 from queueing.engine.traits import LOAD
 
-LESSON = Lesson(hidden=(24, 24), passes=150, batch=256, decay=1e-4, high=0.9)
+LESSON = Lesson(hidden=(24, 24), passes=150, batch=256, decay=1e-4)
+HIGH = replace(LESSON, high=0.9)
 QUICK = Effort((Precision("ttft", "mean", 0.5),), requests=2_000, per_slot=0, most_requests=2_000)
 
 
@@ -45,15 +50,29 @@ def test_a_smooth_function_and_its_quantile_are_found(
     assert len(passes) == LESSON.passes
     random = np.random.default_rng(12)
     unseen = random.uniform(-1.4, 1.4, (4000, 2))
-    outputs, trust = network(unseen.T)
+    told, trust = network(unseen.T)
     assert (trust > 0.99).all()
-    true = smooth(unseen)
-    expected, high = outputs[:2].T, outputs[2:].T
+    true, expected = smooth(unseen), told.T
+    high = fitted(inputs, wanted, np.ones_like(wanted), HIGH)(unseen.T)[0].T
     assert np.sqrt(np.mean((expected - true) ** 2)) < 0.05
     # Nine of ten are below the high output: 1.28 deviations above the expected one.
     above = true + random.normal(0.0, 0.2, true.shape) > high
     assert above.mean() == pytest.approx(0.1, abs=0.03)
     assert np.mean(high - expected) == pytest.approx(1.28 * 0.2, rel=0.2)
+
+
+def test_several_networks_become_one_that_tells_their_average(
+    noisy: tuple[np.ndarray, np.ndarray],
+) -> None:
+    inputs, wanted = noisy
+    several = [
+        fitted(inputs, wanted, np.ones_like(wanted), replace(LESSON, passes=2, seed=seed))
+        for seed in range(3)
+    ]
+    told, trust = averaged(several, times=1.5)(inputs.T)
+    expected = 1.5 * np.mean([each(inputs.T)[0] for each in several], axis=0)
+    np.testing.assert_allclose(told, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(trust, several[0](inputs.T)[1])
 
 
 def test_what_is_unknown_or_weighs_nothing_does_not_count(
@@ -72,32 +91,36 @@ def test_what_is_unknown_or_weighs_nothing_does_not_count(
 
 
 def loss(
-    layers: list[np.ndarray], inputs: np.ndarray, target: np.ndarray, counts: np.ndarray
+    layers: list[np.ndarray],
+    inputs: np.ndarray,
+    target: np.ndarray,
+    counts: np.ndarray,
+    lesson: Lesson,
 ) -> float:
     """Return what the slopes are of, in double precision."""
     values = inputs
     for index in range(0, len(layers) - 2, 2):
-        values = np.tanh(values @ layers[index] + layers[index + 1])
-    outputs = values @ layers[-2] + layers[-1]
-    number = target.shape[1]
-    expected, high = outputs[:, :number] - target, outputs[:, number:] - target
-    tolerance, sharp = LESSON.tolerance, learning._SHARP
-    each = np.sqrt(expected**2 + tolerance**2)
-    each += 0.5 * (np.sqrt(high**2 + sharp**2) + high) - LESSON.high * high
-    decay = sum(0.5 * LESSON.decay * np.sum(weights**2) for weights in layers[::2])
-    return float(np.sum(counts * each) / len(inputs) + decay)
+        sums = values @ layers[index] + layers[index + 1]
+        values = sums * (1.0 + np.tanh(sums))
+    error = values @ layers[-2] + layers[-1] - target
+    if lesson.high is None:
+        each = np.sqrt(error**2 + lesson.tolerance**2)
+    else:
+        each = 0.5 * (np.sqrt(error**2 + learning._SHARP**2) + error) - lesson.high * error
+    return float(np.sum(counts * each) / len(inputs))
 
 
-def test_slopes_are_those_of_the_loss() -> None:
+@pytest.mark.parametrize("lesson", [LESSON, HIGH], ids=["expected", "high"])
+def test_slopes_are_those_of_the_loss(lesson: Lesson) -> None:
     random = np.random.default_rng(13)
     layers = []
-    for into, out in pairwise((3, 5, 4, 4)):
+    for into, out in pairwise((3, 5, 4, 2)):
         layers += [random.normal(0.0, 0.5, (into, out)), random.normal(0.0, 0.5, out)]
     inputs, target = random.normal(size=(20, 3)), random.normal(size=(20, 2))
     counts = random.uniform(0.0, 2.0, (20, 2))
     single = [layer.astype(np.float32) for layer in layers]
     given, wanted, weight = (array.astype(np.float32) for array in (inputs, target, counts))
-    slopes = learning._slopes(single, given, wanted, weight, LESSON)
+    slopes = learning._slopes(single, given, wanted, weight, lesson)
     for place, slope in enumerate(slopes):
         assert slope.shape == layers[place].shape
         for index in np.ndindex(slope.shape):
@@ -105,7 +128,7 @@ def test_slopes_are_those_of_the_loss() -> None:
             for change in (1e-5, -1e-5):
                 moved = [layer.copy() for layer in layers]
                 moved[place][index] += change
-                values.append(loss(moved, inputs, target, counts))
+                values.append(loss(moved, inputs, target, counts, lesson))
             assert slope[index] == pytest.approx((values[0] - values[1]) / 2e-5, rel=2e-3, abs=2e-4)
 
 
@@ -170,6 +193,34 @@ def test_a_table_tells_what_the_analysis_misses(examples: list[Example]) -> None
     np.testing.assert_allclose(again.missed, made["e2e"].missed, rtol=1e-9, atol=1e-9)
 
 
+def test_errors_of_sizing_are_those_of_networks_that_have_not_seen_the_example(
+    examples: list[Example],
+) -> None:
+    by = folds(tables(examples), replace(LESSON, passes=4))
+    assert sorted(set(by.part)) == list(range(FOLDS))
+    for name in SIZED:
+        table = margins(name, examples, by)
+        # Each row is of one figure of one example.
+        known = np.isfinite(table.missed)
+        assert (known.sum(axis=1) == 1).all()
+        assert table.weight[known].mean() == pytest.approx(1.0, rel=0.2)
+        assert (table.weight[~known] == 0.0).all()
+        for row in range(0, len(table.example), 7):
+            example = examples[table.example[row]]
+            figure = FIGURES[int(np.flatnonzero(known[row])[0])]
+            cases = cases_of([example.replica])
+            wanted = LatencyTarget.of(
+                1,
+                example.truth.value(name, figure) / 1.02,
+                np.nan if figure == "mean" else float(figure[1:]),
+            )
+            targets = EngineTargets.of(1, **{name: (wanted,)})  # type: ignore[arg-type]
+            unseen = by.networks[by.part[table.example[row]]]
+            rate = float(size_engine(cases, targets, fitted=unseen).rate_rps[0])
+            error = np.clip(np.log(rate / example.truth.rate_rps), -0.5, 1.0)
+            assert table.missed[row, known[row]] == pytest.approx([error], abs=5e-3)
+
+
 def test_the_command_simulates_fits_and_judges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +234,8 @@ def test_the_command_simulates_fits_and_judges(
     shown = capsys.readouterr().out
     for name in LATENCIES:
         assert f"{name}: " in shown
-    assert "above the high" in shown
+    for name in SIZED:
+        assert f"rates sized to {name}" in shown
     # What is there is not simulated again, and what is missing is added.
     kept = path.read_text(encoding="utf-8")
     assert main(["--count", "60", *ask]) == 0
