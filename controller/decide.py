@@ -318,6 +318,9 @@ class _Decider:
             # Without a free card for the first new replica the old ones must be free to grow.
             return self._no_room(target, placed), replace(memory, transition=None)
         wanted = self._asked(target, placed, memory)
+        if transition.back and placed.accelerator == target.accelerator:
+            # It was to be planned on the source, and cannot be: it goes on.
+            transition = replace(transition, back=False, reason="")
         if wanted == 0 and not transition.back and placed.accelerator is not None:
             # The plan has changed its mind: what was begun for it is taken back.
             words = f"the plan asks for {placed.accelerator} now"
@@ -327,7 +330,9 @@ class _Decider:
         means = Means(
             max(1, wanted),
             room,
-            self._asked(source, placed, memory) if placed.accelerator is not None else 0,
+            self._asked(source, placed, memory)
+            if placed.accelerator is not None or transition.back
+            else 0,
             0
             if source.card_type == target.card_type and not transition.back
             else self._room(source),

@@ -53,7 +53,8 @@ def plan_now(
     """Return the plan for these loads with what the cluster has.
 
     Servers in `moving` count as being where they go to, so that a plan does not change its mind
-    halfway for the price of going on. Servers in `staying` may not move to another accelerator now,
+    halfway for the price of going on; those on their way back are planned where they came from.
+    Servers in `staying` may not move to another accelerator now,
     and are planned where they are.
 
     A plan that cannot be carried out helps nobody. It is made again with those servers kept where
@@ -63,7 +64,8 @@ def plan_now(
     may have.
     """
     variants = variants_of(cluster)
-    pinned = staying | _called_back(variants)
+    back = frozenset(name for name, each in (moving or {}).items() if each.back)
+    pinned = staying | back | _called_back(variants)
     unbounded: frozenset[str] = frozenset()
     settings = replace(fleet.settings, time_limit_s=_limit(fleet.settings, time_limit_s))
     headed = {
@@ -82,9 +84,12 @@ def plan_now(
             return Planned(bounded, None, f"no plan was found within {settings.time_limit_s:g} s")
         astray = (_astray(plan, variants) | _without_room(plan, fleet, cluster)) - pinned
         cramped = _cramped(plan) - unbounded
-        if not astray and not cramped:
+        # What cannot be served where it came from need not go back there.
+        lost = back & {each.server for each in plan.unplaced} & loads.keys() - cramped
+        if not astray and not cramped and not lost:
             return Planned(bounded, plan)
-        pinned |= astray
+        pinned = (pinned | astray) - lost
+        back -= lost
         unbounded |= cramped
 
 

@@ -65,7 +65,7 @@ class Means:
         wanted: Replicas that the target is to have in the end; at least 1.
         room: Replicas more of the target that free cards allow; None where unknown, which allows
             none beyond those asked for already.
-        wanted_back: Replicas that the plan asks for on the source; 0 where it asks for none there.
+        wanted_back: Replicas that the plan asks for on the source; 0 where it plans none there.
         room_back: Replicas more of the source that free cards allow; None where unknown.
         resting: Nothing may get smaller now: the load is told in part, or it is a quiet hour.
     """
@@ -104,17 +104,9 @@ def next_step(
         failure = failure or _breach(transition, health, settings)
         if failure:
             transition = replace(transition, back=True, reason=failure)
-    if not transition.back:
-        return _forth(transition, source, target, means, settings, at)
-    if _knows_the_way_back(transition, source, target, means):
+    if transition.back:
         return _back(transition, source, target, means)
-    # How much the old ones have to carry is not known: what serves now must not be taken away.
-    forth = replace(transition, back=False, reason="")
-    if source.replicas_wanted == 0:
-        return _forth(forth, source, target, means, settings, at)
-    step = _forth(forth, source, target, replace(means, resting=True), settings, at)
-    words = f"{transition.reason}, but how many replicas there were is not remembered: both stay"
-    return replace(step, reason=words)
+    return _forth(transition, source, target, means, settings, at)
 
 
 def _forth(
@@ -222,35 +214,28 @@ def _staying(
     return source.replicas_wanted if settings.kind is TransitionKind.BLUE_GREEN else needed
 
 
-def _knows_the_way_back(
-    transition: Transition, source: VariantState, target: VariantState, means: Means
-) -> bool:
-    """Return whether it is known how many old replicas carry the load without the new ones."""
-    if transition.replicas_before is not None or means.wanted_back > 0:
-        return True
-    return source.replicas_wanted > 0 and target.count(ReplicaPhase.READY) == 0
-
-
 def _back(transition: Transition, source: VariantState, target: VariantState, means: Means) -> Step:
     """Return the step back: new replicas go only as old ones are ready again to carry their part.
 
-    New replicas that are not ready carry nothing, and go at once.
+    How many old ones that takes is for the plan to say, since load may have grown; until it has
+    planned the server there, all new replicas that are ready stay. Those that are not carry
+    nothing, and go at once.
     """
     goal = max(source.replicas_wanted, transition.replicas_before or 0, means.wanted_back)
     ready = min(goal, source.count(ReplicaPhase.READY))
     room = goal if means.room_back is None else max(0, means.room_back)
     old = min(goal, source.replicas_wanted + room)
     carrying = min(target.replicas_wanted, target.count(ReplicaPhase.READY))
-    if ready >= goal:
+    if ready >= goal and means.wanted_back > 0:
         new = 0
-    elif transition.wanted_before is None:
+    elif means.wanted_back == 0 or transition.wanted_before is None:
         new = carrying
     else:
         whole = max(transition.wanted_before, means.wanted)
         new = min(carrying, math.ceil(whole * (1 - ready / goal) - _SLACK))
     if means.resting:
         new = carrying
-    if ready < goal or (new > 0 and means.resting):
+    if ready < goal or new > 0:
         return Step(old, new, transition, f"going back: {transition.reason}")
     words = f"went back: {transition.reason}"
     if target.replicas_wanted > 0:

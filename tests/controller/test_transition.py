@@ -68,7 +68,12 @@ class World:
                 tuple(self._replica(born) for born in self.born),
                 annotations=self.annotations or {},
             ),
-            Means(self.wanted, self.free - self.new, room_back=None),
+            Means(
+                self.wanted,
+                self.free - self.new,
+                self.before if transition.back else 0,  # it is planned there once it goes back
+                None,
+            ),
             self.health,
             self.settings,
             self.time,
