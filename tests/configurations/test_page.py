@@ -39,7 +39,7 @@ def test_without_pools_the_documents_do_not_fit(
     Path("configured.yaml").write_text(text, encoding="utf-8")
     result = stoker("solve", "configured.yaml", columns=None)
     assert result.exit_code == 3
-    assert "10 replicas on H100 (fp8-tp4) take 40 cards" in result.stdout
+    assert "9 replicas on H100 (fp8-tp4) take 36 cards" in result.stdout
 
 
 def test_every_key_is_explained() -> None:
