@@ -19,7 +19,7 @@ from demos.cluster.closed_loop import (
 )
 from demos.cluster.emulated import EmulatedWorkload
 from demos.cluster.figures import ServerCourse, cost_figure, course_figure, course_of
-from demos.cluster.hindsight import rates_of_one, turns
+from demos.cluster.hindsight import Sizes, rates_of_one, turns
 from demos.cluster.nodes import GpuNode
 from demos.report import Report, numbers_table
 from emulator.load_phases import Load
@@ -257,9 +257,9 @@ def _report(
                 course.name: {
                     "requests": len(found.served(course.name)),
                     "attainment": attained[course.name],
-                    "asked": course.asked,
-                    "serving": course.serving,
-                    "by_hindsight": course.hindsight,
+                    "asked": _listed(course.asked),
+                    "serving": _listed(course.serving),
+                    "by_hindsight": _listed(course.hindsight),
                     "cost": course.cost,
                     "cost_by_hindsight": course.hindsight_cost,
                     "cost_of_peak": course.peak_cost,
@@ -274,3 +274,8 @@ def _report(
             "cost.png": cost_figure(courses, CURRENCY, "Cost of the day"),
         },
     )
+
+
+def _listed(sizes: Sizes) -> list[list[float]]:
+    """Return sizes as JSON has them."""
+    return [[at_s, size] for at_s, size in sizes]

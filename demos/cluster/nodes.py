@@ -131,6 +131,7 @@ class Kubelet:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._known: dict[str, str] = {}  # uid of a pod: starting, ready or stopping
+        self._pods: dict[str, Pod] = {}  # the same pods, as they were last seen
         self._frozen: set[str] = set()
         self._ended = threading.Event()
         self._threads = [
@@ -178,7 +179,10 @@ class Kubelet:
         while not self._ended.is_set():
             try:
                 listed = self._request("GET", "/api/v1/pods")
-                for pod in listed.get("items", []):
+                there = {pod["metadata"]["uid"] for pod in listed["items"]}
+                for uid in self._pods.keys() - there:
+                    self._forget(self._pods[uid])  # it went while nobody watched
+                for pod in listed["items"]:
                     self._see(pod)
                 self._follow(listed["metadata"]["resourceVersion"])
             except (urllib3.exceptions.HTTPError, OSError, KeyError, ValueError):
@@ -222,6 +226,7 @@ class Kubelet:
         if pod["spec"].get("nodeName") not in self._names:
             return
         uid = pod["metadata"]["uid"]
+        self._pods[uid] = pod
         state = self._known.get(uid)
         if pod["metadata"].get("deletionTimestamp"):
             if state != "stopping":
@@ -233,6 +238,7 @@ class Kubelet:
             self._later(0.0, lambda: self._start(pod))
 
     def _forget(self, pod: Pod) -> None:
+        self._pods.pop(pod["metadata"]["uid"], None)
         if self._known.pop(pod["metadata"]["uid"], None) is not None:
             self._events.gone(pod)
 
