@@ -38,6 +38,7 @@ from stoker.domain.control.settings import (
     ForecastSettings,
     LoopSettings,
     Mode,
+    StabilitySettings,
     TransitionKind,
     TransitionSettings,
 )
@@ -249,6 +250,7 @@ def moving(
     settings = ControlSettings(
         loop=LoopSettings(mode=Mode.ACT, period_s=60.0, deadline_s=60.0),
         forecast=ForecastSettings(method=ForecastMethod.LAST, quantile=0.5),
+        stability=StabilitySettings(scale_down_window_s=86_400.0),  # moves alone take replicas
         transition=TransitionSettings(**transition),
         cluster=ClusterSettings(
             namespaces=(namespace,),
