@@ -21,7 +21,7 @@ from optimizer.explaining.decision import (
 )
 from optimizer.explaining.problem import rows_of
 from optimizer.explaining.situation import Situation, fits
-from optimizer.table import EMPTY, CandidateTable, IntArray
+from optimizer.table import EMPTY, CandidateTable
 from stoker.domain.explanation import ChoiceLimit, Forbidden, Option
 from stoker.domain.plan_change import Evidence, OwnAllocation, PlanChange
 
@@ -30,14 +30,9 @@ _ROUNDING = 1e-9
 _Changed = TypeVar("_Changed")
 
 
-def options_of(table: CandidateTable, server: int, free: IntArray | None) -> tuple[Option, ...]:
-    """Return the candidates of a server by value.
-
-    Args:
-        table: Candidates.
-        server: The server.
-        free: Cards that it may take by type; None for cards without end.
-    """
+def options_of(situation: Situation, server: int) -> tuple[Option, ...]:
+    """Return the candidates of a server by value."""
+    table = situation.table
     cards = table.cards
     parts = {
         row: part_of(table, row, int(table.replicas[row])) for row in accepted_rows(table, server)
@@ -53,7 +48,7 @@ def options_of(table: CandidateTable, server: int, free: IntArray | None) -> tup
             value=float(table.value[row]),
             cards=int(cards[row]),
             card_type=_card_type(table, row),
-            fits=fits(table, row, free),
+            fits=situation.has_room(server, row),
         )
         for row, part in parts.items()
     )

@@ -162,15 +162,23 @@ def own_allocation(
 
 
 def part_of(table: CandidateTable, row: int, count: int) -> OwnPart:
-    """Return so many of a row; one of two pools counts the replicas of both."""
-    prefill, decode = pools_of(table, row)
+    """Return so many of a row; one of two pools, or on slices, counts all its replicas."""
+    prefill, _ = pools_of(table, row)
     return OwnPart(
         accelerator=accelerator_name(table, row),
-        replicas=count * (prefill + decode) if prefill else count,
+        replicas=count * replicas_each(table, row),
         max_batch=int(table.max_batch[row]),
         configuration=configuration_name(table, row),
         prefill_replicas=count * prefill,
     )
+
+
+def replicas_each(table: CandidateTable, row: int) -> int:
+    """Return the replicas that one of a row is: of two pools those of both, on slices all."""
+    if table.bundled is not None and table.bundled[row] > 0:
+        return int(table.bundled[row])
+    prefill, decode = pools_of(table, row)
+    return prefill + decode if prefill else 1
 
 
 def pools_of(table: CandidateTable, row: int) -> tuple[int, int]:

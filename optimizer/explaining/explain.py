@@ -230,7 +230,7 @@ class _Explainer:
         """
         plan = self._plan
         confidence = None
-        if predictable and self._options.errors and not self._sharing:
+        if predictable and self._options.errors and not (self._sharing or self._situation.sliced):
             confidence = Confidence(self._situation, self._options.errors)
         prices = self._shadow_prices()
         unplaced = self._unplaced(predictable=predictable)
@@ -256,7 +256,7 @@ class _Explainer:
         if situation.problem.fleet.servers[server].load is None or item.accelerator is None:
             return item
         own = situation.base.own[server]
-        options = options_of(situation.table, server, situation.free_for(server))
+        options = options_of(situation, server)
         alone = len(own.parts) <= 1 and not own.shared_with
         choice = choice_limit(options, own) if alone and options else None
         names = dict.fromkeys(part.accelerator for part in own.parts)
@@ -408,6 +408,10 @@ class _Explainer:
             notes.append(
                 "where servers may share replicas, neither what would serve further servers nor "
                 "the error of profiles is looked into"
+            )
+        if self._situation.sliced and self._options.errors:
+            notes.append(
+                "where cards are cut into slices, the error of profiles is not looked into"
             )
         if not self._situation.problem.proves:
             notes.append(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.explaining.decision import Decision, part_of, placed_decision, pools_of
+from optimizer.explaining.decision import Decision, part_of, placed_decision, replicas_each
 from optimizer.explaining.problem import rows_of
 from optimizer.placement import Placement
 from optimizer.table import EMPTY, CandidateTable
@@ -171,9 +171,8 @@ def _row(
 
 
 def _count(table: CandidateTable, row: int, replicas: int) -> int:
-    """Return how many of a row so many replicas are: one of two pools is one of all of both."""
-    each = sum(pools_of(table, row))
-    return replicas // each if each else replicas
+    """Return how many of a row so many replicas are: of two pools, or on slices, one of all."""
+    return replicas // replicas_each(table, row)
 
 
 def _cost(table: CandidateTable, row: int, count: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from optimizer.configurations.cut_cards import on_slices
 from optimizer.explaining.more_nodes import nodes_with_more
 from optimizer.kept import kept_cards
 from optimizer.placement import Outcome
@@ -72,9 +73,13 @@ class PlanningProblem:
 
     @property
     def counts_cards(self) -> bool:
-        """Whether cards by type are all that bounds a plan, so that those left can be counted."""
+        """Whether cards by type are all that bounds a plan, so that those left can be counted.
+
+        Of cards that are cut, parts may be left.
+        """
         settings = self.settings
-        return self.fleet.is_plain and not settings.unlimited and not settings.placement
+        counted = self.fleet.is_plain and not settings.unlimited and not settings.placement
+        return counted and not np.any(on_slices(self.table))
 
     def without(self, server: int, accelerator: int) -> PlanningProblem:
         """Return the problem in which a server has no profile on an accelerator."""

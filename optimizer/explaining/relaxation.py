@@ -35,7 +35,7 @@ def can_relax(situation: Situation) -> bool:
     """Whether the relaxation is that of the plan's own model."""
     problem = situation.problem
     limited = problem.fleet.is_plain and not problem.settings.unlimited
-    limited = limited and not problem.fleet.sharing
+    limited = limited and not problem.fleet.sharing and not situation.sliced
     return limited and problem.proves and not problem.mixes
 
 

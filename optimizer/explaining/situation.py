@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.configurations.cut_cards import counted_cards, on_slices
 from optimizer.explaining.decision import Decision, cards_of
 from optimizer.explaining.problem import PlanningProblem
 from optimizer.table import EMPTY, CandidateTable, IntArray
@@ -20,7 +21,8 @@ class Situation:
     Attributes:
         problem: What was planned.
         base: The plan.
-        free: Cards by type that nobody uses; None for cards without end.
+        free: Cards by type that nobody uses; None for cards without end. Slices are counted as if
+            no server shared a card with another, so that what fits here always fits.
         unsettled: Servers with a candidate that are not served, or cost more than their candidate
             of least value; None where the sum of what is least for each bounds no plan: for a
             method that proves nothing, where servers mix accelerators or may share replicas or
@@ -37,6 +39,28 @@ class Situation:
     def table(self) -> CandidateTable:
         """The candidates."""
         return self.problem.table
+
+    @property
+    def sliced(self) -> bool:
+        """Whether some candidate is on slices of cards, which several servers may share."""
+        return bool(np.any(on_slices(self.table)))
+
+    def has_room(self, server: int, row: int) -> bool:
+        """Whether a server may have all replicas of a row while all others stay as they are."""
+        if fits(self.table, row, self.free_for(server)):
+            return True
+        if self.free is None or not self.sliced:
+            return False
+        entries = [
+            entry
+            for other, own in enumerate(self.base.entries)
+            for entry in (own if other != server else [(row, int(self.table.replicas[row]))])
+        ]
+        rows = np.array([item for item, _ in entries], dtype=np.int64)
+        counted = counted_cards(self.table, rows, np.array([count for _, count in entries]))
+        kind = int(self.table.card_type[row])
+        used = int(counted[self.table.card_type[rows] == kind].sum())
+        return used <= int(self.free[kind] + self.base.cards[kind])
 
     def settled_but(self, server: int | None = None) -> bool:
         """Whether everybody else is known to have the best that there is, whatever the cards."""
