@@ -19,7 +19,7 @@ from stoker.domain.serving import Serving
 
 _MS = 1000.0
 _FEWEST_REQUESTS = 5.0
-_WAITING_SHARE = 0.5
+_WAITING_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True)

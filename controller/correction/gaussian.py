@@ -56,24 +56,30 @@ class Gaussian:
         first, second = self._times(slope)
         return max(0.0, slope[0] * first + slope[1] * second)
 
-    def updated(self, slope: Pair, innovation: float, noise: float) -> Gaussian:
-        """Return what is known after a measurement.
+    def updated(self, part: int, slope: Pair, innovation: float, noise: float) -> Gaussian:
+        """Return what is known after a measurement that teaches one quantity alone.
+
+        The other keeps its mean and its variance, yet its error counts as an error of the
+        measurement, in the covariance too (a consider filter: Schmidt 1966). A filter that learns
+        both from every measurement finds that it knows what it cannot: along a curve each new
+        slope looks like news of the other quantity.
 
         Args:
+            part: The quantity that is learned, 0 or 1.
             slope: How the measurement changes with each quantity.
             innovation: What was measured, less what was expected.
             noise: Variance of the measurement's own error, above 0.
         """
-        first, second = self._times(slope)
+        products = self._times(slope)
         total = self.spread_of(slope) + noise
-        share = innovation / total
+        gain = products[part] / total
+        mean, variance = list(self.mean), list(self.variance)
+        mean[part] += gain * innovation
+        variance[part] = max(0.0, variance[part] - gain * products[part])
         return Gaussian(
-            (self.mean[0] + first * share, self.mean[1] + second * share),
-            (
-                max(0.0, self.variance[0] - first * first / total),
-                max(0.0, self.variance[1] - second * second / total),
-            ),
-            self.covariance - first * second / total,
+            (mean[0], mean[1]),
+            (variance[0], variance[1]),
+            self.covariance - gain * products[1 - part],
         )
 
     def within(self, largest: float) -> Gaussian:

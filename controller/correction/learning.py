@@ -39,8 +39,16 @@ _MOST_SERVERS = 64
 
 @dataclass(frozen=True, slots=True)
 class _Measurement:
-    """One latency against its prediction: innovation, slope by factor, and its own variance."""
+    """One latency against its prediction.
 
+    Attributes:
+        part: The factor that it teaches: the time between tokens decode, the first one prefill.
+        innovation: Log of the latency over its prediction.
+        slope: Slope of the log of the prediction by the log of each factor.
+        noise: Variance of its own error.
+    """
+
+    part: int
     innovation: float
     slope: Pair
     noise: float
@@ -135,19 +143,20 @@ def _measurements(
     requests = each.running.load.arrival_rate_rps * min(each.window_s, passed_s)
     if each.itl_ms is not None:
         told_ms = [item.itl_ms for item in predictions]
-        found.append(_measured(each.itl_ms, told_ms, _ITL_CV**2 / requests, each.rate_sd))
+        found.append(_measured(0, each.itl_ms, told_ms, _ITL_CV**2 / requests, each.rate_sd))
     if each.ttft_ms is not None and now.wait_ms <= _WAITING_SHARE * now.ttft_ms:
         told_ms = [item.ttft_ms for item in predictions]
-        found.append(_measured(each.ttft_ms, told_ms, _TTFT_CV**2 / requests, each.rate_sd))
+        found.append(_measured(1, each.ttft_ms, told_ms, _TTFT_CV**2 / requests, each.rate_sd))
     return [item for item in found if item is not None]
 
 
 def _measured(
-    observed_ms: float, predicted_ms: Sequence[float], sampling: float, rate_sd: float
+    part: int, observed_ms: float, predicted_ms: Sequence[float], sampling: float, rate_sd: float
 ) -> _Measurement | None:
     """Return a latency against its predictions; None where these are no times.
 
     Args:
+        part: The factor that it teaches.
         observed_ms: What was observed.
         predicted_ms: As known, slower decode, slower prefill, higher rate.
         sampling: Variance of the log of the mean over the requests that were observed.
@@ -158,7 +167,7 @@ def _measured(
     now, *moved = (math.log(value) for value in predicted_ms)
     decode, prefill, rate = ((each - now) / _STEP for each in moved)
     noise = _MODEL_SD**2 + sampling + (rate * rate_sd) ** 2
-    return _Measurement(math.log(observed_ms) - now, (decode, prefill), noise)
+    return _Measurement(part, math.log(observed_ms) - now, (decode, prefill), noise)
 
 
 def _updated(
@@ -178,7 +187,7 @@ def _updated(
         if innovation**2 > _LARGEST_INNOVATION * (known.spread_of(each.slope) + each.noise):
             refusals.append(innovation)
             continue
-        known = known.updated(each.slope, innovation, each.noise)
+        known = known.updated(each.part, each.slope, innovation, each.noise)
         believed += 1
     refused = _refused(state.refused, refusals)
     prior_sd = state.prior_sd

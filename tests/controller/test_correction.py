@@ -20,6 +20,7 @@ from controller.correction.scaling import scaled_parameters, scaled_profile
 from controller.correction.state import Corrections, FactorState, ProfileKey
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
+from controller.metrics import ControlMetrics
 from controller.recall import memory_from_text, memory_to_text
 from stoker.domain.control.cluster import ReplicaPhase, ReplicaState
 from stoker.domain.control.observation import ServerObservation
@@ -158,6 +159,25 @@ def test_two_factors_of_one_time_are_never_told_apart_however_long_it_is_watched
     assert state.why_not(1)
 
 
+@pytest.mark.parametrize("factor", [0.75, 1.0, 1.3])
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        (ups_and_downs(25), True),
+        ([70.0] * 25, False),  # at the knee of all three
+        ([120.0] * 25, False),  # twice what they carry
+    ],
+)
+def test_what_is_applied_is_right_and_what_cannot_be_told_is_not_applied(
+    factor: float, rates: list[float], told: bool
+) -> None:
+    fleet = controlled_fleet()
+    fleet = replace(fleet, settings=replace(fleet.settings, analysis=Analysis.FULL))
+    known = noisy_cycles(rates, factor, factor, fleet=fleet, ttft=told).states[KEY]
+    expected = (factor, factor) if told else (1.0, 1.0)
+    assert known.applied(2.0) == pytest.approx(expected, rel=0.05)
+
+
 def test_a_good_profile_needs_more_than_one_outlier() -> None:
     fleet = controlled_fleet()
     measured = Provenance(EstimateKind.MEASURED)
@@ -213,8 +233,8 @@ def test_factors_keep_their_bounds_whatever_is_told(
 def test_a_measurement_never_makes_known_less(
     first: float, second: float, innovation: float, noise: float, walk: float
 ) -> None:
-    before = Gaussian.around_zero(0.3).updated((1.0, 0.5), 0.1, 0.01)
-    after = before.updated((first, second), innovation, noise)
+    before = Gaussian.around_zero(0.3).updated(0, (1.0, 0.5), 0.1, 0.01)
+    after = before.updated(1, (first, second), innovation, noise)
     assert all(a <= b + 1e-12 for a, b in zip(after.variance, before.variance, strict=True))
     walked = after.walked(walk, 0.3)
     assert all(a <= w + 1e-12 for a, w in zip(after.variance, walked.variance, strict=True))
@@ -411,6 +431,30 @@ def test_a_saturated_server_is_not_read_as_a_slow_one() -> None:
     assert "TTFT left out" in told["remarks"]["chat"]
     for each in told["factors"].values():
         assert each["applied"] == pytest.approx(1.0, rel=0.05)
+
+
+def test_factors_are_told_as_metrics() -> None:
+    metrics = ControlMetrics()
+    metrics.told(played(ACTING, 4).records[-1])
+    told = {
+        (sample.name, sample.labels.get("part")): sample.value
+        for family in metrics.collect()
+        for sample in family.samples
+        if sample.labels.get("accelerator") == "H100"
+    }
+    assert told["stoker_profile_factor", "decode"] == pytest.approx(1.3, rel=0.05)
+    assert 0 < told["stoker_profile_factor_error", "prefill"] < 0.3
+
+
+def test_a_server_that_several_workloads_serve_teaches_nothing() -> None:
+    fleet = controlled_fleet()
+    pod = ReplicaState("a", ReplicaPhase.READY, "node", 0.0, 0.0, BEGAN - 900.0)
+    both = tuple(replace(workload("chat", name, 1), replicas=(pod,)) for name in ("H100", "L4"))
+    load = MeasuredLoad(Load(30.0, 600.0, 100.0))
+    found = evidence_of(
+        fleet, fleet.servers[0], observed(), load, both, ServerMemory(), WINDOW_S, BEGAN
+    )
+    assert found == "not one workload serves"
 
 
 def test_corrections_outlive_the_loop() -> None:
