@@ -222,7 +222,7 @@ class _Decider:
         settled = self._within_room(variant, settled)
         after = settled.replicas
         self._take(variant, after - before)
-        batch = self._batch(variant, placed)
+        batch = self._batch(variant, placed, memory)
         direction = Direction.HOLD
         if after != before:
             direction = Direction.UP if after > before else Direction.DOWN
@@ -240,7 +240,7 @@ class _Decider:
             settled.held,
             settled.reason,
         )
-        return decision, remembered(memory, before, after, self._now.at)
+        return decision, remembered(memory, before, after, self._now.at, moved=batch is not None)
 
     def _within_room(self, variant: VariantState, settled: Settled) -> Settled:
         """Return the size as far as free cards allow it; the rest waits for cards."""
@@ -254,12 +254,23 @@ class _Decider:
             f"{settled.reason}; {words}" if settled.reason else words,
         )
 
-    def _batch(self, variant: VariantState, placed: PlannedAllocation) -> int | None:
-        """Return the batch limit to write; None where it is right, or not to be written."""
-        cluster = self._now.settings.cluster
+    def _batch(
+        self, variant: VariantState, placed: PlannedAllocation, memory: ServerMemory
+    ) -> int | None:
+        """Return the batch limit to write; None where it is right, or not to be written.
+
+        The plan's limit follows the tokens of requests, and a new one restarts every replica: it
+        waits as a move does, and a difference within the hysteresis is left.
+        """
+        cluster, stability = self._now.settings.cluster, self._now.settings.stability
         if not cluster.allow_batch_limit or not placed.max_batch:
             return None
-        return None if variant.max_batch == placed.max_batch else placed.max_batch
+        if may_move(memory, self._now.at, stability) is not None:
+            return None
+        now = variant.max_batch
+        if now is not None and abs(placed.max_batch - now) <= stability.hysteresis * now:
+            return None
+        return placed.max_batch
 
     def _begin_move(
         self,
