@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -163,9 +164,9 @@ def _plan(plan: Plan | None, failure: str) -> JsonObject:
                 "replicas": each.replicas,
                 "max_batch": each.max_batch,
                 "cost_per_hour": each.cost_per_hour,
-                "ttft_ms": each.ttft_ms,
-                "itl_ms": each.itl_ms,
-                "max_rate_rps": each.max_rate_rps,
+                "ttft_ms": _known(each.ttft_ms),
+                "itl_ms": _known(each.itl_ms),
+                "max_rate_rps": _known(each.max_rate_rps),
                 "binding": each.binding,
                 "estimate": None if each.estimate is None else each.estimate.value,
                 "fully_served": each.fully_served,
@@ -201,6 +202,11 @@ def _profile(report: ProfileReport) -> JsonObject:
         "refused": report.refused,
         "remarks": dict(report.remarks),
     }
+
+
+def _known(value: float | None) -> float | None:
+    """Return a figure, or None for NaN: JSON has no such number."""
+    return None if value is None or math.isnan(value) else value
 
 
 def _cluster(cluster: ClusterState | None) -> JsonObject | None:

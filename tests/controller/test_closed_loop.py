@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 
 from stoker.domain.control.settings import (
@@ -65,6 +66,15 @@ def test_an_unknown_load_holds_the_last_size() -> None:
     last = played.records[-1].document["servers"]["chat"]
     assert last["load"] is None
     assert last["decision"]["held"] == ["load_unknown"]
+
+
+def test_records_are_json_whatever_is_unknown() -> None:
+    played = world()
+    played.rates["chat"] = lambda _: None
+    sizes(played, 2)
+    for record in played.records:
+        text = json.dumps(record.document, allow_nan=False)
+        assert json.loads(text)["plan"]["allocations"]["chat"]["max_rate_rps"] is None
 
 
 def test_a_blind_cluster_changes_nothing() -> None:
