@@ -23,10 +23,16 @@ FIRST_REPLICAS = 2
 _TIMES = TokenWorkParameters(20.0, 0.12, 0.0008)
 _MAX_BATCH = 136
 _PRODUCT = "NVIDIA-H100-80GB-HBM3"
-LOAD = {"arrival_rate_rps": 30.0, "input_tokens": 300.0, "output_tokens": 120.0}
-"""What a replica is sized for."""
+LOAD = {
+    "arrival_rate_rps": 30.0,
+    "input_tokens": 300.0,
+    "input_tokens_cv": 0.5,
+    "output_tokens": 120.0,
+}
+"""The load as one who knows it would write it down."""
 _LENGTHS = SeparateLengths(
-    LognormalLength(LOAD["input_tokens"], 0.5), FixedLength(LOAD["output_tokens"])
+    LognormalLength(LOAD["input_tokens"], LOAD["input_tokens_cv"]),
+    FixedLength(LOAD["output_tokens"]),
 )
 
 PERIOD_S, STARTUP_S = 30.0, 60.0
