@@ -19,7 +19,7 @@ class ClusterHands:
 
     Where replicas are refused the batch limit is left too: what was decided no longer fits. Where
     replicas were changed and the batch limit was refused, the change counts as made and its words
-    tell the refusal; the next cycle decides on the batch limit alone.
+    tell the refusal; a later cycle decides on the batch limit alone.
 
     Args:
         client: A client of the API server.

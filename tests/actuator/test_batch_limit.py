@@ -152,7 +152,7 @@ def test_replicas_and_limit_together(real_cluster: RealCluster) -> None:
     assert (both.outcome, both.replicas_before, both.detail) == (ChangeOutcome.APPLIED, 1, "")
     assert found(real_cluster, ref).spec.replicas == 2
     assert container(real_cluster, ref).env[0].value == "16"
-    # Replicas were written; the refused limit is told, and comes up alone in the next cycle.
+    # Replicas were written; the refused limit is told, and comes up alone later.
     assert half.outcome is ChangeOutcome.APPLIED
     assert "batch limit: Apply failed" in half.detail
     (alone,) = hands.apply([VariantTarget(owned, "H100", 2, 16, 2)], dry_run=False)
