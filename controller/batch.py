@@ -74,6 +74,15 @@ def progress(
     return replace(before, at=at, done_tokens=before.done_tokens + done)
 
 
+def with_sizes(load: Load, document: Load | None) -> Load:
+    """Return a load with the sizes of requests of the document, where none were measured yet."""
+    if load.output_tokens > 0 or document is None:
+        return load
+    return replace(
+        document, arrival_rate_rps=load.arrival_rate_rps, throughput_rps=load.throughput_rps
+    )
+
+
 def deadline_load(work: BatchProgress, load: Load, startup_s: float) -> Load | None:
     """Return the load that keeps the deadline; None where no work is left, or its size is unknown.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from controller.batch import behind_the_others, deadline_load, progress
+from controller.batch import behind_the_others, deadline_load, progress, with_sizes
 from controller.correction.applying import ProfileReport
 from controller.correction.step import correct
 from controller.decide import Situation, decide
@@ -98,6 +98,14 @@ def think(
         work = progress(remembered.batch, control, seen, at)
         if work != remembered.batch:
             memory = memory.with_server(server.name, replace(remembered, batch=work))
+        if work is not None and work.left_tokens > 0 and measured.load is not None:
+            sized = with_sizes(measured.load, server.load)
+            loads[server.name] = replace(measured, load=sized)
+            if sized.output_tokens <= 0:
+                notes.append(
+                    f"batch {server.name}: the size of its requests is unknown; tell a load of it "
+                    "in the fleet document, with input and output tokens"
+                )
         against = contradiction(control.kind, remembered.history, seen)
         if against:
             notes.append(f"{server.name} {against}")
@@ -179,6 +187,8 @@ def _forecasts(
         rate = measured.load.arrival_rate_rps
         work = memory.server(server.name).batch
         due = None if work is None else deadline_load(work, measured.load, startup_s)
+        if work is not None and work.left_tokens > 0 and due is None:
+            continue  # of unknown size: kept as it runs
         if work is not None and due is not None:
             words = f"{work.left_tokens:.6g} tokens are left until its deadline"
             own = due.arrival_rate_rps

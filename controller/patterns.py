@@ -10,6 +10,8 @@ from stoker.domain.control.settings import ClassKind
 from stoker.domain.control.signals import SignalName
 
 _FEWEST = 20
+_MOST = 1000
+"""Samples looked at, so that days of them for hundreds of servers cost little."""
 _SHORTEST_S = 600.0
 _HALF = 0.5
 _BULK_SHARE = 0.15
@@ -62,8 +64,9 @@ def contradiction(kind: ClassKind | None, history: LoadHistory, seen: ServerObse
 
 def _share_of_half(history: LoadHistory) -> float | None:
     """Return the smallest share of the time in which half of the requests came; None for few."""
-    rates = [each.arrival_rate_rps for each in history.samples]
-    if len(rates) < _FEWEST or history.samples[-1].at - history.samples[0].at < _SHORTEST_S:
+    samples = history.samples[-_MOST:]
+    rates = [each.arrival_rate_rps for each in samples]
+    if len(rates) < _FEWEST or samples[-1].at - samples[0].at < _SHORTEST_S:
         return None
     total = sum(rates)
     if total <= 0:
@@ -79,7 +82,7 @@ def _share_of_half(history: LoadHistory) -> float | None:
 def _swing(history: LoadHistory) -> float | None:
     """Return the load of the busiest hour over that of the quietest; None for too few hours."""
     hours: dict[int, list[float]] = {}
-    for each in history.samples:
+    for each in history.samples[:: len(history.samples) // _MOST + 1]:
         hours.setdefault(int(each.at // _HOUR_S), []).append(each.arrival_rate_rps)
     if len(hours) < _FEWEST_HOURS:
         return None

@@ -203,6 +203,27 @@ def test_the_largest_number_of_replicas_may_be_what_is_too_small() -> None:
     assert played.wanted(SEARCH.ref) == 2
 
 
+def test_before_any_request_sizes_are_those_of_the_document() -> None:
+    control = batch(100.0 * 100.0 * HOUR / 2, 0.5)
+    for told, size in ((Load(1.0, 200.0, 100.0), 2), (None, 4)):
+        played = world(control, 16)
+        search = played.workloads[SEARCH.ref]
+        search.state = replace(search.state, replicas_wanted=4)
+        played.rates["search"] = lambda _: 0.0
+        fleet = played.document.fleet
+        servers = tuple(
+            replace(each, load=told) if each.name == "search" else each for each in fleet.servers
+        )
+        played.document = replace(played.document, fleet=replace(fleet, servers=servers))
+        loop = played.loop()
+        for _ in range(10):
+            loop.cycle()
+            played.advance(30.0)
+        assert played.wanted(SEARCH.ref) == size
+        problems = played.records[-1].document["problems"]
+        assert any("size of its requests is unknown" in each for each in problems) == (not told)
+
+
 def test_progress_outlives_the_loop() -> None:
     memory = Memory({"search": ServerMemory(batch=BatchProgress(5e6, BEGAN, 7.0, 3.0))})
     assert memory_from_text(memory_to_text(memory)).servers == memory.servers
