@@ -18,13 +18,13 @@ from api.services import Services
 from data.node_fields import MOST_NODES
 from data.nodes_file import nodes_schema, parse_nodes
 from data.placement_format import placement_to_document
-from data.planned_replicas import PlannedDocument, parse_planned_replicas
+from data.planned_replicas import PlannedDocument, PlannedReplicas, planned_replicas
 from data.problems import problems_from_validation
-from optimizer.nodes.place import place_replicas
+from optimizer.nodes.in_pools import place_in_pools
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
 from stoker.domain.nodes import Node
-from stoker.domain.placement import Misfit, PlacementStrategy, ReplicaDemand
+from stoker.domain.placement import Misfit, PlacementStrategy
 
 MAX_REPLICAS = 100_000
 """Most replicas of one request."""
@@ -66,12 +66,13 @@ def place(services: Services, call: Call) -> Reply:
     options = _options({key: value for key, value in body.items() if key not in _DOCUMENTS})
     fleet = fleet_of(body["fleet"]) if "fleet" in body else None
     nodes = _nodes(body, fleet)
-    demands = _demands(body["plan"], {} if fleet is None else fleet.priorities)
+    asked = _asked(body["plan"], {} if fleet is None else fleet.priorities)
     limit_s = _SHARE * services.planning.time_limit_s
     asked_s = options.time_limit_s
-    placement = place_replicas(
-        demands,
+    placement = place_in_pools(
+        asked.demands,
         nodes,
+        asked.pools,
         options.strategy,
         options.most_per_node,
         time_limit_s=limit_s if asked_s is None else min(asked_s, limit_s),
@@ -96,20 +97,20 @@ def _nodes(body: Mapping[str, object], fleet: Fleet | None) -> tuple[Node, ...]:
     raise InvalidInputError([Problem("nodes", told, "nodes, or a fleet that has some")])
 
 
-def _demands(plan: object, priorities: Mapping[str, int]) -> tuple[ReplicaDemand, ...]:
+def _asked(plan: object, priorities: Mapping[str, int]) -> PlannedReplicas:
     try:
-        demands = parse_planned_replicas(plan, priorities)
+        asked = planned_replicas(plan, priorities)
     except InvalidInputError as error:
         problems = [
             replace(item, path=f"plan.{item.path}" if item.path else "plan")
             for item in error.problems
         ]
         raise InvalidInputError(problems) from error
-    count = sum(demand.replicas for demand in demands)
+    count = sum(demand.replicas for demand in asked.demands)
     if count > MAX_REPLICAS:
         message = f"has {count:,} replicas"
         raise InvalidInputError([Problem("plan", message, f"at most {MAX_REPLICAS:,}")])
-    return demands
+    return asked
 
 
 _TEXT: JsonSchema = {"type": "string"}

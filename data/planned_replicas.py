@@ -7,6 +7,7 @@ mix, or of a prefill or decode pool, take equally many cards.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +18,7 @@ from data.fields import Count, Name
 from data.problems import Finding, findings_from_validation
 from data.wording import Loc, shown
 from stoker.domain.placement import ReplicaDemand
+from stoker.domain.pools import Pool
 
 
 class _PlanModel(BaseModel):
@@ -41,6 +43,14 @@ class PlannedPool(_PlanModel):
     cards: Count
 
 
+class PlannedStand(_PlanModel):
+    """Replicas that stand in one pool of cards."""
+
+    pool: Name
+    replicas: Count
+    cards: Count
+
+
 class PlannedAllocationEntry(PlannedPart):
     """What a server gets; of replicas on slices the whole cards have a place each."""
 
@@ -48,18 +58,41 @@ class PlannedAllocationEntry(PlannedPart):
     counted_with: Name | None = None
     mix: list[PlannedPart] = Field(default_factory=list)
     pools: list[PlannedPool] = Field(default_factory=list)
+    placements: list[PlannedStand] = Field(default_factory=list)
+
+
+class PlannedCards(_PlanModel):
+    """A pool of cards."""
+
+    card_type: Name
+    zone: Name | None = None
+    available: Count = 0
 
 
 class PlannedDocument(_PlanModel):
     """A plan."""
 
     allocations: dict[Name, PlannedAllocationEntry]
+    pools: dict[Name, PlannedCards] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReplicas:
+    """What a plan asks nodes for.
+
+    Attributes:
+        demands: Its replicas, in its order.
+        pools: The pools of cards that it is over; none for a plan that knows card types alone.
+    """
+
+    demands: tuple[ReplicaDemand, ...]
+    pools: tuple[Pool, ...]
 
 
 def read_planned_replicas(
     path: str | Path, priorities: Mapping[str, int] | None = None
-) -> tuple[ReplicaDemand, ...]:
-    """Return the replicas of a plan's file, in its order.
+) -> PlannedReplicas:
+    """Return the replicas of a plan's file, in its order, and the pools that they stand in.
 
     Args:
         path: The file.
@@ -68,23 +101,32 @@ def read_planned_replicas(
     Raises:
         InvalidInputError: The file cannot be read, or every problem in it.
     """
-    return _demands(read_document(Path(path)), str(path), priorities or {})
+    return _asked(read_document(Path(path)), str(path), priorities or {})
 
 
 def parse_planned_replicas(
     document: object, priorities: Mapping[str, int] | None = None, file: str = ""
 ) -> tuple[ReplicaDemand, ...]:
-    """Return the replicas of a decoded plan.
+    """Return the replicas of a decoded plan, each in its pool where it has one.
 
     Raises:
         InvalidInputError: Every problem of the document, in document order.
     """
-    return _demands(Decoded(document), file, priorities or {})
+    return planned_replicas(document, priorities, file).demands
 
 
-def _demands(
-    decoded: Decoded, file: str, priorities: Mapping[str, int]
-) -> tuple[ReplicaDemand, ...]:
+def planned_replicas(
+    document: object, priorities: Mapping[str, int] | None = None, file: str = ""
+) -> PlannedReplicas:
+    """Return the replicas of a decoded plan, and the pools that they stand in.
+
+    Raises:
+        InvalidInputError: Every problem of the document, in document order.
+    """
+    return _asked(Decoded(document), file, priorities or {})
+
+
+def _asked(decoded: Decoded, file: str, priorities: Mapping[str, int]) -> PlannedReplicas:
     document = Document.single(decoded.value, file, decoded.findings)
     wrong: list[Finding] = []
     plan: PlannedDocument | None = None
@@ -96,7 +138,7 @@ def _demands(
         wrong.extend(_mismatches(plan))
     document.refuse_if(wrong)
     assert plan is not None  # no plan without findings, and those were raised
-    return tuple(
+    demands = tuple(
         ReplicaDemand(
             server,
             part.accelerator or "",
@@ -104,20 +146,30 @@ def _demands(
             part.cards // part.replicas,
             part.replicas,
             priorities.get(server, 1),
+            pool,
         )
-        for server, _, part in _parts(plan)
+        for server, _, part, pool in _parts(plan)
         if part.replicas
     )
+    pools = tuple(
+        Pool(name, item.card_type, item.available, zone=item.zone)
+        for name, item in plan.pools.items()
+    )
+    return PlannedReplicas(demands, pools)
 
 
-def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart]]:
+def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart, str | None]]:
+    """Yield server, place in the document, replicas, and the pool of cards that they stand in."""
     for server, allocation in plan.allocations.items():
         if allocation.counted_with is not None:
             continue  # on the replicas of another server
         loc: Loc = ("allocations", server)
+        stands = allocation.placements
+        # Prefill and decode replicas stand in one pool of cards together.
+        pool_of_all = stands[0].pool if stands else None
         if allocation.mix:
             for index, part in enumerate(allocation.mix):
-                yield server, (*loc, "mix", index), part
+                yield server, (*loc, "mix", index), part, None
         elif allocation.pools:
             for index, pool in enumerate(allocation.pools):
                 part = PlannedPart(
@@ -126,15 +178,27 @@ def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart]]:
                     cards=pool.cards,
                     card_type=allocation.card_type,
                 )
-                yield server, (*loc, "pools", index), part
+                yield server, (*loc, "pools", index), part, pool_of_all
+        elif stands:
+            for index, stand in enumerate(stands):
+                part = PlannedPart(
+                    accelerator=allocation.accelerator,
+                    replicas=stand.cards if allocation.sliced else stand.replicas,
+                    cards=stand.cards,
+                    card_type=allocation.card_type,
+                )
+                yield server, (*loc, "placements", index), part, stand.pool
         elif allocation.sliced:
-            yield server, loc, allocation.model_copy(update={"replicas": allocation.cards})
+            whole = allocation.model_copy(update={"replicas": allocation.cards})
+            yield server, loc, whole, None
         else:
-            yield server, loc, allocation
+            yield server, loc, allocation, None
 
 
 def _mismatches(plan: PlannedDocument) -> Iterator[Finding]:
-    for _, loc, part in _parts(plan):
+    for _, loc, part, pool in _parts(plan):
+        if pool is not None and pool not in plan.pools:
+            yield Finding((*loc, "pool"), f"{shown(pool)} is no pool of the plan", "a pool of it")
         if not part.replicas:
             continue
         if part.card_type is None or part.accelerator is None:

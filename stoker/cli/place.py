@@ -28,8 +28,9 @@ from stoker.domain.placement import PlacementStrategy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from data.planned_replicas import PlannedReplicas
     from stoker.domain.nodes import Node
-    from stoker.domain.placement import NodePlacement, ReplicaDemand
+    from stoker.domain.placement import NodePlacement
 
 EPILOG = (
     examples(
@@ -109,12 +110,12 @@ def place(
 
     A plan counts cards; here every replica gets its cards on one node, and within one NVLink or
     PCIe group where the node has one large enough. What does not fit comes with the reason and
-    what would make it fit.
+    what would make it fit. Replicas of a plan over pools stand on the nodes of their pools.
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
-    demands, machines = _read(plan, nodes, fleet)
-    placement = _placed(demands, machines, strategy, most_per_node, time_limit)
+    asked, machines = _read(plan, nodes, fleet)
+    placement = _placed(asked, machines, strategy, most_per_node, time_limit)
     show_notes(placement.notes)
     _write(machines, placement, output_format, output)
     if plots is not None:
@@ -128,7 +129,7 @@ def place(
 
 def _read(
     plan: Path, nodes: Path | None, fleet: str | None
-) -> tuple[tuple[ReplicaDemand, ...], tuple[Node, ...]]:
+) -> tuple[PlannedReplicas, tuple[Node, ...]]:
     from data.fleets import read_fleet
     from data.nodes_file import read_nodes
     from data.planned_replicas import read_planned_replicas
@@ -147,18 +148,20 @@ def _read(
 
 
 def _placed(
-    demands: Sequence[ReplicaDemand],
+    asked: PlannedReplicas,
     nodes: Sequence[Node],
     strategy: PlacementStrategy,
     most_per_node: int | None,
     time_limit_s: float,
 ) -> NodePlacement:
-    from optimizer.nodes.place import place_replicas
+    from optimizer.nodes.in_pools import place_in_pools
 
-    count = sum(demand.replicas for demand in demands)
+    count = sum(demand.replicas for demand in asked.demands)
     message = f"Placing {count_of(count, 'replica')} on {count_of(len(nodes), 'node')}"
     with progress(message):
-        return place_replicas(demands, nodes, strategy, most_per_node, time_limit_s=time_limit_s)
+        return place_in_pools(
+            asked.demands, nodes, asked.pools, strategy, most_per_node, time_limit_s=time_limit_s
+        )
 
 
 def _write(

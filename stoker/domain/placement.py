@@ -47,6 +47,7 @@ class ReplicaDemand:
             parallel, and so stay within one link group of every node that has one large enough.
         replicas: Number of replicas.
         priority: Priority of the server; 1 is placed first.
+        pool: Pool of cards whose nodes they must stand on; None where any node will do.
     """
 
     server: str
@@ -55,6 +56,7 @@ class ReplicaDemand:
     cards: int
     replicas: int
     priority: int = 1
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
