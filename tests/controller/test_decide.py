@@ -114,6 +114,7 @@ def test_cards_of_a_paused_server_are_not_given_to_others() -> None:
     assert world.wanted(paused.ref) == 6
     assert world.wanted(CHAT.ref) <= 2
     assert decision(world)["held"] == ["no_capacity"]
+    assert decision(world)["wanted_replicas"] is None  # no plan promises it cards of the other
 
 
 def test_cards_of_workloads_that_cannot_be_managed_are_not_given_away() -> None:
@@ -286,9 +287,17 @@ def test_a_plan_that_wants_an_accelerator_without_workload_is_made_again() -> No
 
 def test_a_move_without_a_free_card_leaves_the_server_free_to_grow() -> None:
     settings = with_rules(cooldown_move_s=0.0)
-    full = workload("search", "L4", 4)
-    world = play(CHAT, SMALL, full, cards={"H100": 8, "L4": 4}, rate=120.0, settings=settings)
-    go(world, 3)
+    full = workload("search", "L4", 8)  # it is to give seven up, and calms down first
+    world = play(
+        CHAT,
+        SMALL,
+        full,
+        others={"search": 2.0},
+        cards={"H100": 8, "L4": 8},
+        rate=120.0,
+        settings=settings,
+    )
+    go(world)
     assert world.wanted(SMALL.ref) == 0
     assert world.wanted(CHAT.ref) == needed(120.0) > 1
 
@@ -297,7 +306,8 @@ def test_a_dip_in_the_midst_of_a_move_does_not_take_replicas() -> None:
     def law(seconds: float) -> float:
         return 4.0 if 30 <= seconds < 100 else 120.0
 
-    world = play(replace(CHAT, replicas_wanted=4), SMALL, rate=law, startup_s=60.0)
+    waves = replace(SETTINGS, transition=TransitionSettings(surge_replicas=2))
+    world = play(replace(CHAT, replicas_wanted=4), SMALL, rate=law, startup_s=60.0, settings=waves)
     loop = world.loop()
     for _ in range(12):
         loop.cycle()

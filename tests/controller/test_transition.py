@@ -212,3 +212,16 @@ def test_it_goes_back_when_asked_to(after: int) -> None:
     assert step.done is False
     assert (world.old, world.new) == (4, 0)
     assert all(each.source_replicas >= lowest for each in world.steps[after:])
+
+
+def test_what_serves_stays_until_the_plan_says_what_carries_the_load_without_it() -> None:
+    ready = tuple(ReplicaState(str(each), ReplicaPhase.READY, "node") for each in range(3))
+    late = ReplicaState("late", ReplicaPhase.STARTING, "node")
+    back = Transition(OLD, NEW, 1, 0.0, back=True, reason="so", wanted_before=4)
+    old = VariantState(OLD, "chat", "H100", 1, ready[:1])
+    new = VariantState(NEW, "chat", "L4", 4, (*ready, late))
+    unplanned = next_step(back, old, new, Means(4), HEALTHY, ROLLING, 0.0)
+    assert (unplanned.source_replicas, unplanned.target_replicas) == (1, 3)
+    assert unplanned.done is None
+    planned = next_step(back, old, new, Means(4, wanted_back=2, room_back=5), HEALTHY, ROLLING, 0.0)
+    assert (planned.source_replicas, planned.target_replicas) == (2, 2)
