@@ -52,6 +52,7 @@ bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
 
 soak: $(VENV)/.dev servers ## Run the control loop through a ramp to five times the load and back (half an hour), and write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak $(SOAK)
+	STOKER_FAULT_TURNS=3 $(BIN)/python -m pytest tests/control/test_faults.py
 
 fidelity: $(VENV)/.dev ## Judge the analysis by simulation and measurements, and write docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity --jobs $(JOBS)

@@ -32,6 +32,9 @@ PERIOD_S, DOWN_WINDOW_S = 1.0, 5.0
 RECOVERY_S = 60.0
 """Two cycles of the period that the loop has where nobody says otherwise."""
 
+TURNS = int(os.environ.get("STOKER_FAULT_TURNS", "1"))
+"""How often each fault is caused; more often in `make soak`."""
+
 _CONTROL: dict[str, Any] = {
     "loop": {"mode": "act", "period_s": PERIOD_S, "deadline_s": PERIOD_S},
     "metrics": {"window_s": 4, "stale_s": 3, "fresh_replica_s": 2, "timeout_s": 1},
@@ -96,8 +99,14 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClosedLoop]:
         yield found
 
 
+@pytest.fixture(params=range(TURNS))
+def turn(request: pytest.FixtureRequest) -> int:
+    """How often the fault was caused before."""
+    return int(request.param)
+
+
 @pytest.fixture
-def driven(closed: ClosedLoop) -> Iterator[Driven]:
+def driven(closed: ClosedLoop, turn: int) -> Iterator[Driven]:
     """The loop with all five replicas there and measured, and no memory of a smaller size."""
     with wired(closed.document, None, lambda _: None) as running:
         driven = Driven(closed, running.loop)
@@ -167,13 +176,16 @@ def test_while_most_replicas_are_silent_nothing_shrinks(driven: Driven) -> None:
     driven.recovers()
 
 
-def test_when_the_leader_is_killed_another_one_goes_on(closed: ClosedLoop, tmp_path: Path) -> None:
+def test_when_the_leader_is_killed_another_one_goes_on(
+    closed: ClosedLoop, turn: int, tmp_path: Path
+) -> None:
+    lease = f"soak-{turn}"
     restore(closed)
     leases: Any = kubernetes.client.CoordinationV1Api(closed.plane.client())
 
     def holder() -> str:
         try:
-            found = leases.read_namespaced_lease("soak", "default")
+            found = leases.read_namespaced_lease(lease, "default")
         except kubernetes.client.ApiException:
             return ""
         return str(found.spec.holder_identity or "")
@@ -183,7 +195,7 @@ def test_when_the_leader_is_killed_another_one_goes_on(closed: ClosedLoop, tmp_p
         document = json.loads(closed.document.read_text())
         document["fleet"] = str(closed.document.parent / "fleet.yaml")
         document["records"] = {"folder": str(tmp_path / name), "events": False}
-        document["lease"] = {"name": "soak", "duration_s": 4, "renew_s": 1}
+        document["lease"] = {"name": lease, "duration_s": 4, "renew_s": 1}
         # The one that is killed would shrink it only after the test.
         document["stability"]["scale_down_window_s"] = 600 if name == "first" else DOWN_WINDOW_S
         path = tmp_path / f"{name}.yaml"
