@@ -30,7 +30,7 @@ APPLY = "application/apply-patch+yaml"
 
 def deployed(cluster: RealCluster, **options: Any) -> WorkloadRef:
     namespace = cluster.namespace()
-    cluster.deploy(namespace, "server", **options)
+    cluster.deploy(namespace, "server", gpus=0, **options)  # the cards are for other tests
     return WorkloadRef(namespace, "server")
 
 
@@ -181,7 +181,7 @@ def test_a_workload_that_is_gone_is_not_made(real_cluster: RealCluster) -> None:
 
 def test_stateful_sets_too_and_groups_not(real_cluster: RealCluster) -> None:
     ref = WorkloadRef(real_cluster.namespace(), "server", WorkloadKind.STATEFUL_SET)
-    body = deployment(ref.name)
+    body = deployment(ref.name, gpus=0)
     body["kind"] = ref.kind.value
     body["spec"]["serviceName"] = ref.name
     real_cluster.apps.create_namespaced_stateful_set(ref.namespace, body)

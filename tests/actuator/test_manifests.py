@@ -359,10 +359,11 @@ def test_workloads_that_carry_labels(real_cluster: RealCluster, tmp_path: Path) 
     real_cluster.deploy(
         namespace,
         "chat",
+        gpus=0,
         labels={**labels, "stoker.dev/server": "chat"},
         annotations={"stoker.dev/max-replicas": "3"},
     )
-    real_cluster.deploy(namespace, "other", labels=labels)
+    real_cluster.deploy(namespace, "other", gpus=0, labels=labels)
     kubeconfig = str(real_cluster.plane.kubeconfig())
     cluster = {"namespaces": [namespace], "kubeconfig": kubeconfig, "actuation": "emit"}
     document = documents(tmp_path, cluster=cluster, servers=[])

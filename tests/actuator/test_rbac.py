@@ -103,7 +103,7 @@ def test_the_account_may_do_nothing_else(
 
 def test_batch_limits_need_a_role_of_their_own(real_cluster: RealCluster, account: Any) -> None:
     namespace = real_cluster.namespace()
-    real_cluster.deploy(namespace, "server", env={"MAX_NUM_SEQS": "64"})
+    real_cluster.deploy(namespace, "server", gpus=0, env={"MAX_NUM_SEQS": "64"})
     settings = ClusterSettings(allow_batch_limit=True, set_batch_limit_by="MAX_NUM_SEQS")
     target = VariantTarget(WorkloadRef(namespace, "server"), "H100", 1, max_batch=32)
     hands = ClusterHands(account, settings)
