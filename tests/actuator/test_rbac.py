@@ -57,7 +57,7 @@ def allowed(client: Any, verb: str, group: str, resource: str, sub: str = "") ->
 
 def test_the_account_can_do_its_work(real_cluster: RealCluster, account: Any) -> None:
     namespace = real_cluster.namespace()
-    real_cluster.deploy(namespace, "server")
+    real_cluster.deploy(namespace, "server", gpus=0)
     ref = WorkloadRef(namespace, "server")
     with Mirror(ApiServer(account), KINDS, [], time.monotonic) as mirror:
         assert mirror.wait_listed(60)

@@ -63,7 +63,7 @@ def target(ref: WorkloadRef, replicas: int, before: int | None = None) -> Varian
 
 def deployed(cluster: RealCluster, replicas: int = 1) -> WorkloadRef:
     namespace = cluster.namespace()
-    cluster.deploy(namespace, "server", replicas=replicas)
+    cluster.deploy(namespace, "server", gpus=0, replicas=replicas)  # cards are for other tests
     return WorkloadRef(namespace, "server")
 
 
