@@ -14,7 +14,8 @@ def refuse_untold(fleet: Fleet, settings: OptimizerSettings) -> None:
 
     Raises:
         InvalidInputError: A server may mix accelerators, or a model has named configurations, or a
-            server may be served by two pools, replicas may be on slices of cards, or servers may share replicas.
+            server may be served by two pools, replicas may be on slices of cards, or servers may
+            share replicas.
     """
     if may_mix(settings):
         message = "inferno holds one accelerator a server, and --heterogeneous may mix several"

@@ -13,6 +13,7 @@ from tests.support.cli import stoker
 from tests.support.control_setup import MODEL, ControlSetup
 from tests.support.real_cluster import L4, eventually
 
+
 def examined(setup: ControlSetup) -> tuple[int, list[dict[str, Any]]]:
     result = stoker("doctor", str(setup.document), "--format", "json")
     assert result.exit_code in (0, 3), result.stderr

@@ -31,7 +31,7 @@ from tests.support.small_fleets import LOAD, fleets, make_fleet, make_server
 
 def check_against_document(case: Planned, item: Forbidden, server: str) -> None:
     """The fleet without the profile is planned from its document, with nothing shared."""
-    after = plan_fleet(without_profile(case.fleet, server, item.accelerator))
+    after = plan_fleet(without_profile(case.fleet, server, str(item.accelerator)))
     before = case.plan
     changed = {
         priority: count - served(before)[priority]
@@ -145,7 +145,7 @@ def test_a_mix_has_a_plan_without_each_of_its_accelerators() -> None:
     assert item.choice_limit is None
     assert {each.accelerator for each in item.forbidden} == {"Big", "Cheap"}
     for each in item.forbidden:
-        after = plan_fleet(without_profile(fleet, "s", each.accelerator))
+        after = plan_fleet(without_profile(fleet, "s", str(each.accelerator)))
         assert each.accelerator not in {part.accelerator for part in each.own.parts}
         assert each.change.served_change == {1: -1}
         assert served(after)[1] == 0
@@ -153,7 +153,7 @@ def test_a_mix_has_a_plan_without_each_of_its_accelerators() -> None:
     (item,) = explain_plan(plenty, plan_fleet(plenty), how).allocations
     assert item.runner_up is not None
     assert item.runner_up.change.evidence is Evidence.RESOLVED
-    after = plan_fleet(without_profile(plenty, "s", item.runner_up.accelerator))
+    after = plan_fleet(without_profile(plenty, "s", str(item.runner_up.accelerator)))
     assert item.runner_up.change.value_change == pytest.approx(
         after.objective - plan_fleet(plenty).objective, abs=1e-4
     )

@@ -60,7 +60,7 @@ def test_runner_up_within_a_budget_is_the_plan_without_the_profile(budget: float
     for item in explain_plan(fleet, plan).allocations:
         if item.runner_up is None:
             continue
-        after = plan_fleet(without_profile(fleet, item.server, item.runner_up.accelerator))
+        after = plan_fleet(without_profile(fleet, item.server, str(item.runner_up.accelerator)))
         change = item.runner_up.change
         assert dict(change.served_change) == gained(served(plan), served(after))
         assert change.value_change == pytest.approx(after.objective - plan.objective, abs=1e-4)
