@@ -41,7 +41,14 @@ def examples(command: Any) -> list[str]:
 
 
 EXAMPLES = [line for command in ALL.values() for line in examples(command)]
-SERVING = ("stoker serve", "stoker emulate", "stoker load", "stoker profile endpoint")
+SERVING = (
+    "stoker serve",
+    "stoker emulate",
+    "stoker load",
+    "stoker profile endpoint",
+    "stoker control",
+    "stoker doctor",
+)
 """Commands that run until they are stopped, or need a server: tried in tests of their own."""
 RUNNING = [line for line in EXAMPLES if not line.startswith(SERVING)]
 
