@@ -1,4 +1,4 @@
-"""Sharing: when do servers of one model cost less on common replicas?
+"""Sharing: servers of one model on common replicas cost less than apart, where classes differ.
 
 Three servers of one model with targets of their own: two interactive ones and one that may wait.
 They are planned at rising load, each on replicas of its own, or sharing first come, first served,
