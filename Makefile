@@ -5,7 +5,8 @@ VENV     ?= .venv
 BIN      := $(VENV)/bin
 # Set to the number of cores where there are more.
 JOBS     ?= 2
-# What the tests of the harness compute with; kept out of the locks (see pyproject.toml).
+# What the tests of the harness compute with; kept out of the locks (see pyproject.toml), and
+# installed before them, as a package in them asks for it.
 TORCH    ?= torch==2.13.0
 # Options of `make soak`, such as --speed 4.
 SOAK     ?=
@@ -104,6 +105,6 @@ $(VENV)/.run: $(VENV)/.python requirements/run.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
-	$(INSTALL) -r requirements/dev.lock
 	$(PIP) install --quiet --only-binary :all: "$(TORCH)"
+	$(INSTALL) -r requirements/dev.lock
 	@touch $@
