@@ -22,7 +22,7 @@ from stoker.domain.plan import Plan
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy, SolverKind
 
-SCALES = (1.0, 0.75, 0.5, 0.35)
+SCALES = (1.0, 0.75, 0.5, 0.4)
 
 
 def main(output: Path, format: str = "table") -> dict[str, object]:

@@ -121,7 +121,7 @@ def _fleet(step: int) -> Fleet:
             ],
             "servers": [
                 _server("chat", "interactive", "llama-70b", 8, 800, 250) | limits,
-                _server("reports", "documents", "llama-70b", 20, 4000, 300) | limits | apart,
+                _server("reports", "documents", "llama-70b", 21, 4000, 300) | limits | apart,
                 _server("titles", "helpers", "small-8b", 4, 600, 40),
                 _server("tags", "helpers", "small-8b", 6, 300, 20),
             ],

