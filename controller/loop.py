@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -143,8 +144,11 @@ class Loop:
         document = self._document
         settings = document.settings
         deadline = began + settings.loop.deadline_s
-        observation = ports.observer.observe(document.fleet, deadline)
-        result = think(observation, document.fleet, settings, self._memory)
+        stages: dict[str, float] = {}
+        with _timed(stages, "observe", clock):
+            observation = ports.observer.observe(document.fleet, deadline)
+        with _timed(stages, "plan", clock):
+            result = think(observation, document.fleet, settings, self._memory)
         number = self._memory.cycles + 1
         leader = ports.lock.holds()
 
@@ -158,6 +162,7 @@ class Loop:
                 fleet_version=document.version,
                 took_s=took_s,
                 problems=problems,
+                stages=stages,
             )
 
         intended = record((), None)
@@ -170,7 +175,8 @@ class Loop:
         results: tuple[ChangeResult, ...] = ()
         if targets:
             ports.journal.intend(intended)
-            results = self._apply(targets)
+            with _timed(stages, "act", clock):
+                results = self._apply(targets)
         memory = self._remembered(result, results)
         finished = record(results, clock.monotonic() - began)
         ports.journal.write(finished, memory)
@@ -227,3 +233,13 @@ class Loop:
             if done or stays:
                 memory = memory.with_server(name, result.memory.server(name))
         return replace(memory, plan=result.memory.plan)
+
+
+@contextmanager
+def _timed(stages: dict[str, float], name: str, clock: Clock) -> Iterator[None]:
+    """Write down how many seconds a part of the cycle takes."""
+    began = clock.monotonic()
+    try:
+        yield
+    finally:
+        stages[name] = clock.monotonic() - began

@@ -54,8 +54,9 @@ def record_of(
     fleet_version: str,
     took_s: float | None,
     problems: Sequence[str] = (),
+    stages: Mapping[str, float] | None = None,
 ) -> CycleRecord:
-    """Return the record of a cycle."""
+    """Return the record of a cycle; `stages` tells the seconds of its parts, by name."""
     at = result.observation.at
     document: JsonObject = {
         "version": VERSION,
@@ -65,6 +66,7 @@ def record_of(
         "leader": leader,
         "fleet_version": fleet_version,
         "took_s": took_s,
+        "stages_s": {name: round(seconds, 3) for name, seconds in (stages or {}).items()},
         "problems": [*problems, *result.observation.problems, *result.decisions.notes],
         "cluster": _cluster(result.observation.cluster),
         "servers": {

@@ -51,6 +51,7 @@ class ControlPlane:
         folder: Empty folder for data, keys and logs.
         users: Whom the API server knows besides the administrator.
         scheduling: Whether the controller manager and the scheduler run too.
+        audited: Names of users whose requests are written to `audit_log`.
 
     Raises:
         FileNotFoundError: The programs are not on this machine (on entering).
@@ -58,11 +59,17 @@ class ControlPlane:
     """
 
     def __init__(
-        self, folder: Path, users: Sequence[ClusterUser] = (), *, scheduling: bool = True
+        self,
+        folder: Path,
+        users: Sequence[ClusterUser] = (),
+        *,
+        scheduling: bool = True,
+        audited: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.users = (ADMIN, *users)
         self._scheduling = scheduling
+        self._audited = tuple(audited)
         self._etcd_port, self._peer_port = free_port(), free_port()
         self.port = free_port()
         self.etcd: ServerProcess | None = None
@@ -79,6 +86,11 @@ class ControlPlane:
     def certificate(self) -> Path:
         """The certificate that clients verify the API server with."""
         return self.folder / "keys" / "apiserver.crt"
+
+    @property
+    def audit_log(self) -> Path:
+        """The requests of audited users, a line of JSON each; written some time after."""
+        return self.folder / "logs" / "audit.jsonl"
 
     def kubeconfig(self, user: ClusterUser = ADMIN) -> Path:
         """Write and return a configuration for clients, in JSON, which is YAML too."""
@@ -224,8 +236,30 @@ class ControlPlane:
             # as no controller here would ever say so.
             "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
             "--endpoint-reconciler-type=none",
+            *self._audit(),
         )
         self.wait_ready()
+
+    def _audit(self) -> tuple[str, ...]:
+        """Return the arguments that have the requests of some users written down."""
+        if not self._audited:
+            return ()
+        policy = self.folder / "audit-policy.json"
+        policy.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "audit.k8s.io/v1",
+                    "kind": "Policy",
+                    "omitStages": ["RequestReceived", "ResponseStarted"],
+                    "rules": [
+                        {"level": "Metadata", "users": list(self._audited)},
+                        {"level": "None"},
+                    ],
+                }
+            ),
+            encoding="utf-8",
+        )
+        return f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"
 
     def _start_controllers(self, programs: Path, signing_key: Path) -> None:
         config = str(self.kubeconfig())
