@@ -94,7 +94,8 @@ class ControlPlane:
 
     def kubeconfig(self, user: ClusterUser = ADMIN) -> Path:
         """Write and return a configuration for clients, in JSON, which is YAML too."""
-        path = self.folder / f"kubeconfig-{user.name}"
+        # Colons separate files where clients take several.
+        path = self.folder / f"kubeconfig-{user.name.replace(':', '-')}"
         path.write_text(
             json.dumps(
                 {
