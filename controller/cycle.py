@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from controller.batch import behind_the_others, deadline_load, progress, with_sizes
+from controller.case import Situation
 from controller.correction.applying import ProfileReport
 from controller.correction.step import correct
-from controller.decide import Situation, decide
+from controller.decide import decide
 from controller.forecast import Forecast, forecast
 from controller.leftover import fill_leftover
 from controller.limits import within_limits

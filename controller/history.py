@@ -61,6 +61,13 @@ class LoadHistory:
         """Return when requests were last offered; None where they never were."""
         return next((each.at for each in reversed(self.samples) if each.arrival_rate_rps > 0), None)
 
+    def idle_since(self) -> float | None:
+        """Return since when no request was offered; None where nothing was ever measured."""
+        if not self.samples:
+            return None
+        last = self.last_request_at()
+        return self.samples[0].at if last is None else last
+
     def grid(self, step_s: float) -> list[float]:
         """Return the rates at equal steps up to the last sample, read between samples linearly.
 

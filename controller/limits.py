@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from controller.decide import Situation
+from controller.case import Situation
 from controller.memory import Memory, ServerMemory
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision, VariantTarget
 from stoker.domain.control.cluster import VariantState, WorkloadRef
