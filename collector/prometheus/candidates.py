@@ -96,11 +96,11 @@ def _quantile(engine: str, metric: str, share: float) -> Candidate:
     return Candidate(engine, bucket, (bucket,), expression, _MS)
 
 
-def _total(engine: str, metric: str) -> Candidate:
+def _total(engine: str, metric: str, model_label: str = "") -> Candidate:
     def expression(group: Grouping) -> str:
         return promql.total(group, metric)
 
-    return Candidate(engine, metric, (metric,), expression)
+    return Candidate(engine, metric, (metric,), expression, model_label=model_label)
 
 
 def _average(engine: str, metric: str) -> Candidate:
@@ -192,6 +192,9 @@ _TABLE: dict[SignalName, tuple[Candidate, ...]] = {
     SignalName.WAITING: (
         _total(_VLLM, "vllm:num_requests_waiting"),
         _total(_SGLANG, "sglang:num_queue_reqs"),
+        # Where no pod tells, since there is none: what a gateway keeps waiting for the first one.
+        _total(GATEWAY, "llm_d_epp_flow_control_queue_size", _GATEWAY_MODEL),
+        _total(GATEWAY, "inference_extension_flow_control_queue_size", _GATEWAY_MODEL),
     ),
     SignalName.KV_USE: (
         _average(_VLLM, "vllm:kv_cache_usage_perc"),

@@ -45,12 +45,19 @@ class Matched:
         model_label: Label of the model.
         keys: The other labels, in order.
         servers: Name of the server by (model, values of the other labels).
+        labels_of: The same the other way round.
     """
 
     engine: EngineKind
     model_label: str
     keys: tuple[str, ...]
     servers: Mapping[tuple[str, ...], str]
+
+    labels_of: Mapping[str, tuple[str, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_name = {server: values for values, server in self.servers.items()}
+        object.__setattr__(self, "labels_of", by_name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,6 +68,13 @@ class Matched:
         """Return what queries are grouped by; `model_label` where it is not the engines' own."""
         models = tuple(sorted({key[0] for key in self.servers}))
         return Grouping((model_label or self.model_label, *self.keys), window_s, models)
+
+    def alone(self, server: str, window_s: float, model_label: str = "") -> Grouping:
+        """Return what a query is grouped by that asks for one of the servers alone."""
+        model, *values = self.labels_of[server]
+        labels = (model_label or self.model_label, *self.keys)
+        where = tuple(zip(self.keys, values, strict=True))
+        return Grouping(labels, window_s, (model,), where)
 
     def rows(
         self, samples: Sequence[Sample], model_label: str = ""
@@ -87,11 +101,14 @@ def groups_of(
     """
     label = settings.model_label
     wanted = {server.name: {label: server.model, **server.match} for server in servers}
+    of_model: dict[str, list[ServerSeries]] = defaultdict(list)
+    for server in servers:
+        of_model[wanted[server.name][label]].append(server)
     ambiguous = {}
     for server in servers:
         shared = sorted(
             other.name
-            for other in servers
+            for other in of_model[wanted[server.name][label]]
             if other.name != server.name
             and wanted[server.name].items() <= wanted[other.name].items()
         )

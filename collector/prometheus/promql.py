@@ -20,6 +20,8 @@ DUPLICATE_LABELS = (
 )
 """Labels that tell scrapes of one pod apart, never pods."""
 
+_SPECIAL = frozenset(".^$*+?()[]{}|\\")
+
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
@@ -29,11 +31,13 @@ class Grouping:
         labels: Labels that tell servers apart, the model's first.
         window_s: Time over which rates are taken, in seconds.
         values: Names of the models asked for; empty for any.
+        where: Labels that the series carry besides, with their values.
     """
 
     labels: tuple[str, ...]
     window_s: float
     values: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
 
     @property
     def window(self) -> str:
@@ -48,9 +52,12 @@ class Grouping:
     def series(self, metric: str, *conditions: str) -> str:
         """Return the selector of a metric's series, of any model asked for."""
         wanted = [*conditions]
-        if self.values:
+        if len(self.values) == 1:
+            wanted.append(f'{self.labels[0]}="{_quoted(self.values[0])}"')
+        elif self.values:
             names = "|".join(_escaped(name) for name in self.values)
             wanted.append(f'{self.labels[0]}=~"{names}"')
+        wanted += [f'{label}="{_quoted(value)}"' for label, value in self.where]
         return f'{{__name__="{metric}"{"".join(f", {item}" for item in wanted)}}}'
 
 
@@ -135,6 +142,9 @@ def names_there(prefixes: Sequence[str]) -> str:
 
 def _escaped(text: str) -> str:
     """Return a text as a regular expression inside a PromQL string."""
-    special = set(".^$*+?()[]{}|\\")
-    pattern = "".join(f"\\{char}" if char in special else char for char in text)
-    return pattern.replace("\\", "\\\\").replace('"', '\\"')
+    return _quoted("".join(f"\\{char}" if char in _SPECIAL else char for char in text))
+
+
+def _quoted(text: str) -> str:
+    """Return a text as it stands inside a PromQL string."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

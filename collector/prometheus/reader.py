@@ -7,15 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.prometheus import promql
-from collector.prometheus.candidates import (
-    PREFIXES,
-    Candidate,
-    candidates_for,
-    token_histograms,
-)
+from collector.prometheus.asking import Asker
+from collector.prometheus.candidates import Candidate, candidates_for, token_histograms
 from collector.prometheus.histograms import in_powers_of_two, spread_of
 from collector.prometheus.matching import Matched, ServerSeries, groups_of
-from collector.prometheus.source import Sample, Source, SourceError
+from collector.prometheus.source import Source
 from stoker.domain.control.observation import ServerObservation, TokenHistogram
 from stoker.domain.control.settings import MetricSettings
 from stoker.domain.control.signals import Signal, SignalName
@@ -61,7 +57,7 @@ def read_servers(
         settings: Windows and ages.
         time_left_s: Tells how many seconds are left for the round.
     """
-    asker = _Asker(source, settings, time_left_s)
+    asker = Asker(source, settings, time_left_s)
     groups, ambiguous = groups_of(servers, settings)
     found = {server.name: _Found() for server in servers}
     for name, reason in ambiguous.items():
@@ -90,63 +86,8 @@ class _Found:
     reason: str = ""
 
 
-class _Asker:
-    """Sends queries until the source fails or time is up; from then on nothing answers."""
-
-    def __init__(
-        self, source: Source, settings: MetricSettings, time_left_s: Callable[[], float]
-    ) -> None:
-        self._source = source
-        self._settings = settings
-        self._time_left_s = time_left_s
-        self.failure = ""
-        self.problems: list[str] = []
-        self.sent = 0
-
-    def ask(self, query: str) -> tuple[Sample, ...]:
-        if self.failure:
-            return ()
-        left = self._time_left_s()
-        if left <= 0:
-            self._fail("the time of the cycle was up before Prometheus was asked everything")
-            return ()
-        self.sent += 1
-        try:
-            return self._source.query(query, min(left, self._settings.timeout_s))
-        except SourceError as error:
-            self._fail(str(error))
-            return ()
-
-    def ask_own(self, query: str) -> tuple[tuple[Sample, ...], str]:
-        """Ask a user's query: its failure is its own, and told beside the answer."""
-        if self.failure:
-            return (), self.failure
-        left = self._time_left_s()
-        if left <= 0:
-            return (), "the time of the cycle was up"
-        self.sent += 1
-        try:
-            return self._source.query(query, min(left, self._settings.timeout_s)), ""
-        except SourceError as error:
-            return (), str(error)
-
-    def names_there(self) -> Mapping[str, float]:
-        """Return the series by name of metric, of all names that any candidate needs."""
-        samples = self.ask(promql.names_there(PREFIXES))
-        if not samples and not self.failure:
-            self.problems.append(
-                f"{self._settings.prometheus_url}: has no series of vLLM, SGLang or a gateway "
-                f"(names beginning with {', '.join(PREFIXES)}); check what it scrapes"
-            )
-        return {sample.labels.get("__name__", ""): sample.value for sample in samples}
-
-    def _fail(self, reason: str) -> None:
-        self.failure = reason
-        self.problems.append(reason)
-
-
 def _read_group(
-    asker: _Asker,
+    asker: Asker,
     group: Matched,
     there: Mapping[str, float],
     found: Mapping[str, _Found],
@@ -177,7 +118,7 @@ _Ages = Callable[[str, str], Mapping[str, float]]
 
 
 def _read_candidate(
-    asker: _Asker,
+    asker: Asker,
     group: Matched,
     candidate: Candidate,
     name: SignalName,
@@ -186,22 +127,24 @@ def _read_candidate(
     settings: MetricSettings,
     ages_of: _Ages,
 ) -> None:
-    query = candidate.expression(group.grouping(settings.window_s, candidate.model_label))
-    values = group.by_server(asker.ask(query), candidate.model_label)
-    ages = ages_of(candidate.metric, candidate.model_label) if values else {}
+    label = candidate.model_label
+    query = candidate.expression(group.grouping(settings.window_s, label))
+    values = group.by_server(asker.ask(query), label)
+    ages = ages_of(candidate.metric, label) if values else {}
     for server in missing:
         if server not in values:
             continue
         value = values[server] * candidate.scale
         if candidate.least is not None:
             value = max(value, candidate.least)
-        found[server].signals[name] = _aged(value, ages.get(server), query, settings)
+        own = candidate.expression(group.alone(server, settings.window_s, label))
+        found[server].signals[name] = _aged(value, ages.get(server), own, settings)
         if not found[server].engine and candidate.engine in ("vllm", "sglang"):
             found[server].engine = candidate.engine
 
 
 def _read_reporting(
-    asker: _Asker,
+    asker: Asker,
     group: Matched,
     there: Mapping[str, float],
     found: Mapping[str, _Found],
@@ -212,11 +155,12 @@ def _read_reporting(
             continue
         query = promql.reporting(group.grouping(settings.window_s), metric, settings.stale_s)
         for server, count in group.by_server(asker.ask(query)).items():
-            found[server].signals.setdefault(SignalName.REPORTING, Signal.known(count, 0.0, query))
+            own = promql.reporting(group.alone(server, settings.window_s), metric, settings.stale_s)
+            found[server].signals.setdefault(SignalName.REPORTING, Signal.known(count, 0.0, own))
 
 
 def _read_histograms(
-    asker: _Asker,
+    asker: Asker,
     group: Matched,
     there: Mapping[str, float],
     found: Mapping[str, _Found],
@@ -232,18 +176,20 @@ def _read_histograms(
             bound = float(sample.labels.get("le", "nan").replace("+Inf", "inf"))
             cumulative[server][bound] = sample.value
         for server, rates in cumulative.items():
-            spread = spread_of(rates)
+            mean = found[server].signals.get(name)
+            spread = spread_of(rates, None if mean is None else mean.value)
             if spread is None or _CV_OF[name] in found[server].signals:
                 continue
             age = ages_of(f"{metric}_count", "").get(server)
-            found[server].signals[_CV_OF[name]] = _aged(spread.cv, age, query, settings)
+            own = promql.buckets(group.alone(server, settings.window_s), metric)
+            found[server].signals[_CV_OF[name]] = _aged(spread.cv, age, own, settings)
             histogram = in_powers_of_two(rates, settings.window_s)
             if histogram is not None:
                 found[server].histograms[name] = histogram
 
 
 def _read_kv_tokens(
-    asker: _Asker,
+    asker: Asker,
     group: Matched,
     there: Mapping[str, float],
     found: Mapping[str, _Found],
@@ -261,10 +207,12 @@ def _read_kv_tokens(
         before = found[server].signals.get(SignalName.KV_TOKENS)
         if before is None or before.value is None or tokens < before.value:
             age = ages_of(_KV_BESIDE, "").get(server)
-            found[server].signals[SignalName.KV_TOKENS] = _aged(tokens, age, query, settings)
+            alone = group.alone(server, settings.window_s)
+            own = promql.kv_tokens(alone, _KV_INFO, _KV_BESIDE)
+            found[server].signals[SignalName.KV_TOKENS] = _aged(tokens, age, own, settings)
 
 
-def _read_own(asker: _Asker, server: ServerSeries, found: _Found) -> None:
+def _read_own(asker: Asker, server: ServerSeries, found: _Found) -> None:
     """Read the signals that the user gave queries for; they take the place of all others."""
     for text, query in server.queries.items():
         name = SignalName(text)
@@ -302,7 +250,7 @@ def _aged(value: float, age_s: float | None, query: str, settings: MetricSetting
     return Signal.known(value, max(0.0, age_s), query)
 
 
-def _observation(server: ServerSeries, found: _Found, asker: _Asker) -> ServerObservation:
+def _observation(server: ServerSeries, found: _Found, asker: Asker) -> ServerObservation:
     seen = SignalName.REPORTING in found.signals
     signals = dict(found.signals)
     for name in SignalName:
