@@ -189,19 +189,18 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(_POLL_S)
 
 
+def written(folder: Path, fleet: dict[str, Any], control: dict[str, Any]) -> Path:
+    """Write the documents, and return the path of the control document."""
+    (folder / "fleet.json").write_text(json.dumps(fleet), encoding="utf-8")
+    path = folder / "control.json"
+    path.write_text(json.dumps(control), encoding="utf-8")
+    return path
+
+
 def cycles(
-    plane: ControlPlane,
-    prometheus: str,
-    folder: Path,
-    fleet: dict[str, Any],
-    method: str,
-    count: int,
+    plane: ControlPlane, prometheus: str, control: Path, count: int
 ) -> Iterator[CycleFigures]:
     """Run `stoker control run` for so many cycles, and yield the figures of each."""
-    (folder / "fleet.json").write_text(json.dumps(fleet), encoding="utf-8")
-    control = folder / "control.json"
-    document = control_document(plane.kubeconfig(ACCOUNT), prometheus, method)
-    control.write_text(json.dumps(document), encoding="utf-8")
     command = [sys.executable, "-m", "stoker.cli.main", "control", "run", str(control)]
     command += ["--cycles", str(count), "--format", "json"]
     audit, queries, cpu_s = Audit(plane.audit_log), queries_sent(prometheus), 0.0
