@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from controller.cycle import CycleResult, think
+from controller.degraded import (
+    Degraded,
+    cut_off,
+    cut_off_words,
+    degraded_now,
+    news,
+    unscheduled,
+)
 from controller.memory import Memory
-from controller.ports import Announcer, Clock, Hands, Lock, Observer
-from controller.record import CycleRecord, record_of
-from stoker.domain.control.changes import ChangeOutcome, ChangeResult, Direction, VariantTarget
+from controller.ports import Announcer, Clock, Hands, Lock, Observer, Permit
+from controller.record import CycleRecord, JsonObject, record_of
+from stoker.domain.control.changes import (
+    ChangeOutcome,
+    ChangeResult,
+    Direction,
+    HoldReason,
+    VariantTarget,
+)
 from stoker.domain.control.settings import ControlSettings, Mode
 from stoker.domain.errors import StokerError
 from stoker.domain.fleet import Fleet
@@ -84,6 +98,7 @@ class Ports:
         approvals: Approvals, in the mode `advise`.
         announcer: Tells the cluster what was done.
         told: Called with every record, for metrics and status.
+        paused: Returns whether somebody asked that nothing be changed for now.
     """
 
     clock: Clock
@@ -95,6 +110,7 @@ class Ports:
     approvals: Approvals
     announcer: Announcer
     told: Callable[[CycleRecord], None] = lambda _: None
+    paused: Callable[[], bool] = lambda: False
 
 
 class Loop:
@@ -104,12 +120,22 @@ class Loop:
         ports: The world.
         document: The fleet and the rules to begin with.
         memory: What was remembered when the loop last ended.
+        interrupted: The record of a cycle that was cut off between plan and act; None for none.
     """
 
-    def __init__(self, ports: Ports, document: Document, memory: Memory) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        document: Document,
+        memory: Memory,
+        interrupted: JsonObject | None = None,
+    ) -> None:
         self._ports = ports
         self._document = document
         self._memory = memory
+        self._interrupted = interrupted
+        self._first = memory.cycles + 1
+        self._degraded: Mapping[str, Degraded] = {}
 
     @property
     def memory(self) -> Memory:
@@ -151,6 +177,12 @@ class Loop:
             result = think(observation, document.fleet, settings, self._memory)
         number = self._memory.cycles + 1
         leader = ports.lock.holds()
+        homeless = unscheduled(observation.cluster, observation.at)
+        problems += [f"{name}: {words}" for name, words in sorted(homeless.items())]
+        problems += [words for words in (ports.lock.problem, ports.announcer.problem) if words]
+        if self._interrupted is not None and number == self._first:
+            problems.append(cut_off_words(self._interrupted))
+        paused = ports.paused()
 
         def record(results: Sequence[ChangeResult], took_s: float | None) -> CycleRecord:
             return record_of(
@@ -163,28 +195,51 @@ class Loop:
                 took_s=took_s,
                 problems=problems,
                 stages=stages,
+                paused=paused,
             )
 
         intended = record((), None)
-        targets = self._targets(result, intended, settings.loop.mode, leader=leader)
+        may_act = leader and not paused
+        targets = self._targets(result, intended, settings.loop.mode, may_act=may_act)
         if targets and clock.monotonic() >= deadline:
             problems.append(
                 f"the cycle took more than {settings.loop.deadline_s:g} s: nothing was changed"
             )
             targets = ()
         results: tuple[ChangeResult, ...] = ()
+
+        def permit() -> str:
+            if clock.monotonic() >= deadline:
+                return f"the cycle took more than {settings.loop.deadline_s:g} s"
+            return "" if ports.lock.holds() else "this loop leads no more"
+
         if targets:
             ports.journal.intend(intended)
             with _timed(stages, "act", clock):
-                results = self._apply(targets)
+                results = self._apply(targets, permit)
         memory = self._remembered(result, results)
         finished = record(results, clock.monotonic() - began)
         ports.journal.write(finished, memory)
         self._memory = memory
-        if results:
-            ports.announcer.announce(result.decisions, results)
         ports.told(finished)
+        if leader and settings.loop.mode is not Mode.OBSERVE:
+            self._announce(result, results, homeless)
         return finished
+
+    def _announce(
+        self, result: CycleResult, results: Sequence[ChangeResult], homeless: Mapping[str, str]
+    ) -> None:
+        """Tell the cluster what was done and what befell; what befell it too, once it answers."""
+        at, cluster = result.observation.at, result.observation.cluster
+        now = degraded_now(result.decisions, homeless, self._degraded, at)
+        if any(HoldReason.STATE_UNKNOWN.value in each.reasons for each in now.values()):
+            self._degraded = {**self._degraded, **now}
+            return
+        notices = news(self._degraded, now, cluster, at)
+        if self._interrupted is not None:
+            notices = (*cut_off(self._interrupted, cluster), *notices)
+        self._interrupted, self._degraded = None, now
+        self._ports.announcer.announce(result.decisions, results, notices)
 
     def _reload(self) -> list[str]:
         """Read the documents again; those that are wrong leave the last good ones in force."""
@@ -195,9 +250,9 @@ class Loop:
         return []
 
     def _targets(
-        self, result: CycleResult, intended: CycleRecord, mode: Mode, *, leader: bool
+        self, result: CycleResult, intended: CycleRecord, mode: Mode, *, may_act: bool
     ) -> tuple[VariantTarget, ...]:
-        if mode is Mode.OBSERVE or not leader:
+        if mode is Mode.OBSERVE or not may_act:
             return ()
         if mode is Mode.ACT:
             return result.decisions.targets
@@ -209,7 +264,7 @@ class Loop:
             for target in decision.targets
         )
 
-    def _apply(self, targets: Sequence[VariantTarget]) -> tuple[ChangeResult, ...]:
+    def _apply(self, targets: Sequence[VariantTarget], permit: Permit) -> tuple[ChangeResult, ...]:
         """Write what grows before what shrinks: nothing is taken before what replaces it."""
         ordered = sorted(
             targets,
@@ -218,7 +273,7 @@ class Loop:
                 each.ref,
             ),
         )
-        return self._ports.hands.apply(ordered, dry_run=False)
+        return self._ports.hands.apply(ordered, dry_run=False, permit=permit)
 
     def _remembered(self, result: CycleResult, results: Sequence[ChangeResult]) -> Memory:
         """Return what to hand on: of servers whose change was not made, that it was not made."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.correction.applying import ProfileReport
 from controller.cycle import CycleResult
+from controller.proposals import JsonObject, proposal_of, waiting_decisions
 from stoker.domain.control.changes import ChangeResult, Decisions
 from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
 from stoker.domain.control.observation import ServerObservation
@@ -16,10 +17,9 @@ from stoker.domain.control.settings import Mode
 from stoker.domain.control.signals import Signal
 from stoker.domain.plan import Plan
 
+__all__ = ["VERSION", "CycleRecord", "JsonObject", "record_of"]
+
 VERSION = 1
-
-JsonObject = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class CycleRecord:
@@ -55,8 +55,22 @@ def record_of(
     took_s: float | None,
     problems: Sequence[str] = (),
     stages: Mapping[str, float] | None = None,
+    paused: bool = False,
 ) -> CycleRecord:
-    """Return the record of a cycle; `stages` tells the seconds of its parts, by name."""
+    """Return the record of a cycle.
+
+    Args:
+        number: Number of the cycle, from 1.
+        result: What it came to.
+        results: What was done.
+        mode: What the loop was allowed to do.
+        leader: Whether it was the one that may act.
+        fleet_version: Version of the documents.
+        took_s: How long it took; None while it is not over.
+        problems: What went wrong around it.
+        stages: Seconds of its parts, by name.
+        paused: Whether somebody had paused the loop.
+    """
     at = result.observation.at
     document: JsonObject = {
         "version": VERSION,
@@ -64,6 +78,7 @@ def record_of(
         "at": at,
         "mode": mode.value,
         "leader": leader,
+        "paused": paused,
         "fleet_version": fleet_version,
         "took_s": took_s,
         "stages_s": {name: round(seconds, 3) for name, seconds in (stages or {}).items()},
@@ -76,6 +91,7 @@ def record_of(
         "plan": _plan(result.planned.plan, result.planned.failure),
         "changes": [_change(each) for each in results],
     }
+    document["proposal"] = proposal_of(waiting_decisions(document))
     return CycleRecord(number, at, mode, leader, fleet_version, took_s, document)
 
 
