@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from collector.kubernetes.api import Kind
 from collector.kubernetes.mirror import Mirror
 from collector.kubernetes.state import cluster_state
 from collector.prometheus.matching import ServerSeries
@@ -12,6 +14,9 @@ from collector.prometheus.source import Source
 from stoker.domain.control.observation import Observation, ServerObservation
 from stoker.domain.control.settings import ControlSettings, ServerControl
 from stoker.domain.fleet import Fleet
+
+_STALE_NODES = 3
+"""Periods after which what nodes told is too old to act on."""
 
 
 class FleetObserver:
@@ -64,6 +69,12 @@ class FleetObserver:
                 problems.append("the cluster did not tell its workloads and pods yet")
             else:
                 problems += cluster.problems
+                age_s = self._mirror.copies(Kind.NODES).age_s
+                if age_s is not None and age_s > _STALE_NODES * self._settings.loop.period_s:
+                    problems.append(
+                        f"nodes were last confirmed {age_s:.0f} s ago: cards are unknown"
+                    )
+                    cluster = replace(cluster, cards=None)
         return Observation(at, servers, cluster, tuple(dict.fromkeys(problems)))
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from stoker.domain.control.changes import ChangeResult, Decisions, VariantTarget
+from stoker.domain.control.changes import ChangeResult, Decisions, Notice, VariantTarget
 from stoker.domain.control.observation import Observation
 from stoker.domain.fleet import Fleet
+
+Permit = Callable[[], str]
+"""Says why nothing may be written any more; empty while it may."""
+
+
+def always() -> str:
+    """Permit everything."""
+    return ""
 
 
 class Clock(Protocol):
@@ -40,10 +48,13 @@ class Observer(Protocol):
 class Hands(Protocol):
     """Brings workloads to their targets."""
 
-    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
+    def apply(
+        self, targets: Sequence[VariantTarget], *, dry_run: bool, permit: Permit = always
+    ) -> tuple[ChangeResult, ...]:
         """Bring each workload to its target, and tell what came of each, in the same order.
 
-        Never raises because of the world: a refusal is a result.
+        Never raises because of the world: a refusal is a result. `permit` is asked just before
+        each write: a loop that stood still meanwhile may lead no more.
         """
         ...
 
@@ -51,14 +62,29 @@ class Hands(Protocol):
 class Lock(Protocol):
     """Says which of several loops may act."""
 
+    @property
+    def problem(self) -> str:
+        """Why it cannot take part in the election; empty where it can."""
+        ...
+
     def holds(self) -> bool:
         """Return whether this loop is the leader now, for certain."""
         ...
 
 
 class Announcer(Protocol):
-    """Tells the cluster what was decided, where people look for it."""
+    """Tells the cluster what was decided and what befell, where people look for it."""
 
-    def announce(self, decisions: Decisions, results: Sequence[ChangeResult]) -> None:
-        """Write events; failing to is told in the log alone."""
+    @property
+    def problem(self) -> str:
+        """Why nothing can be told; empty where it can."""
+        ...
+
+    def announce(
+        self, decisions: Decisions, results: Sequence[ChangeResult], notices: Sequence[Notice]
+    ) -> None:
+        """Write events, those too that could not be written before.
+
+        Never raises because of the world: what cannot be written is kept, and `problem` says why.
+        """
         ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from stoker.domain.control.changes import (
     ChangeOutcome,
     ChangeResult,
     Decisions,
+    Notice,
     ServerDecision,
 )
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
@@ -20,6 +22,7 @@ from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
 logger = logging.getLogger(__name__)
 
 _LONGEST = 1000
+_MOST_KEPT = 1000
 _GROUPS = {
     WorkloadKind.DEPLOYMENT: "apps/v1",
     WorkloadKind.STATEFUL_SET: "apps/v1",
@@ -28,9 +31,11 @@ _GROUPS = {
 
 
 class EventWriter:
-    """Writes an event for each change that was made or refused.
+    """Writes an event for each change that was made or refused, and for each notice.
 
-    A cluster that takes no events is told of in the log, once.
+    Events that cannot be written are kept, with the time of what they tell, and written when the
+    cluster takes them again; of too many the oldest are lost. Why they are not written is
+    `problem`, and told in the log once.
 
     Args:
         client: A client of the API server.
@@ -48,10 +53,26 @@ class EventWriter:
         self._component = component
         self._now = now
         self._timeout_s = timeout_s
-        self._failed = False
+        self._kept: deque[RawObject] = deque(maxlen=_MOST_KEPT)
+        self._logged = False
+        self.problem = ""
 
-    def announce(self, decisions: Decisions, results: Sequence[ChangeResult]) -> None:
-        """Write the events of a cycle."""
+    def announce(
+        self,
+        decisions: Decisions,
+        results: Sequence[ChangeResult],
+        notices: Sequence[Notice] = (),
+    ) -> None:
+        """Write the events of a cycle, and those that were kept."""
+        self._kept.extend(self._of_changes(decisions, results))
+        self._kept.extend(
+            self._event(each.ref, each.reason, each.words, well=each.well) for each in notices
+        )
+        self._write()
+
+    def _of_changes(
+        self, decisions: Decisions, results: Sequence[ChangeResult]
+    ) -> Iterable[RawObject]:
         by_ref = {
             target.ref: decision
             for decision in decisions.servers.values()
@@ -60,32 +81,43 @@ class EventWriter:
         for result in results:
             if result.outcome in (ChangeOutcome.UNCHANGED, ChangeOutcome.DRY_RUN):
                 continue
+            made = result.outcome is ChangeOutcome.APPLIED
+            words = _words(result, by_ref.get(result.target.ref))
+            yield self._event(result.target.ref, _reason(result, made=made), words, well=made)
+
+    def _write(self) -> None:
+        """Write what is kept, until it is refused: the rest would wait as long."""
+        while self._kept:
+            event = self._kept[0]
             try:
                 call(
                     self._api.create_namespaced_event,
-                    result.target.ref.namespace,
-                    self._event(result, by_ref.get(result.target.ref)),
+                    event["metadata"]["namespace"],
+                    event,
                     timeout_s=self._timeout_s,
                 )
             except WriteError as error:
-                if not self._failed:
-                    logger.warning("events are not written: %s", error)
-                self._failed = True
-                if error.outcome is ChangeOutcome.FAILED:
-                    return  # nobody answers: the others would wait as long
+                if error.outcome not in (ChangeOutcome.FAILED, ChangeOutcome.FORBIDDEN):
+                    self._kept.popleft()  # there already, or nowhere to be: gone, say
+                    continue
+                self.problem = f"events are not written: {error}"
+                if not self._logged:
+                    logger.warning("%s", self.problem)
+                self._logged = True
+                return
+            self._kept.popleft()
+            self.problem = ""
 
-    def _event(self, result: ChangeResult, decision: ServerDecision | None) -> RawObject:
-        ref = result.target.ref
+    def _event(self, ref: WorkloadRef, reason: str, words: str, *, well: bool) -> RawObject:
         moment = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        made = result.outcome is ChangeOutcome.APPLIED
         return {
             "metadata": {
                 "name": f"{ref.name}.{uuid4().hex[:16]}",
                 "namespace": ref.namespace,
             },
-            "type": "Normal" if made else "Warning",
-            "reason": _reason(result, made=made),
-            "message": _words(result, decision)[:_LONGEST],
+            "type": "Normal" if well else "Warning",
+            "reason": reason,
+            "message": words[:_LONGEST],
             "involvedObject": _object(ref),
             "source": {"component": self._component},
             "firstTimestamp": moment,

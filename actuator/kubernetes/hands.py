@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from actuator.kubernetes.batch_limit import BatchLimiter
-from actuator.kubernetes.scaling import Scaler
+from actuator.kubernetes.scaling import Scaler, always
 from stoker.domain.control.changes import ChangeOutcome, ChangeResult, VariantTarget
 from stoker.domain.control.settings import ClusterSettings
 
@@ -33,14 +33,27 @@ class ClusterHands:
         if settings.allow_batch_limit:
             self._limiter = BatchLimiter(client, settings, timeout_s)
 
-    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
-        """Bring each workload to its target; a refusal is a result, and stops no other."""
-        return tuple(self._one(target, dry_run=dry_run) for target in targets)
+    def apply(
+        self,
+        targets: Sequence[VariantTarget],
+        *,
+        dry_run: bool,
+        permit: Callable[[], str] = always,
+    ) -> tuple[ChangeResult, ...]:
+        """Bring each workload to its target; a refusal is a result, and stops no other.
 
-    def _one(self, target: VariantTarget, *, dry_run: bool) -> ChangeResult:
-        scaled = self._scaler.scale(target, dry_run=dry_run)
+        `permit` is asked just before each write, and says why it must not be; empty where it may.
+        """
+        return tuple(self._one(target, permit, dry_run=dry_run) for target in targets)
+
+    def _one(
+        self, target: VariantTarget, permit: Callable[[], str], *, dry_run: bool
+    ) -> ChangeResult:
+        scaled = self._scaler.scale(target, dry_run=dry_run, permit=permit)
         if self._limiter is None or not target.max_batch or scaled.outcome not in _REACHED:
             return scaled
+        if permit():
+            return scaled  # a later cycle decides on the batch limit alone
         limited = self._limiter.limit(target, dry_run=dry_run)
         if scaled.outcome is ChangeOutcome.UNCHANGED:
             return replace(limited, replicas_before=scaled.replicas_before)

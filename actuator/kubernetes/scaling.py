@@ -15,6 +15,11 @@ _DRY_RUN = "All"
 _TRIES = 5
 
 
+def always() -> str:
+    """Permit every write."""
+    return ""
+
+
 class Scaler:
     """Writes replicas, only where they differ, and never over somebody else's change.
 
@@ -36,11 +41,19 @@ class Scaler:
         self._manager = field_manager
         self._timeout_s = timeout_s
 
-    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
+    def apply(
+        self,
+        targets: Sequence[VariantTarget],
+        *,
+        dry_run: bool,
+        permit: Callable[[], str] = always,
+    ) -> tuple[ChangeResult, ...]:
         """Bring each workload to its replicas; a refusal is a result, and stops no other."""
-        return tuple(self.scale(target, dry_run=dry_run) for target in targets)
+        return tuple(self.scale(target, dry_run=dry_run, permit=permit) for target in targets)
 
-    def scale(self, target: VariantTarget, *, dry_run: bool) -> ChangeResult:
+    def scale(
+        self, target: VariantTarget, *, dry_run: bool, permit: Callable[[], str] = always
+    ) -> ChangeResult:
         """Bring one workload to its replicas.
 
         The version of an object changes with its status too, as pods come and go: a write that was
@@ -49,7 +62,7 @@ class Scaler:
         expected = target.replicas_before
         result = ChangeResult(target, ChangeOutcome.CONFLICT)
         for _ in range(_TRIES):
-            result = self._scale_once(target, expected, dry_run=dry_run)
+            result = self._scale_once(target, expected, permit, dry_run=dry_run)
             if result.outcome is not ChangeOutcome.CONFLICT:
                 break
             if expected is not None and result.replicas_before != expected:
@@ -58,8 +71,16 @@ class Scaler:
         return result
 
     def _scale_once(
-        self, target: VariantTarget, expected: int | None, *, dry_run: bool
+        self,
+        target: VariantTarget,
+        expected: int | None,
+        permit: Callable[[], str],
+        *,
+        dry_run: bool,
     ) -> ChangeResult:
+        forbidden = permit()
+        if forbidden:
+            return _not_permitted(target, None, forbidden)
         try:
             scale = call(self._verb("read", target.ref), timeout_s=self._timeout_s)
         except WriteError as error:
@@ -74,6 +95,9 @@ class Scaler:
                 before,
                 f"{target.ref} asks for {before} replicas now, and was decided on at {expected}",
             )
+        forbidden = permit()  # reading may have taken long
+        if forbidden:
+            return _not_permitted(target, before, forbidden)
         body: RawObject = {
             "apiVersion": scale["apiVersion"],
             "kind": scale["kind"],
@@ -118,6 +142,12 @@ class Scaler:
             return function(ref.name, ref.namespace, *body, **options)
 
         return builtin
+
+
+def _not_permitted(target: VariantTarget, before: int | None, why: str) -> ChangeResult:
+    return ChangeResult(
+        target, ChangeOutcome.FAILED, before, f"{target.ref}: nothing was written: {why}"
+    )
 
 
 def _detail(error: WriteError, ref: WorkloadRef, verb: str) -> str:

@@ -17,9 +17,9 @@ from stoker.domain.control.settings import Actuation, ControlSettings, Mode
 if TYPE_CHECKING:
     from controller.journal import CycleJournal
     from controller.loop import Document, Loop
-    from controller.ports import Lock
+    from controller.ports import Lock, Permit
     from controller.record import CycleRecord
-    from stoker.domain.control.changes import ChangeResult, Decisions, VariantTarget
+    from stoker.domain.control.changes import ChangeResult, Decisions, Notice, VariantTarget
 
 _LISTED_S = 30.0
 _LONGEST_WATCH_S = 20.0
@@ -86,6 +86,8 @@ class Files:
 class Alone:
     """The lock of a loop that takes part in no election: it may always act."""
 
+    problem = ""
+
     def holds(self) -> bool:
         """Return that this loop may act."""
         return True
@@ -119,6 +121,11 @@ class WhileActing:
     def __exit__(self, *_: object) -> None:
         self._end()
 
+    @property
+    def problem(self) -> str:
+        """Why it cannot take part in the election; empty where it can, or need not."""
+        return "" if self._part is None else self._part.problem
+
     def holds(self) -> bool:
         """Return whether this loop may do what its mode asks for."""
         if self._mode() is Mode.OBSERVE:
@@ -136,18 +143,24 @@ class WhileActing:
 class Quiet:
     """Announces nothing."""
 
-    def announce(self, decisions: Decisions, results: Sequence[ChangeResult]) -> None:
+    problem = ""
+
+    def announce(
+        self, decisions: Decisions, results: Sequence[ChangeResult], notices: Sequence[Notice]
+    ) -> None:
         """Do nothing."""
 
 
 class Emitting:
     """Hands that write nothing: the desired replicas are metrics, for HPA or KEDA to follow."""
 
-    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
+    def apply(
+        self, targets: Sequence[VariantTarget], *, dry_run: bool, permit: Permit | None = None
+    ) -> tuple[ChangeResult, ...]:
         """Tell that somebody else writes them."""
         from stoker.domain.control.changes import ChangeOutcome, ChangeResult
 
-        del dry_run
+        del dry_run, permit
         return tuple(
             ChangeResult(
                 target,
@@ -199,6 +212,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     from collector.kubernetes.state import KINDS
     from collector.observer import FleetObserver
     from collector.prometheus.source import PrometheusSource
+    from controller.degraded import cut_off_words
     from controller.journal import CycleJournal
     from controller.loop import Loop, Ports
 
@@ -211,10 +225,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     recalled = journal.recall()
     notes = [recalled.problem] if recalled.problem else []
     if recalled.interrupted is not None:
-        notes.append(
-            f"cycle {recalled.interrupted['cycle']} was cut off between plan and act; what it did "
-            "is seen in the cluster, and the rest is decided anew"
-        )
+        notes.append(cut_off_words(recalled.interrupted))
     client = connect(settings.cluster)
     source = PrometheusSource(settings.metrics) if settings.metrics.prometheus_url else None
     scaling = settings.cluster.actuation is Actuation.SCALE
@@ -256,4 +267,5 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
             EventWriter(client, "stoker", clock.now) if settings.records.events else Quiet(),
             told,
         )
-        yield Running(Loop(ports, document, recalled.memory), clock, journal, tuple(notes))
+        loop = Loop(ports, document, recalled.memory, recalled.interrupted)
+        yield Running(loop, clock, journal, tuple(notes))

@@ -16,6 +16,7 @@ class Candidate:
     def __init__(self) -> None:
         self.parts = 0
         self.leads = False
+        self.problem = "no answer"
 
     def holds(self) -> bool:
         return self.leads
@@ -36,6 +37,7 @@ def test_a_loop_whose_mode_changes_to_act_is_elected_first() -> None:
             mode[0] = acting
             candidate.leads = False
             assert not lock.holds()
+            assert lock.problem == "no answer"
             assert candidate.parts == 1
             candidate.leads = True
             assert lock.holds()

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from controller.loop import Document, Loop, Ports
 from controller.memory import Memory
+from controller.ports import Permit, always
 from controller.record import CycleRecord
 from stoker.domain.control.changes import (
     ChangeOutcome,
     ChangeResult,
     Decisions,
+    Notice,
     VariantTarget,
 )
 from stoker.domain.control.cluster import (
@@ -81,6 +83,8 @@ class PlayedWorld:
         self.extra_signals: dict[str, dict[SignalName, Signal]] = {}
         self.reporting: dict[str, float] = {}
         self.blind_cluster = False
+        self.problem = ""
+        self.notices: list[Notice] = []
         self._place(start=True)
 
     # Clock
@@ -117,8 +121,10 @@ class PlayedWorld:
     def approved(self, record: CycleRecord) -> frozenset[str]:
         return self.approves
 
-    def announce(self, decisions: Decisions, results: Sequence[ChangeResult]) -> None:
-        pass
+    def announce(
+        self, decisions: Decisions, results: Sequence[ChangeResult], notices: Sequence[Notice]
+    ) -> None:
+        self.notices += notices
 
     # Eyes
 
@@ -149,12 +155,17 @@ class PlayedWorld:
 
     # Hands
 
-    def apply(self, targets: Sequence[VariantTarget], *, dry_run: bool) -> tuple[ChangeResult, ...]:
-        return tuple(self._apply(target) for target in targets)
+    def apply(
+        self, targets: Sequence[VariantTarget], *, dry_run: bool, permit: Permit = always
+    ) -> tuple[ChangeResult, ...]:
+        return tuple(self._apply(target, permit) for target in targets)
 
-    def _apply(self, target: VariantTarget) -> ChangeResult:
+    def _apply(self, target: VariantTarget, permit: Permit) -> ChangeResult:
         work = self.workloads[target.ref]
         before = work.state.replicas_wanted
+        forbidden = permit()
+        if forbidden:
+            return ChangeResult(target, ChangeOutcome.FAILED, before, forbidden)
         refused = self.refuses.get(target.ref)
         if refused is not None:
             return ChangeResult(target, refused, before)

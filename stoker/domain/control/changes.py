@@ -26,7 +26,7 @@ class HoldReason(StrEnum):
     STATE_UNKNOWN = "state_unknown"
     """The cluster did not tell what runs."""
     PARTIAL_REPORTS = "partial_reports"
-    """Too few of its ready replicas report for their figures to count."""
+    """Its load is at least what was measured: too few replicas report, or not for long enough."""
     PAUSED = "paused"
     QUIET_HOURS = "quiet_hours"
     STABILIZING = "stabilizing"
@@ -42,6 +42,10 @@ class HoldReason(StrEnum):
     NO_CAPACITY = "no_capacity"
     NO_WORKLOAD = "no_workload"
     """No workload of the cluster runs the accelerator that was chosen."""
+    DEMAND_UNSEEN = "demand_unseen"
+    """Without a replica nothing would tell that requests come: one stays."""
+    DEMAND_UNSEEN = "demand_unseen"
+    """Without a replica nothing would tell that requests come: one stays."""
     NOT_LEADER = "not_leader"
     AWAITS_APPROVAL = "awaits_approval"
 
@@ -104,6 +108,23 @@ class ChangeOutcome(StrEnum):
     """The object is gone."""
     FAILED = "failed"
     """No answer, or another refusal; the detail says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that befell a server and is no change, told where people look for it.
+
+    Attributes:
+        ref: The workload that it is told of.
+        reason: What befell it, as one word of several, such as ``Degraded``.
+        words: What befell it, in words.
+        well: Whether it is good news.
+    """
+
+    ref: WorkloadRef
+    reason: str
+    words: str
+    well: bool = False
 
 
 @dataclass(frozen=True, slots=True)
