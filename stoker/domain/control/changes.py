@@ -44,8 +44,6 @@ class HoldReason(StrEnum):
     """No workload of the cluster runs the accelerator that was chosen."""
     DEMAND_UNSEEN = "demand_unseen"
     """Without a replica nothing would tell that requests come: one stays."""
-    DEMAND_UNSEEN = "demand_unseen"
-    """Without a replica nothing would tell that requests come: one stays."""
     NOT_LEADER = "not_leader"
     AWAITS_APPROVAL = "awaits_approval"
 
