@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.kubernetes.api import RawObject
+from collector.kubernetes.instances import counting, product_with, size_words
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.control.cluster import CardStock
 from stoker.domain.control.settings import ClusterSettings
@@ -42,18 +43,22 @@ class CardNames:
 
         Without a setting a type fits a product that contains all its words: ``H100`` fits
         ``NVIDIA-H100-80GB-HBM3``. Of several that fit, the one with the most words counts, if it is
-        alone.
+        alone. A type that fits an instance of a card tells its size: ``A100-1g.10gb`` fits
+        ``NVIDIA-A100-SXM4-80GB-MIG-1g.10gb``, and ``A100`` does not. Where nothing is told of an
+        instance but its size, that decides.
         """
         if product in self.given:
             return self.given[product]
         if product in self.types:
             return product
         words = set(_WORD.findall(product.lower()))
+        size = size_words(product)
+        unnamed = size and words == size | {"mig"}
         fits: dict[int, list[str]] = defaultdict(list)
         for name in self.types:
-            own = _WORD.findall(name.lower())
-            if own and all(word in words for word in own):
-                fits[len(own)].append(name)
+            own = set(_WORD.findall(name.lower()))
+            if own and size <= own and (unnamed or own <= words):
+                fits[0 if unnamed else len(own)].append(name)
         best = fits[max(fits)] if fits else []
         return best[0] if len(best) == 1 else ""
 
@@ -67,14 +72,29 @@ def cards_requested(pod_spec: Mapping[str, Any], resource: str) -> int:
     """Return the cards that a pod holds: those of its containers, or of a larger first step."""
 
     def asked(container: Mapping[str, Any]) -> int:
-        resources = container.get("resources") or {}
-        limit = (resources.get("limits") or {}).get(resource)
-        request = (resources.get("requests") or {}).get(resource)
-        return whole(limit if limit is not None else request)
+        return whole(_quantities(container).get(resource))
 
     together = sum(asked(container) for container in pod_spec.get("containers") or ())
     before = max((asked(each) for each in pod_spec.get("initContainers") or ()), default=0)
     return max(together, before)
+
+
+def resource_of(pod_spec: Mapping[str, Any], resource: str) -> str:
+    """Return the name of what a pod asks for: whole cards, or the size of an instance.
+
+    Where it asks for none, or for zero, the name of whole cards.
+    """
+    names = {
+        name for container in pod_spec.get("containers") or () for name in _quantities(container)
+    }
+    asked = (name for name in counting(names, resource) if cards_requested(pod_spec, name))
+    return next(asked, resource)
+
+
+def _quantities(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the resources of a container: limits, which count before requests."""
+    resources = container.get("resources") or {}
+    return {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
 
 
 def whole(quantity: object) -> int:
@@ -87,11 +107,25 @@ def whole(quantity: object) -> int:
         return 0
 
 
-def products_wanted(pod_spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the products that a pod may run on, by its node selector or its required affinity."""
+def products_wanted(pod_spec: Mapping[str, Any], resource: str) -> tuple[str, ...]:
+    """Return the products that a pod may run on, by its node selector or its required affinity.
+
+    Of a pod that asks for instances of a size, the products of these instances; the size alone
+    where nothing tells the card.
+
+    Args:
+        pod_spec: Its specification.
+        resource: Name of what it asks for, as `resource_of` returns it.
+    """
     chosen = product_of(pod_spec.get("nodeSelector") or {})
-    if chosen:
-        return (chosen,)
+    found = [chosen] if chosen else _products_of_affinity(pod_spec)
+    if not found:
+        size = product_with("", resource, {})
+        return (size,) if size else ()
+    return tuple(dict.fromkeys(product_with(product, resource, {}) for product in found))
+
+
+def _products_of_affinity(pod_spec: Mapping[str, Any]) -> list[str]:
     affinity = (pod_spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     found: list[str] = []
@@ -99,7 +133,7 @@ def products_wanted(pod_spec: Mapping[str, Any]) -> tuple[str, ...]:
         for expression in term.get("matchExpressions") or ():
             if expression.get("key") in PRODUCT_LABELS and expression.get("operator") == "In":
                 found += expression.get("values") or ()
-    return tuple(dict.fromkeys(found))
+    return found
 
 
 def accelerator_on(
@@ -129,7 +163,8 @@ def stock(
     """Return the cards by type, and what could not be counted.
 
     A node counts where it is ready and takes pods; cards on nodes that take none any more count
-    as far as managed replicas still hold them.
+    as far as managed replicas still hold them. Instances of cards are counted like cards of a type
+    of their own.
 
     Args:
         nodes: All nodes.
@@ -139,36 +174,41 @@ def stock(
         settings: Name of the resource.
     """
     total: dict[str, int] = defaultdict(int)
-    type_at: dict[str, str] = {}
+    types_at: dict[str, dict[str, str]] = defaultdict(dict)
     open_nodes: set[str] = set()
     unknown: dict[str, int] = defaultdict(int)
     for node in nodes:
         meta, status = node["metadata"], node.get("status") or {}
-        count = whole((status.get("allocatable") or {}).get(settings.resource))
-        if not count:
-            continue
-        product = product_of(meta.get("labels") or {})
-        card_type = names.type_of(product) if product else ""
-        if not card_type:
-            unknown[product] += count
-            continue
-        type_at[meta["name"]] = card_type
-        if _takes_pods(node):
-            open_nodes.add(meta["name"])
-            total[card_type] += count
+        allocatable = status.get("allocatable") or {}
+        labels = meta.get("labels") or {}
+        for resource in counting(allocatable, settings.resource):
+            count = whole(allocatable[resource])
+            if not count:
+                continue
+            product = product_of(labels)
+            product = product_with(product, resource, labels) if product else ""
+            card_type = names.type_of(product) if product else ""
+            if not card_type:
+                unknown[product] += count
+                continue
+            types_at[meta["name"]][resource] = card_type
+            if _takes_pods(node):
+                open_nodes.add(meta["name"])
+                total[card_type] += count
     held: dict[bool, dict[str, int]] = {True: defaultdict(int), False: defaultdict(int)}
     for pod in pods:
         spec = pod.get("spec") or {}
-        card_type = type_at.get(spec.get("nodeName") or "", "")
-        if not card_type or (pod.get("status") or {}).get("phase") in _FINISHED:
+        types = types_at.get(spec.get("nodeName") or "")
+        if not types or (pod.get("status") or {}).get("phase") in _FINISHED:
             continue
-        cards = cards_requested(spec, settings.resource)
         managed = pod["metadata"].get("uid") in managed_pods
-        if spec["nodeName"] not in open_nodes:
-            if not managed:
-                continue
-            total[card_type] += cards
-        held[managed][card_type] += cards
+        for resource, card_type in types.items():
+            cards = cards_requested(spec, resource)
+            if spec["nodeName"] not in open_nodes:
+                if not managed:
+                    continue
+                total[card_type] += cards
+            held[managed][card_type] += cards
     stocks = {
         name: CardStock(name, total[name], held[True][name], held[False][name])
         for name in {*names.types, *total}

@@ -15,6 +15,7 @@ from collector.kubernetes.hardware import (
     accelerator_on,
     cards_requested,
     products_wanted,
+    resource_of,
 )
 from collector.kubernetes.labels import Selector, first, object_selector
 from stoker.domain.control.cluster import (
@@ -82,7 +83,8 @@ def variant(
     labels = {**_labels(_template(workload, kind)), **_labels(workload)}
     spec = _template(workload, kind).get("spec") or {}
     size = _group_size(workload, kind)
-    cards = cards_requested(spec, settings.resource) * size
+    resource = resource_of(spec, settings.resource)
+    cards = cards_requested(spec, resource) * size
     server, accelerator, problem = "", "", ""
     for control in servers.values():
         for name, named in control.workloads.items():
@@ -90,7 +92,9 @@ def variant(
                 server, accelerator = control.server, name
     if not server:
         server, problem = _server_of(labels, fleet)
-    card_type = _card_type(spec, card_names, fleet, accelerator or first(labels, names.ACCELERATOR))
+    products = products_wanted(spec, resource)
+    told = accelerator or first(labels, names.ACCELERATOR)
+    card_type = _card_type(products, card_names, fleet, told)
     if not accelerator and not problem:
         accelerator, problem = _accelerator_of(labels, fleet, card_type, cards or None)
     annotations = {
@@ -178,12 +182,12 @@ def _accelerator_of(
 
 
 def _card_type(
-    spec: Mapping[str, Any], card_names: CardNames, fleet: Fleet, accelerator: str
+    products: Sequence[str], card_names: CardNames, fleet: Fleet, accelerator: str
 ) -> str:
     for each in fleet.accelerators:
         if each.name == accelerator:
             return each.card_type
-    types = {card_names.type_of(product) for product in products_wanted(spec)}
+    types = {card_names.type_of(product) for product in products}
     return types.pop() if len(types) == 1 else ""
 
 

@@ -39,12 +39,14 @@ class GpuNode:
         product: Product label of its GPUs.
         gpus: Number of GPUs.
         labels: Labels beside those of every node.
+        resources: What it offers beside, by name of the resource.
     """
 
     name: str
     product: str
     gpus: int
     labels: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, int] = field(default_factory=dict)
 
     def manifest(self) -> dict[str, Any]:
         """Return the node as an object for the API server."""
@@ -53,6 +55,7 @@ class GpuNode:
             "memory": "4000Gi",
             "pods": str(_PODS_PER_NODE),
             GPU_RESOURCE: str(self.gpus),
+            **{name: str(count) for name, count in self.resources.items()},
         }
         return {
             "apiVersion": "v1",
