@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from controller.batch import behind_the_others, deadline_load, progress, with_sizes
+from controller.batch import behind_the_others
 from controller.case import Situation
 from controller.correction.applying import ProfileReport
 from controller.correction.step import correct
 from controller.decide import decide
-from controller.forecast import Forecast, forecast
+from controller.demand import rates_to_plan
+from controller.forecast import Forecast
 from controller.leftover import fill_leftover
 from controller.limits import within_limits
-from controller.load import MeasuredLoad, measured_load, sample_of
+from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
-from controller.patterns import contradiction
 from controller.planning import Planned, plan_now
+from controller.seeing import see
 from controller.stability import may_move
 from controller.transition import Health
 from controller.world import variants_of
 from stoker.domain.control.changes import Decisions
 from stoker.domain.control.observation import Observation, ServerObservation
-from stoker.domain.control.settings import ControlSettings, ServerControl
+from stoker.domain.control.settings import ControlSettings
 from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
@@ -79,38 +80,10 @@ def think(
         notes.append(f"what runs was last confirmed {cluster.age_s:.0f} s ago: nothing is decided")
         cluster = None
     variants = variants_of(cluster)
-    loads: dict[str, MeasuredLoad] = {}
-    for server in fleet.servers:
-        seen = observation.server(server.name)
-        remembered = memory.server(server.name)
-        measured = measured_load(
-            seen, variants.get(server.name, ()), remembered.history, settings.metrics, at
-        )
-        loads[server.name] = measured
-        sample = sample_of(measured, seen, at)
-        if sample is not None:
-            history = remembered.history.with_sample(sample, _kept_s(settings))
-            memory = memory.with_server(server.name, replace(remembered, history=history))
-        for variant in variants.get(server.name, ()):
-            startups = memory.startups.with_variant(server.model, variant)
-            memory = replace(memory, startups=startups)
-        control = settings.servers.get(server.name) or ServerControl(server.name)
-        remembered = memory.server(server.name)
-        work = progress(remembered.batch, control, seen, at)
-        if work != remembered.batch:
-            memory = memory.with_server(server.name, replace(remembered, batch=work))
-        if work is not None and work.left_tokens > 0 and measured.load is not None:
-            sized = with_sizes(measured.load, server.load)
-            loads[server.name] = replace(measured, load=sized)
-            if sized.output_tokens <= 0:
-                notes.append(
-                    f"batch {server.name}: the size of its requests is unknown; tell a load of it "
-                    "in the fleet document, with input and output tokens"
-                )
-        against = contradiction(control.kind, remembered.history, seen)
-        if against:
-            notes.append(f"{server.name} {against}")
-    forecasts = _forecasts(fleet, loads, memory, settings, variants)
+    seen = see(observation, fleet, variants, settings, memory)
+    loads, memory = seen.loads, seen.memory
+    notes += seen.notes
+    forecasts = rates_to_plan(fleet, loads, memory, settings, variants, at)
     corrected = correct(fleet, observation, loads, variants, memory, settings)
     memory = replace(memory, corrections=corrected.corrections)
     planned = plan_now(
@@ -159,47 +132,6 @@ def _watched(memory: Memory, after: Mapping[str, ServerMemory]) -> dict[str, Ser
         name: replace(memory.server(name), wanted=each.wanted, watched_since=each.watched_since)
         for name, each in after.items()
     }
-
-
-def _kept_s(settings: ControlSettings) -> float:
-    return max(settings.forecast.history_s, 3 * settings.forecast.season_s)
-
-
-def _forecasts(
-    fleet: Fleet,
-    loads: Mapping[str, MeasuredLoad],
-    memory: Memory,
-    settings: ControlSettings,
-    variants: Mapping[str, tuple[object, ...]],
-) -> dict[str, Forecast]:
-    """Return the rates by the time that replicas asked for now would serve, and one cycle more."""
-    found = {}
-    for server in fleet.servers:
-        measured = loads[server.name]
-        if measured.load is None:
-            continue
-        history = memory.server(server.name).history
-        startup_s = settings.forecast.startup_s
-        accelerator = server.current.accelerator if server.current else None
-        told_on = {getattr(each, "accelerator", "") for each in variants.get(server.name, ())}
-        for name in told_on or {accelerator or ""}:
-            startup_s = memory.startups.expected_s(server.model, name, settings.forecast.startup_s)
-        told = forecast(history, startup_s + settings.loop.period_s, settings.forecast)
-        rate = measured.load.arrival_rate_rps
-        work = memory.server(server.name).batch
-        due = None if work is None else deadline_load(work, measured.load, startup_s)
-        if work is not None and work.left_tokens > 0 and due is None:
-            continue  # of unknown size: kept as it runs
-        if work is not None and due is not None:
-            words = f"{work.left_tokens:.6g} tokens are left until its deadline"
-            own = due.arrival_rate_rps
-            found[server.name] = Forecast(own, own, 0.0, settings.forecast.method, words)
-            continue
-        if told is None:
-            told = Forecast(rate, rate, 0.0, settings.forecast.method, "no history")
-        # Whoever waits now has to be served too: never plan for less than what is offered.
-        found[server.name] = replace(told, rate_rps=max(told.rate_rps, rate))
-    return found
 
 
 def _foretold(measured: MeasuredLoad, told: Forecast) -> Load:

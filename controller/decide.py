@@ -8,6 +8,7 @@ from controller.case import Case, Situation
 from controller.memory import Memory, ServerMemory, WantedSize
 from controller.moving import begin_move, move_on
 from controller.resizing import resize
+from controller.waking import must_wake, wake
 from controller.world import free_cards, order_of, running_variant, variants_of
 from stoker.domain.control.changes import HoldReason, ServerDecision
 from stoker.domain.plan import PlannedAllocation, Rejection, Unplaced, UnplacedReason
@@ -57,6 +58,8 @@ def _decided(
     case: Case, placed: PlannedAllocation | None, unplaced: Unplaced | None, memory: ServerMemory
 ) -> tuple[ServerDecision, ServerMemory]:
     """Return the decision on one server, and what is remembered if it is carried out."""
+    if must_wake(case):
+        return wake(case, memory.unwatched())
     held = _held(case, placed, unplaced)
     running = running_variant(case.variants)
     if held is not None or running is None or placed is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,13 @@ from controller.history import LoadHistory, LoadSample
 from stoker.domain.control.cluster import ReplicaPhase, VariantState
 from stoker.domain.control.observation import ServerObservation
 from stoker.domain.control.settings import MetricSettings
-from stoker.domain.control.signals import SignalName
+from stoker.domain.control.signals import Signal, SignalName
 from stoker.domain.workload import Load
 
 _POD_SOURCES = ("vllm:", "sglang:")
 _MISMATCH = 1.5
+_SURE = 3.0
+"""Deviations of a count of requests by which it must exceed what is expected to be told."""
 _MS = 1000.0
 
 
@@ -29,6 +32,10 @@ class MeasuredLoad:
         pending_rate_rps: Rate by Little's law from what is in the system and how long it stays
             there; None where that is unknown.
         warning: What contradicts it, in words; empty for nothing.
+        inside: Requests that wait or are served now; None where unknown.
+        outlasts_pods: Whether requests would be seen if it had no replica: a gateway, or the
+            user's own query, tells of them.
+        demand: Whether requests are known to come, though the load is unknown for their size.
     """
 
     load: Load | None
@@ -36,6 +43,9 @@ class MeasuredLoad:
     reason: str = ""
     pending_rate_rps: float | None = None
     warning: str = ""
+    inside: float | None = None
+    outlasts_pods: bool = False
+    demand: bool = False
 
     @property
     def sample(self) -> tuple[float, float, float] | None:
@@ -51,13 +61,18 @@ def measured_load(
     history: LoadHistory,
     settings: MetricSettings,
     at: float,
+    *,
+    document: Load | None = None,
+    filling: bool = False,
 ) -> MeasuredLoad:
     """Return the load of a server as it was seen.
 
     Token counts outlast the requests they were told of: without requests in the window, those told
-    last are taken. Spread and prefix hits that are unknown are those of plain requests (none).
+    last are taken. Before any were told, those of the document are taken, which never makes a
+    server smaller. Spread and prefix hits that are unknown are those of plain requests (none).
     Figures that pods tell count in full only when enough of the pods that should tell do; figures
-    of a gateway, or of the user's own query, do not depend on pods.
+    of a gateway, or of the user's own query, do not depend on pods. While no replica is ready,
+    requests that wait (at a gateway) are load too.
 
     Args:
         seen: What was measured.
@@ -65,25 +80,40 @@ def measured_load(
         history: What was measured before.
         settings: Which share of replicas must report, and from when on.
         at: Now, in seconds since the epoch.
+        document: Its load as the fleet document tells it; None for unknown.
+        filling: Whether its rate is younger than the window over which rates are taken.
     """
+    outlasts = _outlasts_pods(seen)
+    inside = _inside(seen)
     rate = seen.signal(SignalName.ARRIVAL_RATE)
-    if rate.usable is None:
-        return MeasuredLoad(None, reason=f"its arrival rate is {rate.state.value}: {rate.reason}")
+    queued = 0.0 if _any_ready(variants) else seen.usable(SignalName.WAITING) or 0.0
+    if rate.usable is None and not queued:
+        reason = f"its arrival rate is {rate.state.value}: {rate.reason}"
+        return MeasuredLoad(None, reason=reason, inside=inside, outlasts_pods=outlasts)
+    offered = max(rate.usable or 0.0, queued / max(1.0, settings.window_s))
+    reasons = []
+    if queued:
+        reasons.append(f"{queued:.0f} requests wait, and no replica is ready")
+    if rate.usable is not None and filling:
+        reasons.append(f"its rate is younger than the {settings.window_s:g} s it is taken over")
     inputs = seen.usable(SignalName.INPUT_TOKENS)
     outputs = seen.usable(SignalName.OUTPUT_TOKENS)
-    before = history.last_tokens()
     if inputs is None or outputs is None:
-        if before is None:
-            if rate.usable > 0:
-                missing = SignalName.INPUT_TOKENS if inputs is None else SignalName.OUTPUT_TOKENS
+        before = history.last_tokens()
+        if before is None and offered > 0:
+            missing = SignalName.INPUT_TOKENS if inputs is None else SignalName.OUTPUT_TOKENS
+            if document is None or document.output_tokens <= 0:
+                reason = f"{missing.value} unknown: {seen.signal(missing).reason}"
                 return MeasuredLoad(
-                    None, reason=f"{missing.value} unknown: {seen.signal(missing).reason}"
+                    None, reason=reason, inside=inside, outlasts_pods=outlasts, demand=True
                 )
-            before = (0.0, 0.0)
-        inputs = before[0] if inputs is None else inputs
-        outputs = before[1] if outputs is None else outputs
+            before = document.input_tokens, document.output_tokens
+            reasons.append(f"{missing.value} not measured yet: those of the fleet document count")
+        known = before or (0.0, 0.0)
+        inputs = known[0] if inputs is None else inputs
+        outputs = known[1] if outputs is None else outputs
     load = Load(
-        rate.usable,
+        offered,
         inputs,
         outputs,
         throughput_rps=seen.usable(SignalName.COMPLETION_RATE),
@@ -91,17 +121,57 @@ def measured_load(
         output_tokens_cv=seen.usable(SignalName.OUTPUT_TOKENS_CV) or 0.0,
         prefix_hit_rate=min(1.0, seen.usable(SignalName.PREFIX_HIT_RATE) or 0.0),
     )
-    reason = ""
-    if any(name in rate.source for name in _POD_SOURCES):
-        reason = _missing_reports(seen, variants, settings, at)
+    if _from_pods(rate):
+        missing_reports = _missing_reports(seen, variants, settings, at)
+        reasons += [missing_reports] if missing_reports else []
     pending = pending_rate(seen, load)
-    warning = ""
-    if pending is not None and pending > _MISMATCH * load.arrival_rate_rps:
-        warning = (
-            f"{pending:.3g} requests/s by what is in the system (Little's law), but "
-            f"{load.arrival_rate_rps:.3g} measured: the rate may miss some"
-        )
-    return MeasuredLoad(load, bool(reason), reason, pending, warning)
+    return MeasuredLoad(
+        load,
+        bool(reasons),
+        "; ".join(reasons),
+        pending,
+        _contradicted(pending, load, inside),
+        inside,
+        outlasts,
+    )
+
+
+def _contradicted(pending: float | None, load: Load, inside: float | None) -> str:
+    """Return how what is in the system contradicts the rate, in words; empty where it does not.
+
+    Few requests are more or fewer by chance: what is there must exceed what the rate explains by
+    several deviations of a count, too.
+    """
+    if pending is None or inside is None or pending <= _MISMATCH * load.arrival_rate_rps:
+        return ""
+    explained = inside * load.arrival_rate_rps / pending
+    if inside - explained <= _SURE * math.sqrt(max(explained, 1.0)):
+        return ""
+    return (
+        f"{pending:.3g} requests/s by what is in the system (Little's law), but "
+        f"{load.arrival_rate_rps:.3g} measured: the rate may miss some"
+    )
+
+
+def _from_pods(signal: Signal) -> bool:
+    return any(name in signal.source for name in _POD_SOURCES)
+
+
+def _outlasts_pods(seen: ServerObservation) -> bool:
+    """Return whether anybody but the pods tells of requests."""
+    told = (seen.signal(name) for name in (SignalName.ARRIVAL_RATE, SignalName.WAITING))
+    return any(each.usable is not None and not _from_pods(each) for each in told)
+
+
+def _inside(seen: ServerObservation) -> float | None:
+    told = [seen.usable(name) for name in (SignalName.RUNNING, SignalName.WAITING)]
+    known = [each for each in told if each is not None]
+    return sum(known) if known else None
+
+
+def _any_ready(variants: Sequence[VariantState]) -> bool:
+    """Return whether a replica is ready, or nobody knows what runs."""
+    return not variants or any(each.count(ReplicaPhase.READY) for each in variants)
 
 
 def pending_rate(seen: ServerObservation, load: Load) -> float | None:

@@ -71,6 +71,9 @@ class ServerMemory:
         moved_at: When it last began to move; None for never.
         transition: The move that it is in; None where it is in none.
         batch: How far its work with a deadline is done; None where it has none.
+        told_since: Since when its rate has been known without a gap; None for not at all. After a
+            restart the history tells it, so that it is not written down.
+        told_at: When its rate was last known; None for never.
     """
 
     history: LoadHistory = field(default_factory=LoadHistory)
@@ -81,6 +84,21 @@ class ServerMemory:
     moved_at: float | None = None
     transition: Transition | None = None
     batch: BatchProgress | None = None
+    told_since: float | None = field(default=None, compare=False)
+    told_at: float | None = field(default=None, compare=False)
+
+    def told(self, at: float, longest_gap_s: float) -> ServerMemory:
+        """Return the memory after a cycle in which the rate was known.
+
+        Rates are taken over a window. What was known at most so long before counts as having been
+        known all the time between: a counter that was seen at both ends tells its mean rate.
+        """
+        since, last = self.told_since, self.told_at
+        if last is None and self.history.last is not None:
+            since, last = self.history.samples[0].at, self.history.last.at
+        if since is None or last is None or at - last > longest_gap_s:
+            since = at
+        return replace(self, told_since=since, told_at=at)
 
     def with_wanted(self, size: WantedSize, keep_s: float) -> ServerMemory:
         """Return the memory with one more size asked for, and without those too old."""

@@ -58,7 +58,12 @@ def _settled(
         )
         memory = replace(memory, wanted=memory.wanted[-1:])
         sizing = replace(sizing, idle_s=0.0)
-    return settle(sizing, memory, case.now.at, stability)
+    settled = settle(sizing, memory, case.now.at, stability)
+    if case.control.scale_to_zero and not sizing.zero_allowed and sizing.wanted == 0:
+        words = "without a replica nothing would tell that requests come: one stays"
+        if settled.replicas == 1:
+            return replace(settled, held=(*settled.held, HoldReason.DEMAND_UNSEEN), reason=words)
+    return settled
 
 
 def _sizing(case: Case, variant: VariantState, placed: PlannedAllocation) -> Sizing:
@@ -71,10 +76,15 @@ def _sizing(case: Case, variant: VariantState, placed: PlannedAllocation) -> Siz
         least=least,
         most=most,
         partial=case.load is not None and case.load.partial,
-        idle_s=case.idle_s,
-        zero_allowed=case.control.scale_to_zero,
+        idle_s=0.0 if case.load is not None and case.load.inside else case.idle_s,
+        zero_allowed=case.control.scale_to_zero and _demand_is_seen(case),
         accelerator=variant.accelerator,
     )
+
+
+def _demand_is_seen(case: Case) -> bool:
+    """Return whether anything would tell of demand if the server had no replica."""
+    return is_batch(case.control) or (case.load is not None and case.load.outlasts_pods)
 
 
 def _within_room(case: Case, variant: VariantState, settled: Settled) -> Settled:

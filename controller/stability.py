@@ -127,6 +127,8 @@ def _shrink(
         )
     sizes = [each.replicas for each in memory.wanted if each.accelerator == sizing.accelerator]
     largest = max(sizes, default=running)
+    if wanted == 0 and _idle_for(sizing, max(settings.zero_after_s, settings.scale_down_window_s)):
+        largest = 0  # what forecasts asked for meanwhile was not needed
     target = int(max(wanted, min(largest, running, most)))
     reasons: list[HoldReason] = []
     words = ""
@@ -167,9 +169,11 @@ def _with_hysteresis(sizing: Sizing, settings: StabilitySettings) -> int:
 
 
 def _may_be_zero(sizing: Sizing, settings: StabilitySettings) -> bool:
-    return (
-        sizing.zero_allowed and sizing.idle_s is not None and sizing.idle_s >= settings.zero_after_s
-    )
+    return sizing.zero_allowed and _idle_for(sizing, settings.zero_after_s)
+
+
+def _idle_for(sizing: Sizing, seconds: float) -> bool:
+    return sizing.idle_s is not None and sizing.idle_s >= seconds
 
 
 def in_quiet_hours(at: float, settings: StabilitySettings) -> bool:

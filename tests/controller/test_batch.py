@@ -174,7 +174,7 @@ def test_it_gets_what_the_others_leave_and_says_that_it_is_late() -> None:
     assert "what the others leave carries" in note
     assert "cannot be met" not in note or "all 5 cards of H100 would carry" in note
     # When the others need more, it gives way.
-    played.rates["chat"] = lambda _: 200.0
+    played.rates["chat"] = lambda _: 230.0
     assert run(played, 3)[-1] < sizes[-1]
     assert played.wanted(CHAT.ref) > chat
     played.rates["chat"] = lambda _: 400.0

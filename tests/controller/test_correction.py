@@ -435,7 +435,7 @@ def test_a_saturated_server_is_not_read_as_a_slow_one() -> None:
 
 def test_factors_are_told_as_metrics() -> None:
     metrics = ControlMetrics()
-    metrics.told(played(ACTING, 4).records[-1])
+    metrics.told(played(ACTING, 6).records[-1])
     told = {
         (sample.name, sample.labels.get("part")): sample.value
         for family in metrics.collect()
