@@ -22,7 +22,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan test servers lint format bench soak fidelity correction wheel docs lock clean
+.PHONY: help plan watch test servers lint format bench soak fidelity correction wheel docs lock clean
 
 help: ## List what make can do here
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,10 +30,13 @@ help: ## List what make can do here
 plan: $(VENV)/.run ## Install Stoker and plan the built-in large fleet (table, and plots in plots/)
 	$(BIN)/stoker solve large --plots plots/
 
+watch: $(VENV)/.kube servers ## Install Stoker with a Kubernetes API server and Prometheus, and watch the control loop over an emulated day (five minutes)
+	@$(BIN)/stoker demo 15-control-loop
+
 test: $(VENV)/.dev servers ## Run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-servers: ## Install the servers that tests start (Debian, as root; else say which are missing)
+servers: ## Install the servers that tests and demonstrations start (Debian, as root; else say which are missing)
 	@tools/install_servers.sh
 
 lint: $(VENV)/.dev ## Check style, formatting, types and the floors between packages
@@ -75,6 +78,7 @@ docs: $(VENV)/.run ## Generate the pages and pictures of docs/ that come from th
 lock: $(VENV)/.dev ## Renew the exact versions in requirements/ (UPGRADE=1: newest ones)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra distributed --extra kube --extra load --extra profile --group build --group dev -c requirements/run.lock -o requirements/dev.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra kube --group build -c requirements/dev.lock -o requirements/kube.lock
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) build dist plots demo-output .fidelity .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -102,6 +106,10 @@ $(VENV)/.python:
 $(VENV)/.run: $(VENV)/.python requirements/run.lock pyproject.toml
 	$(INSTALL) -r requirements/run.lock
 	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.kube: $(VENV)/.run requirements/kube.lock
+	$(INSTALL) -r requirements/kube.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.lock

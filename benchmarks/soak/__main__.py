@@ -29,6 +29,7 @@ from controller.record import CycleRecord
 from demos.cluster.closed_loop import ClosedLoop, cluster, looping, wait_until
 from demos.cluster.figures import course_figure, course_of
 from demos.cluster.hindsight import rates_of_one
+from demos.cluster.moment import Watched
 from demos.report import numbers_table
 from stoker.cli.plots import write_figure
 from stoker.domain.errors import StokerError
@@ -66,15 +67,8 @@ def publish(soak: Soak, found: ClosedLoop, docs: Path | None, format: str) -> Ve
         )
         Console().print(Group(Text(""), tables[0], Text(""), tables[1]))
     if docs is not None:
-        course = course_of(
-            found,
-            SERVER,
-            soak.load,
-            ttft_ms=TTFT_P95_MS,
-            itl_ms=ITL_P95_MS,
-            rate_of_one_rps=one,
-            cost_per_hour=COST_PER_HOUR,
-        )
+        watched = Watched(SERVER, "H100", soak.load, TTFT_P95_MS, ITL_P95_MS, COST_PER_HOUR)
+        course = course_of(found, watched, one, soak.load.duration_s)
         figure = course_figure([course], "A ramp to five times the load, and back", 60.0, "minutes")
         picture = docs / page.PICTURE
         picture.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -171,6 +172,8 @@ def missing_programs() -> str:
         words.append("the Kubernetes programs (run tools/build_kubernetes.sh)")
     if prometheus_program() is None:
         words.append("prometheus (on Debian: apt install prometheus)")
+    if shutil.which("openssl") is None:
+        words.append("openssl (on Debian: apt install openssl)")
     return " and ".join(words)
 
 

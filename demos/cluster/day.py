@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,19 +21,24 @@ from demos.cluster.closed_loop import (
 from demos.cluster.emulated import EmulatedWorkload
 from demos.cluster.figures import ServerCourse, cost_figure, course_figure, course_of
 from demos.cluster.hindsight import Sizes, rates_of_one, turns
+from demos.cluster.moment import Watched, hour_of
 from demos.cluster.nodes import GpuNode
+from demos.cluster.watching import shown
 from demos.report import Report, numbers_table
 from emulator.load_phases import Load
 from emulator.replica import ServedModel
 from simulator import Engine, FixedLength, LognormalLength, SeparateLengths
 from stoker.cli.figures import money
-from stoker.cli.progress_bar import steps_bar
+from stoker.cli.output import progress
 from stoker.domain.profile import TokenWorkParameters
 
 CURRENCY = "USD"
 COST_PER_HOUR = 3.0
 TTFT_MS, ITL_MS = 1500.0, 60.0
 
+_ACCELERATOR = "H100"
+_FEWEST_HOURS = 2
+"""Hours of the day without which there is nothing to draw."""
 _PRODUCT = "NVIDIA-H100-80GB-HBM3"
 _TIMES = TokenWorkParameters(20.0, 0.12, 0.0008)
 _INPUT_TOKENS, _OUTPUT_TOKENS = 300.0, 120
@@ -53,26 +59,24 @@ def play(day_s: float) -> Report:
     fleet = _fleet()
     ones = rates_of_one(fleet, {name: _load_document(rates[0]) for name, rates in _RATES.items()})
     loads = {name: _load(name, day_s) for name in _RATES}
-    with (
-        TemporaryDirectory() as folder,
-        cluster(_setup(fleet, loads, day_s), Path(folder)) as found,
-    ):
-        with looping(found), steps_bar("A day", 24 * 60) as done:
-            wait_until(found, day_s, lambda at_s: done(int(at_s / day_s * 24 * 60)))
-        courses = [
-            course_of(
-                found,
-                name,
-                loads[name],
-                ttft_ms=TTFT_MS,
-                itl_ms=ITL_MS,
-                rate_of_one_rps=ones[name],
-                cost_per_hour=COST_PER_HOUR,
-            )
-            for name in _RATES
-        ]
+    watched = [
+        Watched(name, _ACCELERATOR, loads[name], TTFT_MS, ITL_MS, COST_PER_HOUR) for name in _RATES
+    ]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        with progress("Starting a cluster and Prometheus", "the first replicas get ready"):
+            found = stack.enter_context(cluster(_setup(fleet, loads, day_s), folder))
+        end_s = day_s
+        with looping(found), shown(found, watched, day_s, CURRENCY) as show:
+            try:
+                wait_until(found, day_s, show)
+            except KeyboardInterrupt:
+                end_s = min(day_s, found.seconds())
+        if end_s < _FEWEST_HOURS / 24 * day_s:
+            raise KeyboardInterrupt  # too little to draw
+        courses = [course_of(found, each, ones[each.name], end_s) for each in watched]
         attained = {name: _attained(found, name) for name in _RATES}
-        return _report(found, courses, attained, day_s)
+        return _report(found, courses, attained, day_s, end_s)
 
 
 def _fleet() -> Document:
@@ -166,7 +170,7 @@ def _load(name: str, day_s: float) -> Load:
 def _setup(fleet: Document, loads: Mapping[str, Load], day_s: float) -> Setup:
     # What takes half an hour of a real day, or a minute, takes as much less of this one, but no
     # less than the programs can follow.
-    period_s = max(1.0, day_s / 80)
+    period_s = max(1.0, day_s / 60)
     startup_s = max(1.0, day_s / 60)
     window_s = max(4.0, day_s / 24)
     control = {
@@ -188,7 +192,7 @@ def _setup(fleet: Document, loads: Mapping[str, Load], day_s: float) -> Setup:
     deployed = tuple(
         Deployed(
             name,
-            "H100",
+            _ACCELERATOR,
             _PRODUCT,
             1 + round(load.rate_rps(0.0) / 6.0),
             EmulatedWorkload(
@@ -208,7 +212,11 @@ def _attained(found: ClosedLoop, name: str) -> float:
 
 
 def _report(
-    found: ClosedLoop, courses: Sequence[ServerCourse], attained: Mapping[str, float], day_s: float
+    found: ClosedLoop,
+    courses: Sequence[ServerCourse],
+    attained: Mapping[str, float],
+    day_s: float,
+    end_s: float,
 ) -> Report:
     cost = sum(course.cost for course in courses)
     hindsight = sum(course.hindsight_cost for course in courses)
@@ -245,11 +253,13 @@ def _report(
         for course in courses
     ]
     heads = ("server", "attained", "most", "turns", f"{CURRENCY}", "by hindsight", "always peak")
-    title = f"A day in {day_s:g} s: the control loop on a real API server and Prometheus"
+    until = "" if end_s >= day_s else f" until {hour_of(end_s, day_s)}"
+    title = f"A day in {day_s:g} s{until}: the control loop on a real API server and Prometheus"
     return Report(
         title=title,
         data={
             "day_s": day_s,
+            "end_s": end_s,
             "currency": CURRENCY,
             "cycles": len(found.records),
             "changes": applied,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from demos.cluster.hindsight import (
     replica_seconds,
     sizes_asked_for,
 )
-from emulator.load_phases import Load
+from demos.cluster.moment import Watched
 from stoker.cli.plots.style import (
     BLUE,
     INK,
@@ -33,6 +34,7 @@ from stoker.cli.plots.style import (
     label,
 )
 
+_NOT_DONE = "not done"
 _BINS = 60
 _FEWEST_IN_BIN = 5
 _SHARE = 0.95
@@ -53,7 +55,7 @@ class ServerCourse:
         holding: Replicas that held cards.
         hindsight: Replicas of one who knows the load.
         latencies: By name of a target, the 95th percentile over the target in bins of time.
-        decisions: When something was decided: up, down, or held by what.
+        decisions: When something was decided: up, down, not done, or held by what.
         cost_per_hour: Cost of a replica.
     """
 
@@ -88,27 +90,17 @@ class ServerCourse:
 
 
 def course_of(
-    found: ClosedLoop,
-    server: str,
-    load: Load,
-    *,
-    ttft_ms: float,
-    itl_ms: float,
-    rate_of_one_rps: float,
-    cost_per_hour: float,
+    found: ClosedLoop, watched: Watched, rate_of_one_rps: float, end_s: float
 ) -> ServerCourse:
     """Return how a server of a finished loop fared.
 
     Args:
         found: The loop.
-        server: The server.
-        load: The load that came for it.
-        ttft_ms: Its target for the 95th percentile of TTFT.
-        itl_ms: Its target for the 95th percentile of ITL.
+        watched: The server.
         rate_of_one_rps: Largest rate of one replica within the targets.
-        cost_per_hour: Cost of a replica.
+        end_s: How long it was watched.
     """
-    end_s = load.duration_s
+    server, load = watched.name, watched.load
     measured, planned, decisions = [], [], []
     for at_s, record in found.cycles():
         told = record["servers"][server]
@@ -118,7 +110,8 @@ def course_of(
             planned.append((at_s, float(told["forecast"]["arrival_rate_rps"])))
         decision = told["decision"] or {}
         if decision.get("direction") in ("up", "down", "move"):
-            decisions.append((at_s, str(decision["direction"])))
+            done = any(change["outcome"] == "applied" for change in _changes(record, server))
+            decisions.append((at_s, str(decision["direction"]) if done else _NOT_DONE))
         else:
             decisions += [(at_s, str(held)) for held in decision.get("held", ())]
     requests = found.served(server)
@@ -134,11 +127,13 @@ def course_of(
         counted(found, pods, ready=False, end_s=end_s),
         clairvoyant_sizes(load.rate_rps, end_s, found.setup.startup_s, rate_of_one_rps),
         {
-            "TTFT": _binned([(found.sent_s(r), r.ttft_ms / ttft_ms) for r in requests], end_s),
-            "ITL": _binned([(found.sent_s(r), r.itl_ms / itl_ms) for r in requests], end_s),
+            "TTFT": _binned(
+                [(found.sent_s(r), r.ttft_ms / watched.ttft_ms) for r in requests], end_s
+            ),
+            "ITL": _binned([(found.sent_s(r), r.itl_ms / watched.itl_ms) for r in requests], end_s),
         },
         decisions,
-        cost_per_hour,
+        watched.cost_per_hour,
     )
 
 
@@ -151,7 +146,7 @@ def course_figure(courses: Sequence[ServerCourse], title: str, unit_s: float, un
         unit_s: Seconds in a unit of the time axis.
         unit: What that unit is called.
     """
-    figure = blank_figure(max(6.5, 4.1 * len(courses)), 7.4, title)
+    figure = blank_figure(max(6.5, 4.8 * len(courses)), 7.4, title)
     grid = figure.add_gridspec(4, len(courses), height_ratios=[1.2, 1.4, 1.2, 1.0])
     rows: tuple[Callable[[Axes, ServerCourse, float], None], ...] = (
         _draw_load,
@@ -164,6 +159,7 @@ def course_figure(courses: Sequence[ServerCourse], title: str, unit_s: float, un
             axes = figure.add_subplot(grid[row, column])
             draw(axes, course, unit_s)
             axes.set_xlim(0, course.end_s / unit_s)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 3, 6, 10]))
             if row == 0:
                 axes.set_title(label(course.name), fontsize=SMALL + 2, color=INK, pad=20)
             if row == len(rows) - 1:
@@ -258,6 +254,10 @@ def _draw_decisions(axes: Axes, course: ServerCourse, unit_s: float) -> None:
     dress(axes, grid="x")
 
 
+def _changes(record: Mapping[str, Any], server: str) -> list[Mapping[str, Any]]:
+    return [each for each in record["changes"] if each["workload"].endswith(f"/{server}")]
+
+
 def _legend(axes: Axes) -> None:
     """Say what the lines are, above the axes: load comes in any shape."""
     axes.legend(
@@ -267,17 +267,20 @@ def _legend(axes: Axes) -> None:
         bbox_to_anchor=(0.0, 0.98),
         borderaxespad=0.0,
         ncols=3,
+        columnspacing=1.2,
+        handlelength=1.4,
+        handletextpad=0.5,
     )
 
 
 def _rank(name: str) -> tuple[int, str]:
-    order = ("up", "down", "move")
+    order = ("up", "down", "move", _NOT_DONE)
     return (order.index(name) if name in order else len(order)), name
 
 
 def _words(name: str) -> str:
     shown = name.replace("_", " ")
-    return shown if name in ("up", "down", "move") else f"held: {shown}"
+    return shown if name in ("up", "down", "move", _NOT_DONE) else f"held: {shown}"
 
 
 def _binned(points: Sequence[tuple[float, float]], end_s: float) -> list[tuple[float, float]]:

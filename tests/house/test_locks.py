@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ["run", "dev"]
+LOCKS = ["run", "kube", "dev"]
 # Each would double the environment or bring a second way of doing the same.
 TOO_HEAVY = frozenset({"torch", "pandas", "polars", "kubernetes", "plotly", "ortools"})
 
@@ -60,6 +60,7 @@ def test_lock_names_no_place_to_download_from(lock: str) -> None:
         ("run", PROJECT["project"]["dependencies"]),
         ("run", PROJECT["dependency-groups"]["build"]),
         ("run", PROJECT["build-system"]["requires"]),
+        ("kube", PROJECT["project"]["optional-dependencies"]["kube"]),
         ("dev", PROJECT["dependency-groups"]["dev"]),
     ],
 )
@@ -71,7 +72,7 @@ def test_lock_satisfies_the_project(lock: str, wanted: list[str]) -> None:
 
 
 def test_development_runs_on_the_versions_that_users_get() -> None:
-    assert versions("run").items() <= versions("dev").items()
+    assert versions("run").items() <= versions("kube").items() <= versions("dev").items()
 
 
 def test_running_needs_nothing_heavy() -> None:
