@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from stoker.domain.control.settings import MetricSettings
 from stoker.domain.errors import StokerError
 
 _MOST_DETAIL = 300
+_STATUS = re.compile(r"HTTP Status Code (\d+)")
 
 
 class SourceError(StokerError):
@@ -58,7 +60,6 @@ class PrometheusSource:
 
     def __init__(self, settings: MetricSettings) -> None:
         try:
-            import requests
             import urllib3
             from prometheus_api_client import PrometheusConnect
         except ImportError as error:
@@ -66,8 +67,12 @@ class PrometheusSource:
                 "reading Prometheus needs the extra `kube`: pip install 'stoker[kube]'"
             ) from error
         self._settings = settings
-        session = requests.Session()
-        session.verify = (settings.ca_file or True) if settings.verify_tls else False
+        self._ca_file = Path(settings.ca_file).expanduser() if settings.ca_file else None
+        session = _session()
+        if not settings.verify_tls:
+            session.verify = False
+        elif self._ca_file is not None:
+            session.verify = str(self._ca_file)
         self._connection: Any = PrometheusConnect(
             url=settings.prometheus_url.rstrip("/"),
             session=session,
@@ -85,26 +90,22 @@ class PrometheusSource:
         import requests
         from prometheus_api_client.exceptions import PrometheusApiClientException
 
+        url = self._settings.prometheus_url
         self._connection.headers = self._headers()
         try:
             answer = self._connection.custom_query(promql, timeout=timeout_s)
         except requests.exceptions.SSLError as error:
             raise SourceError(
-                f"{self._settings.prometheus_url}: its certificate was not accepted "
-                f"({_short(error)}); set metrics.ca_file"
+                f"{url}: its certificate was not accepted ({_short(error)}); set metrics.ca_file"
             ) from error
         except requests.exceptions.Timeout as error:
-            raise SourceError(
-                f"{self._settings.prometheus_url}: no answer within {timeout_s:g} s"
-            ) from error
+            raise SourceError(f"{url}: no answer within {timeout_s:g} s") from error
         except requests.exceptions.RequestException as error:
-            raise SourceError(
-                f"{self._settings.prometheus_url}: cannot be reached ({_short(error)})"
-            ) from error
+            raise SourceError(f"{url}: cannot be reached ({_short(error)})") from error
+        except OSError as error:
+            raise SourceError(f"metrics.ca_file: {self._ca_file}: {_short(error)}") from error
         except (PrometheusApiClientException, KeyError, TypeError, ValueError) as error:
-            raise SourceError(
-                f"{self._settings.prometheus_url}: refused the query {promql!r} ({_short(error)})"
-            ) from error
+            raise SourceError(f"{url}: {_refusal(promql, error)}") from error
         return _samples(answer)
 
     def _headers(self) -> dict[str, str]:
@@ -113,11 +114,36 @@ class PrometheusSource:
             return {}
         try:
             token = Path(path).expanduser().read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SourceError(
-                f"metrics.bearer_token_file: {path}: {error.strerror or error}"
-            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            words = getattr(error, "strerror", None) or str(error)
+            raise SourceError(f"metrics.bearer_token_file: {path}: {words}") from error
         return {"Authorization": f"Bearer {token}"}
+
+
+def _session() -> Any:
+    """Return a session that sends queries in the body.
+
+    The library puts them into the address. A query names the models of all servers, and proxies
+    refuse addresses of more than some kilobytes.
+    """
+    import requests
+
+    class InBody(requests.Session):
+        def request(self, method: str, url: str, **options: Any) -> Any:  # type: ignore[override]
+            options["data"] = options.pop("params", None)
+            return super().request(method, url, **options)
+
+    return InBody()
+
+
+def _refusal(promql: str, error: Exception) -> str:
+    found = _STATUS.search(str(error))
+    if found and found[1] in ("401", "403"):
+        return (
+            f"did not accept who asks (HTTP status {found[1]}); check metrics.bearer_token_file "
+            "and what its account may do"
+        )
+    return f"refused the query {_cut(promql)!r} ({_short(error)})"
 
 
 def _samples(answer: object) -> tuple[Sample, ...]:
@@ -138,5 +164,8 @@ def _samples(answer: object) -> tuple[Sample, ...]:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    return _cut(" ".join(str(error).split()))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MOST_DETAIL else f"{text[:_MOST_DETAIL]}…"

@@ -37,14 +37,25 @@ class Prometheus:
     Args:
         folder: Folder for its configuration, data and log.
         scrape_interval_s: Time between scrapes of a target.
+        certificate: Certificate for HTTPS, which clients verify it with too; None for HTTP.
+        key: Key of the certificate.
 
     Raises:
         FileNotFoundError: The program is not on this machine (on entering).
         ServerFailedError: It does not get ready (on entering).
     """
 
-    def __init__(self, folder: Path, scrape_interval_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scrape_interval_s: float = 1.0,
+        *,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self._certificate = certificate
+        self._key = key
         self.port = free_port()
         self._interval_s = scrape_interval_s
         self.server: ServerProcess | None = None
@@ -52,7 +63,7 @@ class Prometheus:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._certificate else ''}://127.0.0.1:{self.port}"
 
     @property
     def _targets(self) -> Path:
@@ -105,6 +116,7 @@ class Prometheus:
                 f"--storage.tsdb.path={self.folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--log.level=warn",
+                *self._web(),
             ],
             self.folder / "prometheus.log",
         )
@@ -120,6 +132,15 @@ class Prometheus:
         if self.server is not None:
             self.server.stop()
 
+    def _web(self) -> tuple[str, ...]:
+        """Return the arguments for HTTPS; none without a certificate."""
+        if self._certificate is None:
+            return ()
+        tls = {"cert_file": str(self._certificate), "key_file": str(self._key)}
+        path = self.folder / "web.json"
+        path.write_text(json.dumps({"tls_server_config": tls}), encoding="utf-8")
+        return (f"--web.config.file={path}",)
+
     def wait_ready(self, timeout_s: float = _READY_S) -> None:
         """Wait until it answers queries.
 
@@ -131,7 +152,8 @@ class Prometheus:
 
     def _answers(self) -> bool:
         try:
-            with urllib3.PoolManager(retries=False) as pool:
+            certificate = None if self._certificate is None else str(self._certificate)
+            with urllib3.PoolManager(retries=False, ca_certs=certificate) as pool:
                 status = pool.request("GET", f"{self.url}/-/ready", timeout=_REQUEST_S).status
         except (urllib3.exceptions.HTTPError, OSError):
             return False
