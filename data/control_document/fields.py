@@ -63,7 +63,9 @@ class ForecastEntry(StrictModel):
         0.9, description="Quantile of the load to plan for."
     )
     season_s: PositiveAmount = Field(86_400.0, description="Season of holt-winters, seconds.")
-    history_s: PositiveAmount = Field(3_600.0, description="Past that is used, seconds.")
+    history_s: PositiveAmount = Field(
+        600.0, description="Past that a line is drawn through, seconds."
+    )
     startup_s: Amount = Field(
         120.0, description="Start-up time of a replica where none was observed, seconds."
     )
@@ -164,6 +166,10 @@ class RecordsEntry(StrictModel):
 
     folder: Text = Field("", description="Folder of the records, relative to this document.")
     retention_days: PositiveAmount = Field(30.0, description="Days that they are kept.")
+    retention_mb: PositiveAmount = Field(
+        1000.0,
+        description="Megabytes that the database may take, and as many the lines of JSON.",
+    )
     compatible_metrics: bool = Field(
         False, description="Emit the metric names of other autoscalers too."
     )

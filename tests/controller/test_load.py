@@ -137,6 +137,27 @@ def test_what_is_in_the_system_contradicts_a_rate_that_misses_some() -> None:
     assert "Little's law" in wrong.warning
 
 
+@pytest.mark.parametrize(("running", "told"), [(2.0, False), (3.0, False), (9.0, True)])
+def test_a_few_requests_more_by_chance_contradict_nothing(running: float, told: bool) -> None:
+    """At 0.4 a second of 2.48 s each, one is inside on average; three are nothing special."""
+    light = {"arrival_rate_rps": 0.4, "input_tokens": 200.0, "output_tokens": 100.0}
+    found = measured_load(
+        seen(
+            **light,
+            reporting_replicas=1.0,
+            waiting=0.0,
+            ttft_mean_ms=500.0,
+            itl_mean_ms=20.0,
+            running=running,
+        ),
+        variants(500),
+        LoadHistory(),
+        RULES,
+        AT,
+    )
+    assert bool(found.warning) is told
+
+
 def test_a_history_keeps_order_and_forgets() -> None:
     history = LoadHistory()
     for at in (0.0, 10.0, 20.0, 15.0, 30.0):

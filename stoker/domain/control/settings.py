@@ -121,14 +121,14 @@ class ForecastSettings:
         method: The method.
         quantile: Quantile of the load planned for; 0.5 is the middle.
         season_s: Length of the season of `holt-winters`.
-        history_s: How much of the past is used.
+        history_s: How much of the past a line is drawn through; a season has its own past.
         startup_s: Start-up time of a replica where none was observed.
     """
 
     method: ForecastMethod = ForecastMethod.LINEAR
     quantile: float = 0.9
     season_s: float = 86_400.0
-    history_s: float = 3_600.0
+    history_s: float = 600.0
     startup_s: float = 120.0
 
 
@@ -271,12 +271,15 @@ class RecordSettings:
     Attributes:
         folder: Folder of the records; empty for none.
         retention_days: Days that they are kept.
+        retention_mb: Megabytes that the database may take, and as many the lines of JSON; the
+            oldest records go first.
         compatible_metrics: Whether the metric names of other autoscalers are emitted too.
         events: Whether events are written to the cluster.
     """
 
     folder: str = ""
     retention_days: float = 30.0
+    retention_mb: float = 1000.0
     compatible_metrics: bool = False
     events: bool = True
 
