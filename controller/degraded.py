@@ -21,7 +21,7 @@ FAULTS = frozenset(
 )
 """What no healthy server is held by; the others are the loop's own calm, or somebody's wish."""
 
-_UNSCHEDULED = "unscheduled"
+_UNSCHEDULED, _CARDS_UNKNOWN = "unscheduled", "cards_unknown"
 _PLACING_S = 30.0
 """Time that a scheduler gets before its silence is told."""
 
@@ -61,6 +61,7 @@ def unscheduled(cluster: ClusterState | None, at: float) -> dict[str, str]:
 
 def degraded_now(
     decisions: Decisions,
+    cluster: ClusterState | None,
     homeless: Mapping[str, str],
     before: Mapping[str, Degraded],
     at: float,
@@ -69,21 +70,37 @@ def degraded_now(
 
     Args:
         decisions: What was decided.
+        cluster: What it was decided on.
         homeless: What `unscheduled` told.
         before: Those that were degraded before.
         at: Now, in seconds since the epoch.
     """
     found = {}
+    cards_unknown = cluster is not None and cluster.cards is None
     for name, decision in decisions.servers.items():
         reasons = {each.value for each in decision.held if each in FAULTS}
         words = [decision.reason] if reasons and decision.reason else []
         if name in homeless:
             reasons.add(_UNSCHEDULED)
             words.append(homeless[name])
+        if cards_unknown:
+            reasons.add(_CARDS_UNKNOWN)
+            words.append("nodes are not told: the cards of the fleet document count")
         if reasons:
             since = before[name].since if name in before else at
             found[name] = Degraded(frozenset(reasons), "; ".join(words), since)
     return found
+
+
+def powerless(
+    decisions: Decisions, why: str, before: Mapping[str, Degraded], at: float
+) -> dict[str, Degraded]:
+    """Return all servers as degraded: this loop cannot take part in the election."""
+    reasons = frozenset({HoldReason.NOT_LEADER.value})
+    return {
+        name: Degraded(reasons, why, before[name].since if name in before else at)
+        for name in decisions.servers
+    }
 
 
 def news(

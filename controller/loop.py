@@ -15,6 +15,7 @@ from controller.degraded import (
     cut_off_words,
     degraded_now,
     news,
+    powerless,
     unscheduled,
 )
 from controller.memory import Memory
@@ -222,16 +223,26 @@ class Loop:
         ports.journal.write(finished, memory)
         self._memory = memory
         ports.told(finished)
-        if leader and settings.loop.mode is not Mode.OBSERVE:
-            self._announce(result, results, homeless)
+        if settings.loop.mode is not Mode.OBSERVE:
+            self._announce(result, results, homeless, leader=leader)
         return finished
 
     def _announce(
-        self, result: CycleResult, results: Sequence[ChangeResult], homeless: Mapping[str, str]
+        self,
+        result: CycleResult,
+        results: Sequence[ChangeResult],
+        homeless: Mapping[str, str],
+        *,
+        leader: bool,
     ) -> None:
         """Tell the cluster what was done and what befell; what befell it too, once it answers."""
         at, cluster = result.observation.at, result.observation.cluster
-        now = degraded_now(result.decisions, homeless, self._degraded, at)
+        if not leader:
+            why = self._ports.lock.problem
+            if why:
+                self._degraded = powerless(result.decisions, why, self._degraded, at)
+            return
+        now = degraded_now(result.decisions, cluster, homeless, self._degraded, at)
         if any(HoldReason.STATE_UNKNOWN.value in each.reasons for each in now.values()):
             self._degraded = {**self._degraded, **now}
             return

@@ -163,6 +163,8 @@ class _Follower:
                     continue
                 with self._lock:
                     self._problem = str(error)
+                    if error.status in (401, 403):
+                        self._items = None  # what may not be read any more is not known
                 self.tried.set()
                 self._ended.wait(wait_s)
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
