@@ -8,6 +8,7 @@ from typing import Any
 
 from actuator.kubernetes.batch_limit import BatchLimiter
 from actuator.kubernetes.scaling import Scaler, always
+from actuator.kubernetes.together import written_together
 from stoker.domain.control.changes import ChangeOutcome, ChangeResult, VariantTarget
 from stoker.domain.control.settings import ClusterSettings
 
@@ -42,9 +43,14 @@ class ClusterHands:
     ) -> tuple[ChangeResult, ...]:
         """Bring each workload to its target; a refusal is a result, and stops no other.
 
-        `permit` is asked just before each write, and says why it must not be; empty where it may.
+        `permit` is asked just before each write, from several threads, and says why it must not be;
+        empty where it may.
         """
-        return tuple(self._one(target, permit, dry_run=dry_run) for target in targets)
+
+        def write(target: VariantTarget) -> ChangeResult:
+            return self._one(target, permit, dry_run=dry_run)
+
+        return written_together(targets, write)
 
     def _one(
         self, target: VariantTarget, permit: Callable[[], str], *, dry_run: bool

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actuator.kubernetes.api import RawObject, WriteError, call
+from actuator.kubernetes.together import written_together
 from stoker.domain.control.changes import ChangeOutcome, ChangeResult, VariantTarget
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
 
@@ -49,7 +50,11 @@ class Scaler:
         permit: Callable[[], str] = always,
     ) -> tuple[ChangeResult, ...]:
         """Bring each workload to its replicas; a refusal is a result, and stops no other."""
-        return tuple(self.scale(target, dry_run=dry_run, permit=permit) for target in targets)
+
+        def write(target: VariantTarget) -> ChangeResult:
+            return self.scale(target, dry_run=dry_run, permit=permit)
+
+        return written_together(targets, write)
 
     def scale(
         self, target: VariantTarget, *, dry_run: bool, permit: Callable[[], str] = always
