@@ -197,7 +197,7 @@ class _Allocations:
             configuration=profile.configuration if profile else "",
             parallel=profile.parallel if profile else None,
             pools=pools,
-            sliced=table.bundled is not None and int(table.bundled[row]) > 0,
+            sliced=bool(table.on_slices(np.array([row]))[0]),
         )
 
     def _latencies(self, entry: int) -> dict[Latency, LatencyStatistics]:

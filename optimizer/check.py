@@ -116,8 +116,9 @@ def _cards(fleet: Fleet, plan: Plan, *, unlimited: bool) -> Iterator[str]:
             unit = cards[accelerator]
             card_type, taken = unit.card_type, whole_cards(unit, count)
             if unit.slice is not None and allocation.server not in unknown:
-                # A card that several servers share counts for one of them.
-                taken = min(taken, allocation.cards)
+                # A card that several servers share counts for one of them. Over pools, slices of
+                # one server may stand on more cards than would hold them together.
+                taken = allocation.cards if plan.pools else min(taken, allocation.cards)
                 slices[card_type][unit.slice] += count
                 cut[card_type] += taken
             used[card_type] += taken

@@ -10,11 +10,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from optimizer.configurations.slices import fewest_cards, slices_per_card
 from optimizer.pooled.pool_nodes import largest_node, nodes_by_pool
-from stoker.domain.accelerator import PowerCurve
+from stoker.domain.accelerator import Accelerator, PowerCurve, Slice
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Survival
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan, PlannedAllocation, PoolPlacement
 from stoker.domain.pools import NO_WISHES, Pool, PriceKind
 from stoker.domain.routing import Router
 from stoker.domain.server import Allocation
@@ -44,6 +45,7 @@ def pool_faults(fleet: Fleet, plan: Plan, unknown_load: frozenset[str]) -> Itera
         now = current.get(item.server)
         yield from _placed(fleet, pools, item, now)
     yield from _pool_cards(fleet, plan, pools)
+    yield from _cut_cards(fleet, plan)
     yield from _limits(fleet, plan)
     yield from _changes(fleet, plan)
     yield from _power(fleet, placed)
@@ -65,9 +67,8 @@ def _placed(
 ) -> Iterator[str]:
     """One allocation: where it stands, what it costs there, and its own rules."""
     name = item.server
-    if sum(part.replicas for part in item.placements) != (item.replicas if item.cards else 0) and (
-        not item.pools
-    ):
+    stand = item.replicas if item.cards or item.placements else 0
+    if sum(part.replicas for part in item.placements) != stand and not item.pools:
         yield f"{name}: its placements do not add up to {item.replicas} replicas"
     if sum(part.cards for part in item.placements) != item.cards:
         yield f"{name}: its placements do not add up to {item.cards} cards"
@@ -82,9 +83,10 @@ def _placed(
         if wishes.pools and part.pool not in wishes.pools:
             yield f"{name} stands in {part.pool}, which it may not use"
         if pool.price_per_card_hour is not None:
-            price = pool.price_per_card_hour * part.cards
+            cards = _shares(accelerator, part) if item.sliced else part.cards
+            price = pool.price_per_card_hour * cards
         elif accelerator is not None:
-            units = part.cards / accelerator.cards
+            units = part.replicas if item.sliced else part.cards / accelerator.cards
             price = accelerator.cost_per_hour * units * pool.price_factor
         else:
             price = part.cost_per_hour
@@ -126,7 +128,7 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
     if survive is Survival.NODE:
         nodes, _ = nodes_by_pool(fleet.nodes, pools.values())
         lost = max(
-            _lost_with_node(largest_node(pools[p.pool], nodes), p.replicas, p.cards)
+            _lost_with_node(fleet, item, p, largest_node(pools[p.pool], nodes))
             for p in item.placements
         )
     if total - lost < need:
@@ -136,8 +138,22 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
         yield f"{name}: {need} replicas do not carry {item.arrival_rate_rps} requests/s"
 
 
-def _lost_with_node(node: int, replicas: int, cards: int) -> int:
-    return min(replicas, max(1, node * replicas // cards))
+def _lost_with_node(fleet: Fleet, item: PlannedAllocation, part: PoolPlacement, node: int) -> int:
+    """Return how many replicas in a pool one of its nodes may take with it."""
+    if item.sliced:
+        kind = next(a.slice for a in fleet.accelerators if a.name == item.accelerator)
+        held = node * slices_per_card(kind) if kind is not None else node
+    else:
+        held = node * part.replicas // part.cards
+    return min(part.replicas, max(1, held))
+
+
+def _shares(accelerator: Accelerator | None, part: PoolPlacement) -> float:
+    """Return the cards of replicas on slices, each by its share of a card."""
+    kind = None if accelerator is None else accelerator.slice
+    if kind is None:
+        return part.cards
+    return part.replicas * (kind.sevenths / 7 if kind.sevenths else 1 / kind.parts)
 
 
 def _server_limits(fleet: Fleet, item: PlannedAllocation) -> Iterator[str]:
@@ -177,6 +193,23 @@ def _pool_cards(fleet: Fleet, plan: Plan, pools: dict[str, Pool]) -> Iterator[st
             yield f"{by_quota[quota.name]} cards of quota {quota.name} used of {quota.cards}"
 
 
+def _cut_cards(fleet: Fleet, plan: Plan) -> Iterator[str]:
+    """Cards of each pool hold the slices that are cut from them, and are no more than it takes."""
+    kinds = {item.name: item.slice for item in fleet.accelerators}
+    slices: defaultdict[str, Counter[Slice]] = defaultdict(Counter)
+    cards: Counter[str] = Counter()
+    for item in plan.allocations:
+        kind = kinds.get(item.accelerator or "")
+        if kind is None:
+            continue
+        for part in item.placements:
+            slices[part.pool][kind] += part.replicas
+            cards[part.pool] += part.cards
+    for pool, own in slices.items():
+        if cards[pool] != fewest_cards(own):
+            yield f"{cards[pool]} cards of pool {pool} for slices that take {fewest_cards(own)}"
+
+
 def _limits(fleet: Fleet, plan: Plan) -> Iterator[str]:
     """Budget, replicas and spot cards over the whole plan."""
     limits = fleet.limits
@@ -191,11 +224,18 @@ def _limits(fleet: Fleet, plan: Plan) -> Iterator[str]:
     )
     if limits.max_replicas is not None and replicas > max(limits.max_replicas, kept_replicas):
         yield f"the plan has {replicas} replicas of {limits.max_replicas}"
-    parts = [part for item in plan.allocations for part in item.placements]
-    cards = sum(part.cards for part in parts)
-    spot = sum(part.cards for part in parts if part.price_kind is PriceKind.SPOT)
-    if limits.max_spot_share is not None and spot > limits.max_spot_share * cards + _SHARE:
-        yield f"{spot} of {cards} cards are spot"
+    if limits.max_spot_share is None:
+        return
+    accelerators = {item.name: item for item in fleet.accelerators}
+    parts = [
+        (part.price_kind, _shares(accelerators.get(item.accelerator or ""), part))
+        for item in plan.allocations
+        for part in item.placements
+    ]
+    cards = math.fsum(share for _, share in parts)
+    spot = math.fsum(share for kind, share in parts if kind is PriceKind.SPOT)
+    if spot > limits.max_spot_share * cards + _SHARE:
+        yield f"{spot:g} of {cards:g} cards are spot"
 
 
 def _changes(fleet: Fleet, plan: Plan) -> Iterator[str]:
@@ -254,7 +294,7 @@ def _power(fleet: Fleet, placed: list[PlannedAllocation]) -> Iterator[str]:
             if limited or item.power_w is not None:
                 yield f"{item.server} draws a power that nobody knows"
             continue
-        units = item.cards / cards
+        units = item.replicas if item.sliced else item.cards / cards
         loaded.append(item.power_w or 0.0)
         idle.append(units * curve.idle_w)
         exact = not item.spare_replicas and item.fully_served and item.utilization is not None

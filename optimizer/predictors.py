@@ -46,11 +46,8 @@ def refuse_beyond(fleet: Fleet, analysis: Analysis) -> None:
     Raises:
         InvalidInputError: Naming every target of a percentile or of E2E, every profile whose
             parameters the reference has no formula for, and every router, every choice of a batch
-            limit and all disaggregated serving, where the analysis is the reference's; and every
-            slice, where the fleet has pools, limits or objectives.
+            limit and all disaggregated serving, where the analysis is the reference's.
     """
-    if not fleet.is_plain and any(item.slice is not None for item in fleet.accelerators):
-        raise InvalidInputError(_sliced(fleet, "plans with pools, limits or objectives"))
     if analysis is not Analysis.REFERENCE:
         return
     problems = [

@@ -114,7 +114,7 @@ class CandidateTable:
         bundled: Replicas on slices of cards that the row is a bundle of, 0 where it is none; None
             where no row is one.
         slices: Slice that a unit of each accelerator is, None where it is whole cards; empty where
-            no row is a bundle.
+            none is a slice.
     """
 
     servers: tuple[str, ...]
@@ -171,6 +171,14 @@ class CandidateTable:
         if self.configuration is None:
             return np.full(len(self.server), NO_NAME, dtype=np.int64)
         return self.configuration
+
+    def on_slices(self, rows: IntArray) -> BoolArray:
+        """Return which of some rows are on slices of cards, bundled or one by one."""
+        sliced = np.array([item is not None for item in self.slices], dtype=np.bool_)
+        if not np.any(sliced):
+            return np.zeros(len(rows), dtype=np.bool_)
+        accelerator = self.accelerator[rows]
+        return np.asarray((accelerator >= 0) & sliced[accelerator], dtype=np.bool_)
 
     @property
     def disaggregated(self) -> BoolArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stoker.domain.accelerator import Slice
 from stoker.domain.plan import LimitUse, ObjectiveValue, Rejection, UnplacedReason
 from stoker.domain.pools import Pool
 
@@ -24,7 +25,8 @@ class PooledEntry:
 
     Attributes:
         replicas: Replicas by index of the pool.
-        cards_per_replica: Cards of one of them.
+        cards_per_replica: Cards of one of them; a slice of one counts as 1.
+        kind: Slice of a card that one of them takes; None for whole cards.
         price: Cost of one of them per hour, by index of the pool.
         cost_per_hour: What all of them cost.
         value: The same as the objective counts it.
@@ -35,6 +37,7 @@ class PooledEntry:
 
     replicas: Mapping[int, int]
     cards_per_replica: int
+    kind: Slice | None
     price: Mapping[int, float]
     cost_per_hour: float
     value: float

@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizer.configurations.visible import batch_limits_now
 from optimizer.evaluate import evaluate
+from optimizer.pooled.cut import SliceKinds
 from optimizer.pooled.fewest import fewest_replicas
 from optimizer.pooled.options import Options, Pairs
 from optimizer.pooled.place_rows import pool_places
@@ -70,6 +71,7 @@ def ask(
         objectives=fleet.objectives,
         options=options,
         pairs=pair_up(options, pools, wishes, limits, standing),
+        kinds=SliceKinds.of(table).kinds,
         running=np.array([_runs(fleet, index) for index in range(len(fleet.servers))], np.int64),
         standing=standing,
         rates=np.array(
@@ -158,12 +160,17 @@ def _full_options(
     still = same & fixed & (least == running) & anywhere & _same_batch(fleet, table)[rows]
     unchanged = still | (empty & (replicas_now[server] == 0))
     weight, constant = _worth(table, rows, same)
+    cards = np.where(empty, 0, table.cards_per_replica[rows])
+    kind, per_card, share = SliceKinds.of(table).taken_by(accelerator, cards)
     unit = np.where(empty, 0.0, table.unit_cost_per_hour[rows])
     options = Options(
         row=rows,
         server=server,
         card_type=table.card_type[rows],
-        cards_per_replica=np.where(empty, 0, table.cards_per_replica[rows]),
+        cards_per_replica=cards,
+        kind=kind,
+        per_card=per_card,
+        card_share=share,
         least=least,
         most=most,
         remain=np.where((need > 0) & (survive is not None), need, 0),
@@ -324,13 +331,18 @@ def _stays(
         loaded, idle, chosen, serves = loaded[known], idle[known], chosen[known], serves[known]
         server_index, count = server_index[known], count[known]
     unit = table.unit_cost_per_hour[chosen]
+    cards = table.cards_per_replica[chosen]
+    kind, per_card, share = SliceKinds.of(table).taken_by(table.accelerator[chosen], cards)
     need = np.where(table.accepted[chosen], table.replicas[chosen], 0)
     survive = limits.headroom.survive
     return Options(
         row=chosen,
         server=server_index,
         card_type=table.card_type[chosen],
-        cards_per_replica=table.cards_per_replica[chosen],
+        cards_per_replica=cards,
+        kind=kind,
+        per_card=per_card,
+        card_share=share,
         least=count,
         most=count,
         remain=np.where(serves & (survive is not None), need, 0),

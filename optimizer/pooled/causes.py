@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.pooled.answer import Cause
+from optimizer.pooled.cut import slices_left
 from optimizer.pooled.fewest import fewest_replicas
 from optimizer.pooled.options import Pairs
 from optimizer.pooled.question import Question
@@ -103,7 +104,7 @@ class Causes:
         by_pool = self._taken.pool_replicas[index]
         replicas = int(by_pool.sum())
         return (
-            by_pool * int(options.cards_per_replica[option]),
+            by_pool * int(options.whole_cards[option]),
             float(self._taken.price[index]),
             float(np.nan_to_num(options.power_w[option])) * replicas,
             float(np.nan_to_num(options.idle_power_w[option])) * replicas,
@@ -166,23 +167,29 @@ class Causes:
         here = np.flatnonzero(pairs.option == option)
         pool = pairs.pool[here]
         each = int(options.cards_per_replica[option])
-        left = pools.cards - self._used.cards + own_cards
-        room = np.maximum(left[pool], 0) // max(each, 1)
+        per_card = int(options.per_card[option])
+        room = (
+            self._slices_left(option, pool, least)
+            if per_card
+            else np.maximum((pools.cards - self._used.cards + own_cards)[pool], 0) // max(each, 1)
+        )
         card_type = question.table.card_types[int(options.card_type[option])]
         if int(room.sum()) < least:
-            short = (least - int(room.sum())) * each
+            missing = least - int(room.sum())
+            short = -(-missing // per_card) if per_card else missing * each
             yield _Blocker(
                 UnplacedReason.CAPACITY,
                 f"its pools have room for {int(room.sum()):,} of them",
                 f"add at least {count_of(short, 'card')} of {card_type} to a pool that it may use",
             )
             return
-        shared = self._quota_room(own_cards, pool, room, each)
+        shared = self._quota_room(own_cards, pool, room, each, per_card)
         if shared < least:
+            short = -(-(least - shared) // per_card) if per_card else (least - shared) * each
             yield _Blocker(
                 UnplacedReason.QUOTA,
                 f"quotas leave room for {shared:,} of them",
-                f"raise a quota by at least {count_of((least - shared) * each, 'card')}",
+                f"raise a quota by at least {count_of(short, 'card')}",
             )
             return
         alone = options.take(np.array([option]))
@@ -206,32 +213,55 @@ class Causes:
                 "asked",
                 f"add cards of {card_type} where few are left",
             )
-        yield from self._spot_missing(pool, room, each, least)
+        yield from self._spot_missing(pool, room, float(options.card_share[option]), least)
 
-    def _quota_room(self, own_cards: IntArray, pool: IntArray, room: IntArray, each: int) -> int:
+    def _slices_left(self, option: int, pool: IntArray, wanted: int) -> IntArray:
+        """Return how many slices of an option's kind each pool has left beside all others'."""
+        question, taken = self._question, self._taken
+        options, pools = question.options, question.pools
+        kind = question.kinds[int(options.kind[option])]
+        others = options.server[taken.option] != options.server[option]
+        took = options.take(taken.option[others])
+        replicas = taken.pool_replicas[others][:, pool]
+        cards = pools.cards[pool] - took.whole_cards @ replicas
+        left = []
+        for place, free in enumerate(cards.tolist()):
+            slices = {
+                item: int(replicas[took.kind == index, place].sum())
+                for index, item in enumerate(question.kinds)
+            }
+            left.append(slices_left(kind, slices, free, wanted))
+        return np.array(left, dtype=np.int64)
+
+    def _quota_room(
+        self, own_cards: IntArray, pool: IntArray, room: IntArray, each: int, per_card: int
+    ) -> int:
+        """Return how many replicas quotas leave room for; slices on cards of their own."""
         pools = self._question.pools
         total = int(room[pools.quota[pool] < 0].sum())
         for quota, cards in enumerate(pools.quota_cards.tolist()):
             members = pools.quota == quota
             left = cards - int(self._used.cards[members].sum()) + int(own_cards[members].sum())
             inside = int(room[pools.quota[pool] == quota].sum())
-            total += min(inside, max(0, left) // max(each, 1))
+            whole = max(0, left)
+            total += min(inside, whole * per_card if per_card else whole // max(each, 1))
         return total
 
     def _spot_missing(
-        self, pool: IntArray, room: IntArray, each: int, least: int
+        self, pool: IntArray, room: IntArray, each: float, least: int
     ) -> Iterator[_Blocker]:
         question = self._question
         share = question.limits.max_spot_share
         if share is None:
             return
         lasting = int(room[~question.pools.spot[pool]].sum())
-        spot = max(0, least - lasting) * each
-        total = int(self._used.cards.sum()) + least * each
+        count = max(0, least - lasting)
+        spot = count * each
+        total = float(self._used.card_shares.sum()) + least * each
         if self._used.spot_cards(question) + spot > share * total + _ROUNDING:
             yield _Blocker(
                 UnplacedReason.SPOT,
-                f"it would take {count_of(spot, 'spot card')}, more than {share:.0%} of the plan "
+                f"it would take {_spot_cards(count, each)}, more than {share:.0%} of the plan "
                 "allows",
                 "allow a larger share of spot cards, or add cards that are not",
             )
@@ -265,6 +295,13 @@ class Causes:
         before = np.cumsum(room) - room
         least = int(self._question.options.least[option])
         return float((price[order] * np.clip(least - before, 0, room)).sum())
+
+
+def _spot_cards(replicas: int, each: float) -> str:
+    """Return so many replicas as cards, or as slices of them."""
+    if each == int(each):
+        return count_of(replicas * int(each), "spot card")
+    return f"{count_of(replicas, 'slice')} of spot cards"
 
 
 _RULED_OUT = (

@@ -65,7 +65,7 @@ def _goals(question: Question) -> tuple[Goal, ...]:
     options, pairs = question.options, question.pairs
     objectives = question.objectives
     rank = question.wishes.rank[options.server[pairs.option], pairs.pool]
-    spill = (rank * options.cards_per_replica[pairs.option]).astype(np.float64)
+    spill = rank * options.card_share[pairs.option]
     goals = [Goal(SPILL, spill, np.zeros(options.count), 0.0)] if np.any(spill) else []
     terms = [(_goal(question, term.name), term.weight) for term in objectives.terms]
     if objectives.combine is Combination.WEIGHTED:

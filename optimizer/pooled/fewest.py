@@ -90,9 +90,8 @@ class _Rooms:
         spare = (count - options.remain[rows])[:, None]
         room = np.minimum(self._room[rows], count[:, None])
         if survive is Survival.NODE:
-            on_node = np.maximum(
-                1, pools.node_cards[None, :] // options.cards_per_replica[rows][:, None]
-            )
+            held = options.take(rows).held_by(pools.node_cards[:, None])
+            on_node = np.maximum(1, held.T)
             room = np.where(on_node <= spare, room, np.minimum(room, np.maximum(spare, 0)))
         of_zone = whole_share(wishes.zone_share[server], count)
         if survive is Survival.ZONE:

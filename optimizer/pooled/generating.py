@@ -128,10 +128,10 @@ class Relaxed:
 
 
 def can_generate(question: Question, backend: str) -> bool:
-    """Return whether columns are made by pricing: with HiGHS, whole loads and no nodes."""
+    """Return whether columns are made by pricing: with HiGHS, whole loads and cards, no nodes."""
     fair = question.objectives.includes(ObjectiveName.FAIRNESS)
-    anywhere = question.places is None
-    return backend == HIGHS and not fair and anywhere and bool(question.options.count)
+    whole = question.places is None and not question.kinds
+    return backend == HIGHS and not fair and whole and bool(question.options.count)
 
 
 def relax(question: Question, solver: Solver, ratio: float) -> tuple[Run, Relaxed]:

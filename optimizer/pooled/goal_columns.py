@@ -79,4 +79,4 @@ def spill_of(sheet: Sheet) -> FloatArray:
     """Return cards in pools that are not preferred, by how far down they stand, (columns,)."""
     server = sheet.question.options.server[sheet.entry_option]
     rank = sheet.question.wishes.rank[server, sheet.columns.entry_pool]
-    return sheet.by_entry(rank * sheet.entry_cards)
+    return sheet.by_entry(rank * sheet.entry_card_shares)

@@ -171,7 +171,9 @@ def _unbeaten(question: Question, pairs: IntArray) -> BoolArray:
         ((~options.serves[option]).astype(np.float64), True),
     ]
     most = np.column_stack([column for column, asked in columns if asked])
-    key = options.server[option] * question.pools.count + pool
+    # What slices take of a pool is told by their number, and by no other kind's.
+    kind = options.kind[option] + 1
+    key = (options.server[option] * question.pools.count + pool) * (len(question.kinds) + 1) + kind
     order = np.lexsort((value, key))
     key, most = key[order], most[order]
     keep = np.ones(pairs.size, dtype=np.bool_)
@@ -273,6 +275,6 @@ def _kept(question: Question, part: Options, pair: IntArray, dealt: IntArray) ->
     if survive is Survival.ZONE:
         spread &= total - largest >= part.remain
     elif survive is Survival.NODE:
-        on_node = np.maximum(1, pools.node_cards[pool] // part.cards_per_replica[:, None])
+        on_node = np.maximum(1, part.held_by(pools.node_cards[pool].T).T)
         spread &= total - np.minimum(dealt, on_node).max(axis=1) >= part.remain
     return np.asarray(fine & (~part.ruled | spread), dtype=np.bool_)

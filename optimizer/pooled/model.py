@@ -1,8 +1,9 @@
 """The mixed-integer model of a question, as arrays.
 
 Columns are those of `optimizer.pooled.columns`: y takes an option, x counts its replicas in a pool.
-Some rules need more: u says that replicas of an option stand in a zone, w that a pool may be lost
-whole, s counts replicas to start, t is the largest shortfall of a class.
+Some rules need more: c counts cards of a pool that are cut in one way, u says that replicas of an
+option stand in a zone, w that a pool may be lost whole, s counts replicas to start, t is the
+largest shortfall of a class.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from optimizer.linear_model import LinearModel
 from optimizer.pooled.columns import Columns
+from optimizer.pooled.cut import add_cut_cards
 from optimizer.pooled.goal_columns import add_starts, goals_of, spill_of
 from optimizer.pooled.place_rows import add_places
 from optimizer.pooled.question import Question
@@ -100,6 +102,7 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
     sheet = Sheet(question, columns)
     serve_row = add_choices(sheet)
     add_totals(sheet)
+    add_cut_cards(sheet)
     add_pools(sheet)
     add_limits(sheet)
     add_spot_shares(sheet)
@@ -132,7 +135,7 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
         goals=goals_of(sheet, shortfalls, starts),
         shortfalls=shortfalls,
         spill=spill_of(sheet),
-        cards=sheet.by_entry(sheet.entry_cards),
+        cards=sheet.cards(),
     )
 
 

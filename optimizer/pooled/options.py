@@ -21,7 +21,10 @@ class Options:
         row: Row of the candidate table.
         server: Index of the server.
         card_type: Index of the card type; -1 without cards.
-        cards_per_replica: Cards of one replica.
+        cards_per_replica: Cards of one replica; a slice of one counts as 1.
+        kind: Index of the kind of slice that a replica takes; -1 where it takes whole cards.
+        per_card: Such slices that one card holds; 0 where a replica takes whole cards.
+        card_share: Cards of one replica, of a slice its share of the card.
         least: Fewest replicas, over all pools; 0 only for an empty allocation.
         most: Most replicas, over all pools.
         remain: Replicas that must be left after the loss that is survived; 0 for no such rule.
@@ -45,6 +48,9 @@ class Options:
     server: IntArray
     card_type: IntArray
     cards_per_replica: IntArray
+    kind: IntArray
+    per_card: IntArray
+    card_share: FloatArray
     least: IntArray
     most: IntArray
     remain: IntArray
@@ -71,6 +77,25 @@ class Options:
     def grows(self) -> BoolArray:
         """Whether more replicas than the fewest may be taken."""
         return np.asarray(self.most > self.least, dtype=np.bool_)
+
+    @property
+    def sliced(self) -> BoolArray:
+        """Whether replicas take slices of cards."""
+        return np.asarray(self.kind >= 0, dtype=np.bool_)
+
+    @property
+    def whole_cards(self) -> IntArray:
+        """Whole cards of one replica: none on slices, whose cards several may share."""
+        return np.where(self.sliced, 0, self.cards_per_replica)
+
+    def held_by(self, cards: IntArray) -> IntArray:
+        """Return how many replicas of each option so many cards hold with nobody else on them.
+
+        Args:
+            cards: Cards, of a shape that goes with (options,), such as (pools, options).
+        """
+        whole = cards // np.maximum(self.cards_per_replica, 1)
+        return np.where(self.sliced, cards * self.per_card, whole)
 
     def starts(self, replicas: IntArray) -> FloatArray:
         """Return the value of the starts of that many replicas of each option."""

@@ -185,14 +185,14 @@ class PatternPricer:
         pair = np.take_along_axis(pair, order, axis=1)
         known = pair >= 0
         pool = pairs.pool[pair]
-        cards = np.maximum(self._question.options.cards_per_replica[rows], 1)
+        options = self._question.options.take(rows)
         return _Places(
             price=np.where(known, np.take_along_axis(price, order, axis=1), 0.0),
             pair=pair,
             room=np.where(known, pairs.room[pair], 0).astype(np.float64),
             zone=pools.zone[pool],
             spot=pools.spot[pool] & known,
-            on_node=np.maximum(1, pools.node_cards[pool] // cards[:, None]).astype(np.float64),
+            on_node=np.maximum(1, options.held_by(pools.node_cards[pool].T).T).astype(np.float64),
         )
 
     def _within_rules(

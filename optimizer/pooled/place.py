@@ -238,6 +238,7 @@ def _entries(question: Question, taken: Taken) -> dict[int, PooledEntry]:
         entries[int(options.server[option])] = PooledEntry(
             replicas={pool: int(by_pool[pool]) for pool in used},
             cards_per_replica=int(options.cards_per_replica[option]),
+            kind=question.kinds[kind] if (kind := int(options.kind[option])) >= 0 else None,
             price={pool: float(prices[pool]) for pool in used},
             cost_per_hour=float(taken.price[index]),
             value=float(taken.value[index]),

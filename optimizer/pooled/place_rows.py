@@ -18,6 +18,9 @@ from optimizer.pooled.sheet import Sheet
 from optimizer.table import CandidateTable, FloatArray, IntArray
 from stoker.domain.fleet import Fleet
 
+_CUT = -1
+"""Stands for a card that is cut, where rows of the table do for replicas."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolPlaces:
@@ -55,16 +58,24 @@ def add_places(sheet: Sheet) -> None:
     if places is None:
         return
     entry_row = sheet.question.options.row[sheet.entry_option]
+    # The cards of slices are those that are cut, each with a place of its own.
+    whole = ~sheet.question.options.sliced[sheet.entry_option]
     for pool, room in enumerate(places.rooms):
-        entries = np.flatnonzero(sheet.columns.entry_pool == pool)
-        if entries.size:
-            _add_room(sheet, room, places.shapes, entries, entry_row[entries])
+        entries = np.flatnonzero((sheet.columns.entry_pool == pool) & whole)
+        cut = sheet.cut_column[sheet.cut_pool == pool]
+        if entries.size or cut.size:
+            _add_room(sheet, room, places.shapes, entries, entry_row[entries], cut)
 
 
-def _add_room(sheet: Sheet, room: Room, shapes: Shapes, entries: IntArray, rows: IntArray) -> None:
+def _add_room(
+    sheet: Sheet, room: Room, shapes: Shapes, entries: IntArray, rows: IntArray, cut: IntArray
+) -> None:
     columns = sheet.columns
-    column, replicas = columns.entry_column[entries], columns.entry_replicas[entries]
-    made = {row: shapes.of(row) for row in np.unique(rows).tolist()}
+    column = np.concatenate([columns.entry_column[entries], cut])
+    one = np.ones(cut.size, dtype=np.int64)
+    replicas = np.concatenate([columns.entry_replicas[entries], one])
+    rows = np.concatenate([rows, one * _CUT])
+    made = {row: {1: 1} if row == _CUT else shapes.of(row) for row in np.unique(rows).tolist()}
 
     def of_each(takes: Counts) -> FloatArray:
         """Return what one unit of each entry's column takes."""
@@ -72,16 +83,17 @@ def _add_room(sheet: Sheet, room: Room, shapes: Shapes, entries: IntArray, rows:
             row: sum(takes.get(size, 0) * count for size, count in own.items())
             for row, own in made.items()
         }
-        return np.array([each[row] for row in rows.tolist()], dtype=np.float64) * replicas
+        found: FloatArray = np.array([each[row] for row in rows.tolist()], np.float64) * replicas
+        return found
 
     for slots in room.slots:
         first = sheet.rows.block(-np.inf, float(slots.most), 1)
-        sheet.rows.add(np.full(entries.size, first), column, of_each(slots.takes))
+        sheet.rows.add(np.full(column.size, first), column, of_each(slots.takes))
     if not room.kinds:
         return
     need = sheet.rows.block(-np.inf, 0.0, len(room.sizes))
     for index, size in enumerate(room.sizes):
-        sheet.rows.add(np.full(entries.size, need + index), column, of_each({size: 1}))
+        sheet.rows.add(np.full(column.size, need + index), column, of_each({size: 1}))
     for kind in room.kinds:
         filled = sheet.new_columns(np.full(len(kind.ways), float(kind.nodes)))
         first = sheet.rows.block(-np.inf, float(kind.nodes), 1)

@@ -109,6 +109,7 @@ def _compared(question: Question, rows: IntArray) -> tuple[FloatArray, FloatArra
             np.where(ruled, options.remain[rows], -1.0),
             np.where(by_node, cards, -1.0),
             options.in_place[rows].astype(np.float64),
+            options.kind[rows].astype(np.float64),
             like,
         ]
     )

@@ -11,6 +11,7 @@ from optimizer.pooled.options import Options, Pairs
 from optimizer.pooled.pools import PoolArrays
 from optimizer.pooled.wishes import WishArrays
 from optimizer.table import CandidateTable, FloatArray, IntArray
+from stoker.domain.accelerator import Slice
 from stoker.domain.limits import Limits, Objectives
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Question:
         objectives: What the plan is to be best at.
         options: What each server may be given.
         pairs: The pools that each option may use.
+        kinds: Kinds of slices that options take, in the order of their indices.
         running: Whether something runs for each server now, (servers,).
         standing: Replicas that run now by pool, -1 throughout where that is not told,
             (servers, pools).
@@ -46,6 +48,7 @@ class Question:
     objectives: Objectives
     options: Options
     pairs: Pairs
+    kinds: tuple[Slice, ...]
     running: IntArray
     standing: IntArray
     rates: FloatArray
@@ -77,10 +80,10 @@ def pair_up(
     fits = options.cards_per_replica[:, None] <= pools.cards[None, :]
     counted = (options.cards_per_replica > 0)[:, None]
     option, pool = np.nonzero(typed & fits & counted & wishes.allowed[options.server])
-    room = pools.cards[pool] // options.cards_per_replica[option]
+    room = options.take(option).held_by(pools.cards[pool])
     room = np.minimum(room, _room_in_place(options, standing, option, pool))
     option, pool, room = option[room > 0], pool[room > 0], room[room > 0]
-    by_card = pools.card_price[pool] * options.cards_per_replica[option]
+    by_card = pools.card_price[pool] * options.card_share[option]
     by_factor = pools.factor[pool] * options.unit_cost[option]
     price = np.where(np.isnan(by_card), by_factor, by_card)
     restarts = pools.interruptions[pool] * limits.replica_start_s / 3600.0

@@ -51,24 +51,22 @@ def add_totals(sheet: Sheet) -> None:
 
 def add_pools(sheet: Sheet) -> None:
     """Bound cards of pools, quotas, and types of which some are taken nobody knows where."""
-    pools, columns = sheet.question.pools, sheet.columns
-    cards = sheet.entry_cards
+    pools = sheet.question.pools
+    column = np.concatenate([sheet.columns.entry_column, sheet.cut_column])
+    pool = np.concatenate([sheet.columns.entry_pool, sheet.cut_pool])
+    cards = np.concatenate([sheet.entry_cards, np.ones(sheet.cut_column.size)])
     first = sheet.rows.block(-np.inf, pools.cards, pools.count)
-    sheet.rows.add(first + columns.entry_pool, columns.entry_column, cards)
-    shared = pools.quota[columns.entry_pool] >= 0
+    sheet.rows.add(first + pool, column, cards)
+    shared = pools.quota[pool] >= 0
     first = sheet.rows.block(-np.inf, pools.quota_cards, pools.quota_cards.size)
-    sheet.rows.add(
-        first + pools.quota[columns.entry_pool[shared]],
-        columns.entry_column[shared],
-        cards[shared],
-    )
+    sheet.rows.add(first + pools.quota[pool[shared]], column[shared], cards[shared])
     types = np.flatnonzero(pools.type_taken > 0)
     position = np.full(pools.type_taken.size, -1, dtype=np.int64)
     position[types] = np.arange(types.size)
-    of_type = position[pools.card_type[columns.entry_pool]]
+    of_type = position[pools.card_type[pool]]
     held = of_type >= 0
     first = sheet.rows.block(-np.inf, pools.type_left[types], types.size)
-    sheet.rows.add(first + of_type[held], columns.entry_column[held], cards[held])
+    sheet.rows.add(first + of_type[held], column[held], cards[held])
 
 
 def add_limits(sheet: Sheet) -> None:
@@ -83,7 +81,7 @@ def add_limits(sheet: Sheet) -> None:
     _limit(sheet, replicas, limits.max_replicas)
     if limits.max_spot_share is not None:
         spot = sheet.question.pools.spot[columns.entry_pool].astype(np.float64)
-        _limit(sheet, sheet.entry_cards * (spot - limits.max_spot_share), 0.0)
+        _limit(sheet, sheet.entry_card_shares * (spot - limits.max_spot_share), 0.0)
 
 
 def _limit(sheet: Sheet, values: FloatArray, limit: float | None) -> None:

@@ -23,6 +23,8 @@ class Sheet:
         extra: Number of further columns.
         continuous: Which of them need not be whole.
         extra_upper: Their upper bounds, block by block.
+        cut_column: Columns of cards that are cut into slices (`optimizer.pooled.cut`).
+        cut_pool: Pool that the cards of each stand in.
     """
 
     question: Question
@@ -31,6 +33,8 @@ class Sheet:
     extra: int = 0
     continuous: list[int] = field(default_factory=list)
     extra_upper: list[FloatArray] = field(default_factory=list)
+    cut_column: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    cut_pool: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def count(self) -> int:
@@ -54,14 +58,26 @@ class Sheet:
 
     @property
     def entry_cards(self) -> FloatArray:
-        """Cards that one unit of each entry's column takes there."""
-        cards = self.question.options.cards_per_replica[self.entry_option]
+        """Whole cards that one unit of each entry's column takes there, those of slices apart."""
+        cards = self.question.options.whole_cards[self.entry_option]
         return (cards * self.columns.entry_replicas).astype(np.float64)
+
+    @property
+    def entry_card_shares(self) -> FloatArray:
+        """Cards that one unit of each entry's column takes there, a slice by its share of one."""
+        share: FloatArray = self.question.options.card_share[self.entry_option]
+        return share * self.columns.entry_replicas
 
     def by_entry(self, values: FloatArray) -> FloatArray:
         """Return values of entries added up by column."""
         found = np.bincount(self.columns.entry_column, weights=values, minlength=self.count)
         return found.astype(np.float64)
+
+    def cards(self) -> FloatArray:
+        """Return the whole cards of a unit of each column, those that are cut included."""
+        found = self.by_entry(self.entry_cards)
+        found[self.cut_column] = 1.0
+        return found
 
     def parts(self) -> tuple[IntArray, IntArray]:
         """Return entries of split options, and their options."""

@@ -112,7 +112,7 @@ def _node_survival(sheet: Sheet, option: IntArray, column: IntArray, pool: IntAr
     rows = np.arange(option.size)
     chooser = sheet.choosing()[option]
     remain = options.remain[option].astype(np.float64)
-    on_node = np.maximum(1, pools.node_cards[pool] // options.cards_per_replica[option])
+    on_node = np.maximum(1, options.take(option).held_by(pools.node_cards[pool]))
     # All of the pool gone: total - x >= remain y - remain (1 - w).
     first = sheet.rows.block(-remain, np.inf, option.size)
     sheet.each_of_option(first, option, option, column, np.ones(option.size))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.pooled.cut import cut_cards
 from optimizer.pooled.question import Question
 from optimizer.pooled.taken import Taken
-from optimizer.table import IntArray
+from optimizer.table import FloatArray, IntArray
 from stoker.domain.limits import Limits, ObjectiveName
 from stoker.domain.plan import LimitUse
 
@@ -20,6 +21,7 @@ class Used:
 
     Attributes:
         cards: Cards by pool, (pools,).
+        card_shares: The same with slices by their shares of a card, (pools,).
         cost_per_hour: Cost per hour.
         power_w: Power in W; 0 for what is unknown.
         idle_power_w: The same without load.
@@ -28,15 +30,16 @@ class Used:
     """
 
     cards: IntArray
+    card_shares: FloatArray
     cost_per_hour: float
     power_w: float
     idle_power_w: float
     replicas: int
     changes: int
 
-    def spot_cards(self, question: Question) -> int:
-        """Return the spot cards among them."""
-        return int(self.cards[question.pools.spot].sum())
+    def spot_cards(self, question: Question) -> float:
+        """Return the spot cards among them, slices by their shares."""
+        return float(self.card_shares[question.pools.spot].sum())
 
 
 def used_by(question: Question, taken: Taken) -> Used:
@@ -46,7 +49,9 @@ def used_by(question: Question, taken: Taken) -> Used:
     stopped = question.running.astype(np.bool_)
     stopped[options.server] = False
     return Used(
-        cards=options.cards_per_replica @ taken.pool_replicas,
+        cards=options.whole_cards @ taken.pool_replicas
+        + cut_cards(question.kinds, options.kind, taken.pool_replicas),
+        card_shares=options.card_share @ taken.pool_replicas,
         cost_per_hour=math.fsum(taken.price.tolist()),
         power_w=float(np.nansum(options.power_w * replicas)),
         idle_power_w=float(np.nansum(options.idle_power_w * replicas)),
@@ -80,7 +85,7 @@ def limit_uses(question: Question, given: Limits, used: Used) -> tuple[LimitUse,
             LimitUse("max_changes", float(used.changes), float(given.max_changes), "servers")
         )
     if given.max_spot_share is not None:
-        total = int(used.cards.sum())
+        total = float(used.card_shares.sum())
         share = used.spot_cards(question) / total if total else 0.0
         found.append(LimitUse("max_spot_share", share, given.max_spot_share, "of cards"))
     pools = question.pools

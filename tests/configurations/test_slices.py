@@ -6,7 +6,6 @@ import itertools
 import math
 from collections import Counter
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,36 +33,14 @@ from optimizer.table import CandidateTable
 from stoker.domain.accelerator import Slice
 from stoker.domain.errors import InvalidInputError, PlanCheckError
 from stoker.domain.fleet import Fleet
+from stoker.domain.limits import Limits
 from stoker.domain.plan import PlanStatus
 from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.configured_fleets import LOAD, TP1, Document, configured_document, profile
 from tests.support.configured_fleets import server as server_document
+from tests.support.naive_cards import fits_one_card, naive_fewest
 
 MIG = [Slice(sevenths=size) for size in SEVENTHS]
-MEMORY = {1: 1, 2: 2, 3: 4, 4: 4, 7: 8}
-"""Memory slices that an instance covers, of eight; it begins at a multiple of them."""
-
-
-@cache
-def fits_one_card(sizes: tuple[int, ...]) -> bool:
-    """Try every way to lay instances out on the memory slices of a card."""
-    starts = [
-        [
-            first
-            for first in range(0, 9 - MEMORY[size], MEMORY[size])
-            if (size, first) not in {(1, 7), (2, 6), (4, 4)}  # where NVIDIA begins none
-        ]
-        for size in sizes
-    ]
-    for begins in itertools.product(*starts):
-        taken = [
-            k
-            for size, begin in zip(sizes, begins, strict=True)
-            for k in range(begin, begin + MEMORY[size])
-        ]
-        if len(taken) == len(set(taken)):
-            return True
-    return False
 
 
 def test_patterns_are_all_that_fit_and_nothing_more() -> None:
@@ -89,33 +66,12 @@ def test_a_card_holds_as_many_as_nvidia_says() -> None:
     assert slices_per_card(Slice(parts=5)) == 5
 
 
-def naive_fewest(counts: dict[int, int]) -> int:
-    """Fill cards one after the other, trying everything."""
-    left = tuple(size for size, n in sorted(counts.items()) for _ in range(n))
-
-    @cache
-    def search(rest: tuple[int, ...]) -> int:
-        if not rest:
-            return 0
-        best = len(rest)
-        for count in range(len(rest)):
-            for others in set(itertools.combinations(rest[1:], count)):
-                own = (rest[0], *others)
-                if sum(own) <= 7 and fits_one_card(own):
-                    remaining = list(rest)
-                    for size in own:
-                        remaining.remove(size)
-                    best = min(best, 1 + search(tuple(remaining)))
-        return best
-
-    return search(left)
-
-
 @settings(max_examples=15, deadline=None)
 @given(st.dictionaries(st.sampled_from([1, 2, 3, 4]), st.integers(1, 2), min_size=1, max_size=3))
 def test_the_fewest_cards_are_those_of_trying_everything(counts: dict[int, int]) -> None:
+    sizes = tuple(size for size, n in sorted(counts.items()) for _ in range(n))
     assert fewest_cards({Slice(sevenths=size): n for size, n in counts.items()}) == naive_fewest(
-        counts
+        sizes
     )
 
 
@@ -286,7 +242,7 @@ def cards_taken(table: CandidateTable, rows: list[int]) -> int:
     if sum(slices.values()) > 8:
         # Too many to try: more than fit the cards of these fleets, but for slices of a seventh.
         return whole + fewest_cards({Slice(sevenths=size): n for size, n in slices.items()})
-    return whole + naive_fewest(dict(slices))
+    return whole + naive_fewest(tuple(sorted(slices.elements())))
 
 
 @given(fleet=shared_fleets())
@@ -310,6 +266,18 @@ def test_plans_on_shared_cards_are_those_of_trying_everything(fleet: Fleet) -> N
     assert plan.status is not PlanStatus.FEASIBLE
 
 
+@given(fleet=shared_fleets())
+@settings(max_examples=15, deadline=None)
+def test_limits_that_do_not_bind_change_nothing(fleet: Fleet) -> None:
+    full = OptimizerSettings(analysis=Analysis.FULL)
+    plain = plan_fleet(fleet, full)
+    bounded = plan_fleet(replace(fleet, limits=Limits(budget_per_hour=1e9)), full)
+    assert bounded.objective == pytest.approx(plain.objective, rel=1e-9, abs=1e-9)
+    assert [s.served for s in bounded.services] == [s.served for s in plain.services]
+    assert bounded.usage[0].used == sum(item.cards for item in bounded.allocations)
+    assert bounded.usage[0].used <= fleet.capacity[0].count
+
+
 def test_what_runs_on_slices_is_kept_and_counted() -> None:
     now = {"accelerator": "A100-3g", "replicas": 3}
     plan = plan_fleet(sliced(2, server_document(load="unknown", current=now)))
@@ -325,9 +293,6 @@ def test_bounds_and_best_effort_take_bundles_whole() -> None:
     assert plan.allocations[0].cards == 5
     with pytest.raises(InvalidInputError, match="slices of cards are beyond plans that mix"):
         plan_fleet(sliced(9, server_document()), OptimizerSettings(heterogeneous=True))
-    limited = sliced_document(9, server_document()) | {"limits": {"budget_per_hour": 9}}
-    with pytest.raises(InvalidInputError, match=r"accelerators\.A100-3g\.slice: slices of cards"):
-        plan_fleet(document_to_fleet(limited))
 
 
 @pytest.mark.parametrize("part", [{"sevenths": 3}, {"parts": 4}])

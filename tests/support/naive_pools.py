@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from stoker.domain.accelerator import Slice
 from stoker.domain.limits import Combination, Limits, ObjectiveName, Objectives, Survival
 from stoker.domain.nodes import Node
 from stoker.domain.pools import NO_WISHES, Pool, PoolWishes, PriceKind, QuotaGroup
+from tests.support.naive_cards import naive_cards, naive_per_card, naive_share
 from tests.support.naive_fitting import fit
 
 EPS = 1e-9
@@ -26,6 +28,7 @@ class Offer:
     """A candidate: a configuration with what its replicas take, cost and draw.
 
     With prefill replicas it is two pools that are taken whole: one replica that takes all cards.
+    On a slice of a card, cards are cut in the pools where its replicas stand.
     """
 
     accelerator: int
@@ -40,6 +43,18 @@ class Offer:
     batch: int = 1
     prefill: int = 0
     decode: int = 0
+    slice: Slice | None = None
+
+    @property
+    def share(self) -> float:
+        """Cards of a replica, a slice by its share of one."""
+        return self.cards if self.slice is None else naive_share(self.slice)
+
+    def held_by(self, cards: int) -> int:
+        """How many replicas so many cards hold with nobody else on them."""
+        if self.slice is None:
+            return cards // self.cards
+        return cards * naive_per_card(self.slice)
 
     @property
     def key(self) -> tuple[int, int, int, int]:
@@ -139,7 +154,7 @@ class BestPlan:
 
 def pool_price(pool: Pool, offer: Offer) -> float:
     if pool.price_per_card_hour is not None:
-        return pool.price_per_card_hour * offer.cards
+        return pool.price_per_card_hour * offer.share
     return pool.price_factor * offer.unit_cost
 
 
@@ -188,7 +203,7 @@ def spreads(
     for pool in instance.pools:
         fine = pool.card_type == offer.card_type
         fine = fine and (not client.wishes.pools or pool.name in client.wishes.pools)
-        rooms.append(min(pool.usable // offer.cards, most) if fine else 0)
+        rooms.append(min(offer.held_by(pool.usable), most) if fine else 0)
     for where in itertools.product(*(range(room + 1) for room in rooms)):
         if 1 <= sum(where) <= most:
             yield where
@@ -229,7 +244,7 @@ def rules_kept(instance: Instance, client: Client, offer: Offer, where: tuple[in
         for n, pool in zip(where, instance.pools, strict=True):
             told = [*pool.node_cards, *(n.cards for n in instance.nodes if n.pool == pool.name)]
             node = max(told, default=pool.cards)
-            lost = min(n, max(1, node // offer.cards))
+            lost = min(n, max(1, offer.held_by(node)))
             if total - lost < offer.replicas:
                 return False
     return True
@@ -337,14 +352,12 @@ def staying_ways(instance: Instance, client: Client) -> Iterator[Way]:
 def fits(instance: Instance, plan: tuple[Way, ...]) -> bool:
     """Whether a plan keeps every limit that is not a server's own, changes apart."""
     limits = instance.limits
-    cards = [0] * len(instance.pools)
+    cards = [cards_in(plan, pool) for pool in range(len(instance.pools))]
     cost = power = idle = 0.0
     replicas = 0
     for way in plan:
         if way.offer is None:
             continue
-        for pool, n in enumerate(way.where):
-            cards[pool] += n * way.offer.cards
         cost += way_cost(instance, way)
         power += way.total * (way.offer.watts or 0.0)
         idle += way.total * (way.offer.idle_watts or 0.0)
@@ -366,14 +379,35 @@ def fits(instance: Instance, plan: tuple[Way, ...]) -> bool:
         if limit is not None and used > limit + EPS:
             return False
     if limits.max_spot_share is not None:
-        spot = sum(
-            used
-            for used, pool in zip(cards, instance.pools, strict=True)
-            if pool.price_kind is PriceKind.SPOT
-        )
-        if spot > limits.max_spot_share * sum(cards) + EPS:
+        shares = [
+            (pool.price_kind, n * way.offer.share)
+            for way in plan
+            if way.offer is not None
+            for pool, n in zip(instance.pools, way.where, strict=True)
+        ]
+        spot = sum(share for kind, share in shares if kind is PriceKind.SPOT)
+        if spot > limits.max_spot_share * sum(share for _, share in shares) + EPS:
             return False
     return True
+
+
+def cards_in(plan: tuple[Way, ...], pool: int) -> int:
+    """Return the cards that a plan takes of a pool, cut ones included."""
+    return sum(
+        way.where[pool] * way.offer.cards for way in plan if way.offer and not way.offer.slice
+    ) + cut_in(plan, pool)
+
+
+def cut_in(plan: tuple[Way, ...], pool: int) -> int:
+    """Return the fewest cards of a pool that hold the slices taken there."""
+    return naive_cards(
+        [
+            way.offer.slice
+            for way in plan
+            if way.offer and way.offer.slice
+            for _ in range(way.where[pool])
+        ]
+    )
 
 
 def stand_on_nodes(instance: Instance, plan: tuple[Way, ...]) -> bool:
@@ -381,22 +415,24 @@ def stand_on_nodes(instance: Instance, plan: tuple[Way, ...]) -> bool:
     for index, pool in enumerate(instance.pools):
         counts: Counter[int] = Counter()
         for way in plan:
-            if way.offer is not None and way.where[index]:
+            if way.offer is not None and way.where[index] and not way.offer.slice:
                 counts[way.offer.cards] += way.where[index]
+        if cut_in(plan, index):
+            counts[1] += cut_in(plan, index)
         if not fit([node for node in instance.nodes if node.pool == pool.name], counts):
             return False
     return True
 
 
 def spilled(instance: Instance, plan: tuple[Way, ...]) -> float:
-    total = 0
+    total = 0.0
     for client, way in zip(instance.clients, plan, strict=True):
         wanted = client.wishes.prefer_pools
         if not wanted or way.offer is None:
             continue
         for pool, n in zip(instance.pools, way.where, strict=True):
             rank = wanted.index(pool.name) if pool.name in wanted else len(wanted)
-            total += rank * n * way.offer.cards
+            total += rank * n * way.offer.share
     return float(total)
 
 
@@ -489,7 +525,7 @@ def best_plan(instance: Instance) -> BestPlan:
         remaining = [k for k in remaining if values[k][stage][0] <= least_value + slack]
         reached.append(least_value)
     cards = min(
-        sum(way.total * way.offer.cards for way in plans[k] if way.offer) for k in remaining
+        sum(cards_in(plans[k], pool) for pool in range(len(instance.pools))) for k in remaining
     )
     # Later stages may give away within tolerances: what all remaining plans share is the last.
     return BestPlan(vector, tuple(reached), cards, len(plans))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optimizer.pooled.ask import ask
 from optimizer.pooled.question import Question
 from optimizer.table import CandidateTable, Transitions
-from stoker.domain.accelerator import Accelerator, PowerCurve
+from stoker.domain.accelerator import Accelerator, PowerCurve, Slice
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT
 from stoker.domain.limits import (
@@ -30,6 +30,7 @@ from stoker.domain.workload import Load
 from tests.support.naive_pools import Client, Instance, Now, Offer, combinations, current_cost
 
 MOST_COMBINATIONS = 6000
+MOST_SLICED = 4000
 TYPES = ("A", "B")
 
 
@@ -154,6 +155,7 @@ def table_of(instance: Instance) -> CandidateTable:
         configuration=integers([offer.configuration for _, offer in rows]),
         prefill_replicas=prefill,
         decode_replicas=integers([offer.decode for _, offer in rows]),
+        slices=slices_of(instance),
         transitions=Transitions(
             accelerator=integers([now.accelerator if now else -1 for now in running]),
             cost_per_hour=np.array(paid, dtype=np.float64),
@@ -162,6 +164,14 @@ def table_of(instance: Instance) -> CandidateTable:
             prefill_replicas=integers([now.prefill if now else 0 for now in running]),
         ),
     )
+
+
+def slices_of(instance: Instance) -> tuple[Slice | None, ...]:
+    """Return the slice that each accelerator is; nothing where none is one."""
+    found = {o.accelerator: o.slice for client in instance.clients for o in client.offers}
+    if not any(found.values()):
+        return ()
+    return tuple(found.get(k) for k in range(1 + max(found)))
 
 
 def question_of(instance: Instance) -> Question:
@@ -202,12 +212,14 @@ def question_of(instance: Instance) -> Question:
 
 
 @st.composite
-def instances(draw: st.DrawFn) -> Instance:
+def instances(
+    draw: st.DrawFn, most_cards: int = 5, counts: tuple[int, ...] = (1, 2, 2, 3, 3)
+) -> Instance:
     """Draw an instance over any of the rules, small enough to try everything."""
-    pools = draw(pool_lists())
+    pools = draw(pool_lists(most_cards))
     names = [pool.name for pool in pools]
     limits, objectives = draw(limit_sets()), draw(objective_sets())
-    servers = draw(st.sampled_from([1, 2, 2, 3, 3]))
+    servers = draw(st.sampled_from(counts))
     clients = tuple(draw(clients_of(names)) for _ in range(servers))
     quotas = (QuotaGroup("q", draw(st.integers(0, 5))),)
     apart = any(offer.prefill for client in clients for offer in client.offers)
@@ -222,11 +234,42 @@ def instances(draw: st.DrawFn) -> Instance:
 
 
 @st.composite
-def pool_lists(draw: st.DrawFn) -> tuple[Pool, ...]:
+def sliced_instances(draw: st.DrawFn) -> Instance:
+    """Draw an instance some of whose accelerators are slices of cards."""
+    instance = draw(instances(most_cards=2, counts=(2, 3, 3)))
+    kinds = [None, *(Slice(sevenths=size) for size in (1, 2, 3, 4)), Slice(parts=2), Slice(parts=3)]
+    slices = {k: draw(st.sampled_from(kinds)) for k in range(4)}
+    slices[draw(st.integers(0, 3))] = draw(st.sampled_from(kinds[1:]))
+    clients = []
+    for client in instance.clients:
+        offers = [
+            offer if slices[offer.accelerator] is None else on_slice(offer, slices)
+            for offer in client.offers
+            if slices[offer.accelerator] is None or not offer.prefill
+        ]
+        unique = {offer.key: offer for offer in offers}
+        now = client.now
+        if now is not None and slices[now.accelerator] is not None:
+            now = replace(now, prefill=0)
+        clients.append(replace(client, offers=tuple(unique.values()), now=now))
+    instance = replace(instance, clients=tuple(clients))
+    while combinations(instance, MOST_SLICED) >= MOST_SLICED:
+        instance = replace(instance, clients=instance.clients[:-1])
+        if len(instance.clients) == 1:
+            break
+    return instance
+
+
+def on_slice(offer: Offer, slices: dict[int, Slice | None]) -> Offer:
+    return replace(offer, cards=1, slice=slices[offer.accelerator])
+
+
+@st.composite
+def pool_lists(draw: st.DrawFn, most_cards: int) -> tuple[Pool, ...]:
     found = []
     for index in range(draw(st.sampled_from([1, 2, 3, 3, 3]))):
         kind = draw(st.sampled_from([PriceKind.ON_DEMAND, PriceKind.SPOT, PriceKind.RESERVED]))
-        cards = draw(st.integers(1, 5))
+        cards = draw(st.integers(1, most_cards))
         found.append(
             Pool(
                 name=f"p{index}",

@@ -15,6 +15,7 @@ import pulp
 from optimizer.pooled.question import Question
 from stoker.domain.limits import Combination, ObjectiveName, Survival
 from stoker.domain.nodes import Node
+from tests.support.naive_cards import layouts, naive_per_card
 
 _SLACK = 1e-9
 
@@ -35,6 +36,7 @@ class ReadableModel:
         self.value = dict(zip(self.x, p.value.tolist(), strict=True))
         self.of = {k: [pool for (j, pool) in self.x if j == k] for k in range(o.count)}
         self.started: dict[int, Any] = {}
+        self.cut: dict[int, Any] = {}
         self.servers = len(question.table.servers)
         for k in range(o.count):
             self._option_rules(k)
@@ -63,7 +65,7 @@ class ReadableModel:
         server, total = int(o.server[k]), self.replicas(k)
         if o.cards_per_replica[k] == 0:
             return
-        room = int(min(o.most[k], sum(pools.cards[p] for p in self.of[k])))
+        room = int(min(o.most[k], 12 * sum(pools.cards[p] for p in self.of[k])))
         self.problem += total >= int(o.least[k]) * take
         self.problem += total <= room * take
         spot = [p for p in self.of[k] if pools.spot[p]]
@@ -89,7 +91,10 @@ class ReadableModel:
         self.problem += pulp.lpSum(stands) >= int(wishes.zones[server]) * take
         if q.limits.headroom.survive is Survival.NODE:
             for p in self.of[k]:
-                node = max(1, int(pools.node_cards[p]) // int(o.cards_per_replica[k]))
+                held = int(pools.node_cards[p]) // int(o.cards_per_replica[k])
+                if o.kind[k] >= 0:
+                    held = int(pools.node_cards[p]) * naive_per_card(q.kinds[int(o.kind[k])])
+                node = max(1, held)
                 gone = self._binary(f"all_gone_{k}_{p}")
                 need = int(o.remain[k])
                 self.problem += total - self.x[k, p] >= need * take - need * (1 - gone)
@@ -98,25 +103,45 @@ class ReadableModel:
     def _pool_rules(self) -> None:
         q, o = self.q, self.q.options
 
+        cut = {p: self._cut_cards(p) for p in range(q.pools.count)}
+
         def cards(members: list[int]) -> Any:
             return pulp.lpSum(
-                int(o.cards_per_replica[k]) * x for (k, p), x in self.x.items() if p in members
-            )
+                int(o.cards_per_replica[k]) * x
+                for (k, p), x in self.x.items()
+                if p in members and o.kind[k] < 0
+            ) + pulp.lpSum(cut[p] for p in members)
 
         for p in range(q.pools.count):
             self.problem += cards([p]) <= int(q.pools.cards[p])
         for quota, most in enumerate(q.pools.quota_cards.tolist()):
             self.problem += cards(np.flatnonzero(q.pools.quota == quota).tolist()) <= most
 
+    def _cut_cards(self, pool: int) -> Any:
+        """Return the cards of a pool that are cut, each in one of the ways that there are."""
+        o, kinds = self.q.options, self.q.kinds
+        ways = layouts(kinds) if kinds else []
+        times = [self._whole(f"cut_{pool}_{w}") for w in range(len(ways))]
+        for index, kind in enumerate(kinds):
+            taken = [x for (k, p), x in self.x.items() if p == pool and o.kind[k] == index]
+            held = pulp.lpSum(way[kind] * n for way, n in zip(ways, times, strict=True))
+            self.problem += pulp.lpSum(taken) <= held
+        self.cut[pool] = pulp.lpSum(times)
+        return self.cut[pool]
+
     def _nodes(self, nodes: tuple[Node, ...]) -> None:
         """A replica stands on a node of its pool, in one link group where any is large enough."""
         o = self.q.options
         for p, pool in enumerate(self.q.pools.pools):
             own = [node for node in nodes if node.pool == pool.name]
-            on_pool = [k for (k, q) in self.x if q == p]
+            on_pool = [k for (k, q) in self.x if q == p and o.kind[k] < 0]
             standing: dict[int, list[Any]] = {k: [] for k in on_pool}
+            places: list[Any] = []
             for n, node in enumerate(own):
                 taken: list[list[Any]] = [[] for _ in node.groups]
+                for g in range(len(node.groups)):
+                    places.append(self._whole(f"cut_on_{p}_{n}_{g}"))
+                    taken[g].append(places[-1])
                 for k in on_pool:
                     cards = int(o.cards_per_replica[k])
                     if cards <= node.largest_group:
@@ -137,6 +162,7 @@ class ReadableModel:
                     self.problem += pulp.lpSum(cards_taken) <= group.free
             for k in on_pool:
                 self.problem += self.x[k, p] <= pulp.lpSum(standing[k])
+            self.problem += self.cut[p] <= pulp.lpSum(places)
 
     def _limits(self) -> None:
         limits, o = self.q.limits, self.q.options
@@ -149,7 +175,7 @@ class ReadableModel:
             if limit is not None:
                 self.problem += pulp.lpSum(each[key] * x for key, x in self.x.items()) <= limit
         if limits.max_spot_share is not None:
-            cards = {key: int(o.cards_per_replica[key[0]]) for key in self.x}
+            cards = {key: float(o.card_share[key[0]]) for key in self.x}
             spot = [key for key in self.x if self.q.pools.spot[key[1]]]
             every = pulp.lpSum(cards[key] * x for key, x in self.x.items())
             lost = pulp.lpSum(cards[key] * self.x[key] for key in spot)
@@ -205,8 +231,7 @@ class ReadableModel:
     def spill(self) -> Any:
         o, rank = self.q.options, self.q.wishes.rank
         return pulp.lpSum(
-            int(rank[o.server[k], p]) * int(o.cards_per_replica[k]) * x
-            for (k, p), x in self.x.items()
+            int(rank[o.server[k], p]) * float(o.card_share[k]) * x for (k, p), x in self.x.items()
         )
 
     def solve(self) -> tuple[tuple[int, ...], list[float]]:
