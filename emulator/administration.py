@@ -113,7 +113,7 @@ class Administration:
                     "state": replica.state.value,
                     "running": replica.loop.running,
                     "waiting": replica.loop.waiting,
-                    "kv_use": replica.loop.kv_use,
+                    "kv_use": replica.loop.memory.use,
                     "restarts": replica.restarts,
                     "faults": asdict(replica.faults),
                 }

@@ -8,36 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Protocol
 
 from emulator.decoding import Decoding
+from emulator.memory import KvMemory
 from emulator.pace import Work, first_token_delays, pace_of
 from emulator.requests import EmulatedRequest, RequestState
+from emulator.watcher import Watcher
 from simulator import Engine
-
-_UNLIMITED = 1 << 60
-
-
-class Watcher(Protocol):
-    """What is told of an engine's work."""
-
-    def admitted(self, request: EmulatedRequest) -> None:
-        """A request was served for the first time."""
-
-    def iterated(self, tokens: int) -> None:
-        """An iteration that computed so many tokens has ended."""
-
-    def gap(self, gap_ms: float, tokens: int) -> None:
-        """So many tokens came this long after the ones before them."""
-
-    def first_token(self, request: EmulatedRequest) -> None:
-        """The first token of a request was made."""
-
-    def finished(self, request: EmulatedRequest) -> None:
-        """The last token of a request was made."""
-
-    def preempted(self, request: EmulatedRequest) -> None:
-        """A request lost its KV."""
 
 
 class IterationLoop:
@@ -48,6 +25,7 @@ class IterationLoop:
     on (`play`) or is asked for (`begin`).
 
     Attributes:
+        memory: Its KV memory.
         slowdown: Factor on the time of iterations that begin from now on.
     """
 
@@ -57,14 +35,11 @@ class IterationLoop:
         self._delays = first_token_delays(engine.iteration)
         self._watcher = watcher
         self._batch_limit = min(engine.max_batch, engine.token_budget)
-        self._queue_limit = engine.max_queue
+        self._queue_limit = math.inf if engine.max_queue is None else engine.max_queue
         self._budget = engine.token_budget
-        self._block = engine.block_tokens
-        self._limited = engine.kv_tokens is not None
-        self._blocks = engine.kv_tokens // self._block if engine.kv_tokens else _UNLIMITED
-        self._free = self._blocks
+        self.memory = KvMemory(engine.kv_tokens, engine.block_tokens)
         self._waiting: deque[EmulatedRequest] = deque()
-        self._decoding = Decoding(self._block)
+        self._decoding = Decoding(self.memory.block_tokens)
         self._partial: EmulatedRequest | None = None
         self._ending: list[EmulatedRequest] = []  # their prefill ends with the running iteration
         self._broken_off: list[EmulatedRequest] = []
@@ -92,30 +67,11 @@ class IterationLoop:
         return self.running + len(self._waiting)
 
     @property
-    def kv_use(self) -> float:
-        """Share of the KV blocks in use; 0 where there is no limit."""
-        return (self._blocks - self._free) / self._blocks if self._limited else 0.0
-
-    @property
-    def kv_blocks_used(self) -> int:
-        """KV blocks in use."""
-        return self._blocks - self._free
-
-    @property
     def kv_blocks_wanted(self) -> int:
         """KV blocks in use, and those that the line asks for."""
-        wanted = sum(self._blocks_of(r.prompt_tokens + r.produced) for r in self._waiting)
-        return self._blocks - self._free + wanted
-
-    @property
-    def kv_blocks(self) -> int | None:
-        """KV blocks in all; None for no limit."""
-        return self._blocks if self._limited else None
-
-    @property
-    def block_tokens(self) -> int:
-        """Tokens of a KV block."""
-        return self._block
+        blocks_of = self.memory.blocks_of
+        wanted = sum(blocks_of(r.prompt_tokens + r.produced) for r in self._waiting)
+        return self.memory.used + wanted
 
     def next_ms(self) -> float:
         """Return when the running iteration ends; infinite where none runs."""
@@ -131,11 +87,10 @@ class IterationLoop:
         request.arrival_ms = now_ms
         if math.isnan(request.sent_ms):
             request.sent_ms = now_ms
-        if self._blocks_of(request.prompt_tokens + request.output_tokens - 1) > self._blocks:
+        if not self.memory.ever_holds(request.prompt_tokens + request.output_tokens - 1):
             request.end(RequestState.TOO_LARGE, now_ms, "larger than the KV memory")
             return
-        limit = self._queue_limit
-        if limit is not None and self.in_system >= self._batch_limit + limit:
+        if self.in_system >= self._batch_limit + self._queue_limit:
             request.end(RequestState.TURNED_AWAY, now_ms, "the line is full")
             return
         request.order = self._order
@@ -145,8 +100,6 @@ class IterationLoop:
 
     def abort(self, request: EmulatedRequest, now_ms: float) -> None:
         """Break off a request whose reader went away; it leaves at the next boundary."""
-        if request.ended:
-            return
         self.play(now_ms)
         if request.ended:
             return
@@ -159,15 +112,14 @@ class IterationLoop:
 
     def fail_all(self, now_ms: float, reason: str) -> None:
         """Lose every request and all KV, as in a crash."""
-        lost = [*self._waiting, *self._ending, *self._decoding.requests]
-        if self._partial is not None:
-            lost.append(self._partial)
+        partial = [] if self._partial is None else [self._partial]
+        lost = [*self._waiting, *self._ending, *self._decoding.requests, *partial]
         self._waiting.clear()
-        self._decoding = Decoding(self._block)
+        self._decoding = Decoding(self.memory.block_tokens)
         self._ending.clear()
         self._broken_off.clear()
         self._partial = None
-        self._free = self._blocks
+        self.memory.clear()
         self._end_ms = self._ready_ms = math.inf
         self._frozen_ms = None
         for request in lost:
@@ -215,20 +167,15 @@ class IterationLoop:
         if self._end_ms == math.inf and self._ready_ms == math.inf:
             self._ready_ms = now_ms
 
-    def _blocks_of(self, tokens: int) -> int:
-        return -(-tokens // self._block)
-
     def _schedule(self, now: float) -> None:
         """Choose what the next iteration computes, and start it."""
         if self._broken_off:
             self._drop_broken_off()
         preempted = False
-        needed = self._decoding.blocks_needed()
-        while needed > self._free:
+        while (needed := self._decoding.blocks_needed()) > self.memory.free:
             self._preempt_youngest(now)
             preempted = True
-            needed = self._decoding.blocks_needed()
-        self._free -= needed
+        self.memory.free -= needed
         decoding = batch = len(self._decoding)
         budget = self._budget - decoding
         tokens, read, shares = 0, 0, 0.0
@@ -263,11 +210,9 @@ class IterationLoop:
             return None
         request = self._waiting[0]
         held = request.prompt_tokens + request.produced
-        blocks = self._blocks_of(held)
-        if blocks > self._free:
+        if not self.memory.take(held):
             return None
         self._waiting.popleft()
-        self._free -= blocks
         request.state = RequestState.RUNNING
         request.to_compute = request.left = held - request.cached_tokens
         if math.isnan(request.admitted_ms):
@@ -287,7 +232,7 @@ class IterationLoop:
                 if request.on_token is not None:
                     request.on_token(now + request.delay_ms)
             while (leaving := self._decoding.leaving()) is not None:
-                self._free += self._blocks_of(leaving.prompt_tokens + leaving.output_tokens - 1)
+                self.memory.give_back(leaving.prompt_tokens + leaving.output_tokens - 1)
                 self._done(leaving, now)
         if self._ending:
             ending, self._ending = self._ending, []
@@ -300,7 +245,7 @@ class IterationLoop:
         """Hand on the token that completes a prefill, and let the request decode."""
         if request.ended:
             self._broken_off.remove(request)
-            self._free += self._blocks_of(request.prompt_tokens + request.produced)
+            self.memory.give_back(request.prompt_tokens + request.produced)
             return
         if request.produced == 0:
             fixed, by_sequence, by_output = self._delays
@@ -313,7 +258,7 @@ class IterationLoop:
             request.on_token(now + request.delay_ms)
         request.produced += 1
         if request.produced == request.output_tokens:
-            self._free += self._blocks_of(request.prompt_tokens + request.produced - 1)
+            self.memory.give_back(request.prompt_tokens + request.produced - 1)
             self._done(request, now)
             return
         self._decoding.join(request)
@@ -338,7 +283,7 @@ class IterationLoop:
             request = self._decoding.youngest()
             held = self._decoding.take_out(request)
             request.last_token_ms = now
-        self._free += self._blocks_of(held)
+        self.memory.give_back(held)
         request.preemptions += 1
         request.state = RequestState.WAITING
         self._waiting.appendleft(request)
@@ -349,7 +294,7 @@ class IterationLoop:
         for request in self._broken_off:
             if request is self._partial:
                 self._partial = None
-                self._free += self._blocks_of(request.prompt_tokens + request.produced)
+                self.memory.give_back(request.prompt_tokens + request.produced)
             elif request in self._decoding:
-                self._free += self._blocks_of(self._decoding.take_out(request))
+                self.memory.give_back(self._decoding.take_out(request))
         self._broken_off.clear()

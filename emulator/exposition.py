@@ -88,7 +88,7 @@ def _vllm(model: str, loop: IterationLoop, meter: Meter, *, older_names: bool) -
     of = _Families(labels)
     yield of.gauge("vllm:num_requests_running", "Requests in execution batches.", loop.running)
     yield of.gauge("vllm:num_requests_waiting", "Requests waiting to be processed.", loop.waiting)
-    use = loop.kv_use
+    use = loop.memory.use
     yield of.gauge("vllm:kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent.", use)
     for prefix in ("vllm:", "vllm:gpu_") if older_names else ("vllm:",):
         name = f"{prefix}prefix_cache"
@@ -129,14 +129,14 @@ def _vllm(model: str, loop: IterationLoop, meter: Meter, *, older_names: bool) -
         name, text = "vllm:time_per_output_token_seconds", "Time between tokens (older name)."
         yield of.histogram(name, text, meter.itl_s)
     # As there, the configuration of the cache names no model.
-    blocks = loop.kv_blocks
+    memory = loop.memory
     yield _Families(
         {
-            "block_size": str(loop.block_tokens),
+            "block_size": str(memory.block_tokens),
             "cache_dtype": "auto",
             "enable_prefix_caching": "True",
             "engine": "0",
-            "num_gpu_blocks": "None" if blocks is None else str(blocks),
+            "num_gpu_blocks": str(memory.blocks) if memory.limited else "None",
         }
     ).gauge("vllm:cache_config_info", "Information of the cache configuration.", 1)
 
@@ -145,13 +145,13 @@ def _sglang(model: str, loop: IterationLoop, meter: Meter) -> Iterator[Metric]:
     of = _Families({"engine_type": "unified", "model_name": model, "pp_rank": "0", "tp_rank": "0"})
     yield of.gauge("sglang:num_running_reqs", "Running requests.", loop.running)
     yield of.gauge("sglang:num_queue_reqs", "Requests in the waiting queue.", loop.waiting)
-    yield of.gauge("sglang:token_usage", "Share of the KV tokens in use.", loop.kv_use)
-    used = loop.kv_blocks_used * loop.block_tokens
+    yield of.gauge("sglang:token_usage", "Share of the KV tokens in use.", loop.memory.use)
+    used = loop.memory.used * loop.memory.block_tokens
     yield of.gauge("sglang:num_used_tokens", "KV tokens in use.", used)
     hit_rate = meter.cached / meter.prefilled if meter.prefilled else 0.0
     yield of.gauge("sglang:cache_hit_rate", "Prefix cache hit rate.", hit_rate)
-    if loop.kv_blocks is not None:
-        total = loop.kv_blocks * loop.block_tokens
+    if loop.memory.limited:
+        total = loop.memory.blocks * loop.memory.block_tokens
         yield of.gauge("sglang:max_total_num_tokens", "KV tokens in all.", total)
     for name, text, count in (
         ("prompt_tokens", "Prefill tokens processed.", meter.prefilled),

@@ -99,7 +99,7 @@ def test_identical_times_of_one_replica(scenario: Scenario) -> None:
         loop.submit(request, float(at_ms))
     loop.play(math.inf)
     compare(records, requests)
-    assert (loop.in_system, loop.kv_blocks_used) == (0, 0)
+    assert (loop.in_system, loop.memory.used) == (0, 0)
     event(f"preemptions: {any(one.preemptions for one in requests)}")
 
 

@@ -43,7 +43,7 @@ def test_who_breaks_off_frees_memory_and_hurts_nobody(after_ms: float) -> None:
     loop.play(1e9)
     assert (stays.state, goes.state) == (RequestState.DONE, RequestState.ABORTED)
     assert stays.completion_ms == 50.0
-    assert (loop.in_system, loop.kv_blocks_used) == (0, 0)
+    assert (loop.in_system, loop.memory.used) == (0, 0)
 
 
 @given(
@@ -85,7 +85,7 @@ def test_nothing_is_lost_whoever_breaks_off(
             loop.abort(request, at_ms)
     loop.play(1e9)
     assert all(request.ended for request in requests)
-    assert (loop.in_system, loop.kv_blocks_used, loop.next_ms()) == (0, 0, math.inf)
+    assert (loop.in_system, loop.memory.used, loop.next_ms()) == (0, 0, math.inf)
     done = [one for one in requests if one.state is RequestState.DONE]
     assert meter.finished_by["length"] == len(done)
     assert meter.output_tokens.sum == sum(one.output_tokens for one in done)
@@ -126,7 +126,7 @@ def test_a_crash_loses_everything() -> None:
     loop.play(25.0)
     loop.fail_all(25.0, "gone")
     assert {one.state for one in requests} == {RequestState.FAILED}
-    assert (loop.in_system, loop.kv_blocks_used, loop.next_ms()) == (0, 0, math.inf)
+    assert (loop.in_system, loop.memory.used, loop.next_ms()) == (0, 0, math.inf)
     again = EmulatedRequest(5, 2)
     loop.submit(again, 30.0)
     loop.play(100.0)
