@@ -22,6 +22,7 @@ from stoker.domain.control.changes import (
     ChangeOutcome,
     Decisions,
     Direction,
+    Notice,
     ServerDecision,
     VariantTarget,
 )
@@ -142,3 +143,20 @@ def test_a_cluster_that_takes_no_events_is_told_of_once(
     for _ in range(2):
         writer.announce(Decisions(), results)
     assert sum("events are not written" in record.message for record in caplog.records) == 1
+
+
+def test_events_that_were_refused_are_written_later(real_cluster: RealCluster) -> None:
+    ref = WorkloadRef(real_cluster.namespace(), "server")
+    rule = {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
+    writer = EventWriter(real_cluster.client("nobody"), "stoker", time.time)
+    writer.announce(Decisions(), (), [Notice(ref, "Degraded", "chat: load_unknown")])
+    assert "events are not written" in writer.problem
+    real_cluster.grant("nobody", [rule], ref.namespace)
+
+    def written() -> bool:
+        writer.announce(Decisions(), (), ())
+        return not writer.problem
+
+    eventually(written)
+    found = real_cluster.core.list_namespaced_event(ref.namespace).items
+    assert [(each.type, each.reason) for each in found] == [("Warning", "Degraded")]

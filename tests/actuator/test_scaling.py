@@ -206,3 +206,15 @@ def _created(create: Any) -> None:
         return True
 
     eventually(done)
+
+
+def test_leave_is_asked_for_between_reading_and_writing(real_cluster: RealCluster) -> None:
+    namespace = real_cluster.namespace()
+    real_cluster.deploy(namespace, "server", gpus=0)
+    target = VariantTarget(WorkloadRef(namespace, "server"), "H100", 2, replicas_before=1)
+    answers = iter(["", "this loop leads no more"])
+    scaler = Scaler(real_cluster.admin, "stoker")
+    (result,) = scaler.apply([target], dry_run=False, permit=lambda: next(answers))
+    assert result.outcome is ChangeOutcome.FAILED
+    assert "nothing was written: this loop leads no more" in result.detail
+    assert real_cluster.apps.read_namespaced_deployment("server", namespace).spec.replicas == 1

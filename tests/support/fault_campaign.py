@@ -170,7 +170,7 @@ def endure(world: BrokenWorld, fault: Fault, *, thorough: bool) -> None:
         assert not losses, [told_of(each) for each in world.records[first:]]
         if fault.blind and fault.meanwhile == 1:
             assert world.replicas(CHAT) == REPLICAS[CHAT]
-        cycles = recovery(world, fault)
+        cycles = recovery(world, fault.as_ever, fault.answerable, fault.pace_s)
         assert cycles <= MOST_CYCLES
         world.until(lambda _: _events(world, fault, began))
         if thorough and fault.meanwhile == 1:
@@ -201,7 +201,12 @@ def _scaled_beside(world: BrokenWorld) -> None:
     world.until(lambda _: world.replicas(SEARCH) == NEEDED)
 
 
-def recovery(world: BrokenWorld, fault: Fault) -> int:
+def recovery(
+    world: BrokenWorld,
+    as_ever: Callable[[Record], bool],
+    answerable: Callable[[BrokenWorld], bool] = lambda _: True,
+    pace_s: float = PACE_S,
+) -> int:
     """Run cycles until one decides as without the fault; return the how-manieth it is.
 
     Cycles before what was broken can be told again do not count, nor do those for whose own work
@@ -210,11 +215,11 @@ def recovery(world: BrokenWorld, fault: Fault) -> int:
     counted = 0
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        before = fault.answerable(world)
-        record = world.cycle(fault.pace_s)
-        if before and fault.answerable(world) and record["took_s"] < PERIOD_S:
+        before = answerable(world)
+        record = world.cycle(pace_s)
+        if before and answerable(world) and record["took_s"] < PERIOD_S:
             counted += 1
-        if fault.as_ever(record):
+        if as_ever(record):
             return max(1, counted)
     raise AssertionError(f"it did not recover; the last cycle: {told_of(world.records[-1])}")
 
