@@ -62,12 +62,15 @@ class SolveLimits:
         interior_point: Whether to solve a relaxation by interior points, with a crossover to a
             vertex, which is ten times as fast for those of thousands of servers. Solvers other
             than HiGHS ignore it.
+        restarts: Whether the solver may start over once columns are fixed. Where a few servers take
+            large shares of the cards, that is half of its time. Solvers other than HiGHS ignore it.
     """
 
     relative_gap: float = 0.0
     time_limit_s: float | None = None
     max_nodes: int | None = None
     interior_point: bool = False
+    restarts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def _staged(session: Session) -> Outcome:
         if bounds[-1] != counts[-1]:
             notes = ("the time limit passed before the served counts were proven",)
         rows = (*rows, session.count_row(group, float(counts[-1])))
-    result = session.run(session.form.value, rows, gap=session.gap)
+    result = session.run(session.form.value, rows, gap=session.gap, restarts=False)
     if result.x is None:
         if best is None or best.x is None:
             return out_of_time(session)

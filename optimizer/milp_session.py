@@ -23,6 +23,9 @@ TIE_NODES = 1000
 TIE_SERVERS = 200
 """Largest fleet whose ties of value are broken by cards: above it they hardly ever occur, and
 the tie-break would cost as much as the plan."""
+TIE_GAP = 1e-5
+"""Largest gap that a plan may be asked for and have its ties broken: where a plan of less value is
+as good, there is no tie to break."""
 
 COUNT_TOLERANCE = 1e-6
 _VALUE_TOLERANCE = 1e-9
@@ -83,10 +86,11 @@ class Session:
         gap: float = 0.0,
         relaxed: bool = False,
         max_nodes: int | None = None,
+        restarts: bool = True,
     ) -> SolveResult:
         """Solve with the time that is left, in a scale that the solver's tolerances suit."""
         left = self.deadline - self.clock()
-        limits = SolveLimits(relative_gap=gap, time_limit_s=left, max_nodes=max_nodes)
+        limits = SolveLimits(gap, left, max_nodes, restarts=restarts)
         model = self.form.model(cost, rows)
         return solve_in_scale(model, self.backend, limits, relaxed=relaxed, clock=self.clock)
 
@@ -168,7 +172,7 @@ def _fewest_cards(
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Return a solution of the same value with the fewest cards, and a note if unproven."""
     form = session.form
-    if len(session.table.servers) > TIE_SERVERS:
+    if len(session.table.servers) > TIE_SERVERS or session.gap > TIE_GAP:
         return x, ()
     priced = np.flatnonzero(form.value)
     slack = _VALUE_TOLERANCE * max(abs(value), 1.0)

@@ -228,6 +228,7 @@ def _solver(backend: str, limits: SolveLimits, log: Path, presolve: bool) -> Any
             presolve="choose" if presolve else "off",
             **({} if limits.max_nodes is None else {"mip_max_nodes": limits.max_nodes}),
             **({"solver": "ipm"} if limits.interior_point else {}),
+            **({} if limits.restarts else {"mip_allow_restart": False}),
         )
     if backend == CBC:
         return pulp.COIN_CMD(
