@@ -142,11 +142,10 @@ def world(found: tuple[ScaledServer, ...], folder: Path) -> Iterator[tuple[Contr
         for manifest in deployments(found):
             apps.create_namespaced_deployment(NAMESPACE, manifest)
         eventually(lambda: ready_pods(core) >= len(found))
-        eventually(
-            lambda: (
-                asked(prometheus.url, f"min(rate(vllm:request_success_total[{WINDOW_S:g}s]))") > 0
-            )
-        )
+        # Wait until the window is full: loads are then what they stay.
+        offered = sum(server.rate_rps for server in found)
+        measured = f"sum(rate(vllm:request_success_total[{WINDOW_S:g}s]))"
+        eventually(lambda: abs(asked(prometheus.url, measured) - offered) < 0.005 * offered)
         yield plane, prometheus.url
 
 
