@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from controller.history import LoadHistory
+from controller.season import SeasonFit, SeasonForecast, foretell_season
 from stoker.domain.control.settings import ForecastMethod, ForecastSettings
 from stoker.domain.errors import StokerError
 
 _FEWEST_FOR_A_LINE = 5
 _FEWEST_FOR_CHANGES = 8
-_SEASONS_NEEDED = 2
-_MOST_STEPS = 288
-"""Most steps of a season: five minutes of a day."""
-_PATHS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +31,7 @@ class Forecast:
         horizon_s: For how far ahead.
         method: The method that told it, which may be a simpler one than was asked for.
         reason: Why it is a simpler one; empty where it is not.
+        season: Parameters of the season, where one told it.
     """
 
     rate_rps: float
@@ -43,13 +39,25 @@ class Forecast:
     horizon_s: float
     method: ForecastMethod
     reason: str = ""
+    season: SeasonFit | None = None
 
 
-def forecast(history: LoadHistory, horizon_s: float, settings: ForecastSettings) -> Forecast | None:
+def forecast(
+    history: LoadHistory,
+    horizon_s: float,
+    settings: ForecastSettings,
+    season: SeasonFit | None = None,
+) -> Forecast | None:
     """Return the rate `horizon_s` after the last sample; None where nothing was ever measured.
 
     Too short a history makes a simpler method tell it: a season needs two of them, a line five
     samples.
+
+    Args:
+        history: What was measured.
+        horizon_s: For how far ahead.
+        settings: The method.
+        season: Parameters of its season to use again; None to find them.
 
     Raises:
         StokerError: The extra `kube`, which brings statsmodels, is not installed.
@@ -61,9 +69,10 @@ def forecast(history: LoadHistory, horizon_s: float, settings: ForecastSettings)
     recent = LoadHistory(tuple(samples))
     reason = ""
     if settings.method is ForecastMethod.HOLT_WINTERS:
-        told = _holt_winters(history, horizon_s, settings)
-        if isinstance(told, Forecast):
-            return told
+        told = foretell_season(history, horizon_s, settings, season, _library())
+        if isinstance(told, SeasonForecast):
+            rates = told.rate_rps, told.middle_rps
+            return Forecast(*rates, horizon_s, settings.method, season=told.fit)
         reason = told
     if settings.method is not ForecastMethod.LAST:
         if len(samples) >= _FEWEST_FOR_A_LINE:
@@ -94,47 +103,6 @@ def _line(history: LoadHistory, horizon_s: float, quantile: float) -> tuple[floa
     deviation = float(point.se_obs[0])
     upper = middle + deviation * float(stats.t.ppf(quantile, fitted.df_resid))
     return max(0.0, upper), max(0.0, middle)
-
-
-def _holt_winters(
-    history: LoadHistory, horizon_s: float, settings: ForecastSettings
-) -> Forecast | str:
-    """Return the forecast with a season, or why there is none."""
-    import numpy as np
-
-    first, last = history.samples[0], history.samples[-1]
-    seen_s = last.at - first.at
-    if seen_s < _SEASONS_NEEDED * settings.season_s:
-        return (
-            f"{seen_s:.0f} s of history; a season of {settings.season_s:g} s needs "
-            f"{_SEASONS_NEEDED} of them"
-        )
-    spacing_s = statistics.median(
-        after.at - before.at for before, after in itertools.pairwise(history.samples)
-    )
-    step_s = max(spacing_s, settings.season_s / _MOST_STEPS)
-    period = round(settings.season_s / step_s)
-    if period < 2:
-        return f"samples every {spacing_s:.0f} s; a season of {settings.season_s:g} s needs more"
-    sm = _library()
-    rates = np.array(history.grid(settings.season_s / period))
-    steps = max(1, math.ceil(horizon_s * period / settings.season_s))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fit that stops early still foretells
-        fitted = sm.tsa.ExponentialSmoothing(
-            rates,
-            trend="add",
-            damped_trend=True,
-            seasonal="add",
-            seasonal_periods=period,
-            initialization_method="heuristic",
-        ).fit()
-        middle = float(fitted.forecast(steps)[-1])
-        paths = fitted.simulate(steps, repetitions=_PATHS, rng=np.random.default_rng(len(rates)))
-    upper = float(np.quantile(np.asarray(paths)[-1], settings.quantile))
-    if not (math.isfinite(middle) and math.isfinite(upper)):
-        return "the fit of the season did not come to finite figures"
-    return Forecast(max(0.0, upper), max(0.0, middle), horizon_s, ForecastMethod.HOLT_WINTERS)
 
 
 def _change(history: LoadHistory, horizon_s: float, quantile: float) -> float:

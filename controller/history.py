@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import itertools
+import math
 from dataclasses import dataclass
 
 
@@ -33,17 +35,28 @@ class LoadHistory:
 
     samples: tuple[LoadSample, ...] = ()
 
-    def with_sample(self, sample: LoadSample, keep_s: float) -> LoadHistory:
+    def with_sample(
+        self, sample: LoadSample, keep_s: float, whole_s: float = math.inf, step_s: float = 0.0
+    ) -> LoadHistory:
         """Return the history with one more sample, and without those older than `keep_s`.
 
         A sample that is not newer than the last one is left out: clocks that go back must not
         change the past.
+
+        Args:
+            sample: The sample.
+            keep_s: Age from which samples are left out.
+            whole_s: Age from which one sample a step is enough: what is long ago tells of seasons
+                alone, and a day of cycles is thousands of samples.
+            step_s: Length of such a step.
         """
         if self.samples and sample.at <= self.samples[-1].at:
             return self
         times = [each.at for each in self.samples]
         first = bisect.bisect_left(times, sample.at - keep_s)
-        return LoadHistory((*self.samples[first:], sample))
+        whole = bisect.bisect_left(times, sample.at - whole_s)
+        old = _thinned(self.samples[first:whole], step_s)
+        return LoadHistory((*old, *self.samples[max(first, whole) :], sample))
 
     @property
     def last(self) -> LoadSample | None:
@@ -89,3 +102,14 @@ class LoadHistory:
             share = (at - times[left]) / (times[right] - times[left])
             found.append(rates[left] + share * (rates[right] - rates[left]))
         return found
+
+
+def _thinned(samples: tuple[LoadSample, ...], step_s: float) -> tuple[LoadSample, ...]:
+    """Return samples that are at least a step apart, the oldest of each step."""
+    if all(after.at - before.at >= step_s for before, after in itertools.pairwise(samples[-3:])):
+        return samples  # those before were thinned when they came of age
+    kept: list[LoadSample] = []
+    for sample in samples:
+        if not kept or sample.at - kept[-1].at >= step_s:
+            kept.append(sample)
+    return tuple(kept)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from controller.batch import BatchProgress
 from controller.correction.state import Corrections
 from controller.history import LoadHistory
+from controller.season import SeasonFit
 from controller.startups import StartupTimes
 from stoker.domain.control.cluster import WorkloadRef
 from stoker.domain.plan import Plan
@@ -71,6 +72,7 @@ class ServerMemory:
         moved_at: When it last began to move; None for never.
         transition: The move that it is in; None where it is in none.
         batch: How far its work with a deadline is done; None where it has none.
+        season: Parameters of its season, as they were found last; None where they never were.
         told_since: Since when its rate has been known without a gap; None for not at all. After a
             restart the history tells it, so that it is not written down.
         told_at: When its rate was last known; None for never.
@@ -84,6 +86,7 @@ class ServerMemory:
     moved_at: float | None = None
     transition: Transition | None = None
     batch: BatchProgress | None = None
+    season: SeasonFit | None = None
     told_since: float | None = field(default=None, compare=False)
     told_at: float | None = field(default=None, compare=False)
 

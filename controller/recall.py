@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 from controller.batch import BatchProgress
@@ -10,6 +11,7 @@ from controller.correction.gaussian import Gaussian
 from controller.correction.state import Corrections, FactorState, ProfileKey
 from controller.history import LoadHistory, LoadSample
 from controller.memory import Memory, ServerMemory, Transition, WantedSize
+from controller.season import SeasonFit
 from controller.startups import StartupTimes
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
 from stoker.domain.errors import StokerError
@@ -87,11 +89,13 @@ def _server(memory: ServerMemory) -> dict[str, Any]:
         "moved_at": memory.moved_at,
         "transition": None if memory.transition is None else _transition(memory.transition),
         "batch": None if memory.batch is None else _batch(memory.batch),
+        "season": None if memory.season is None else list(astuple(memory.season)),
     }
 
 
 def _read_server(document: dict[str, Any]) -> ServerMemory:
     told, batch = document["transition"], document.get("batch")
+    season = document.get("season")
     return ServerMemory(
         LoadHistory(tuple(LoadSample(*each) for each in document["history"])),
         tuple(WantedSize(*each) for each in document["wanted"]),
@@ -101,6 +105,7 @@ def _read_server(document: dict[str, Any]) -> ServerMemory:
         document["moved_at"],
         None if told is None else _read_transition(told),
         None if batch is None else BatchProgress(*batch),
+        None if season is None else SeasonFit(*season),
     )
 
 

@@ -9,6 +9,7 @@ from controller.batch import progress, with_sizes
 from controller.load import MeasuredLoad, measured_load, sample_of
 from controller.memory import Memory, ServerMemory
 from controller.patterns import contradiction
+from controller.season import SEASON_STEPS
 from stoker.domain.control.cluster import VariantState
 from stoker.domain.control.observation import Observation, ServerObservation
 from stoker.domain.control.settings import ControlSettings, ServerControl
@@ -100,8 +101,11 @@ def _measured(
     )
     sample = sample_of(measured, seen, at)
     if sample is not None:
-        kept_s = max(settings.forecast.history_s, 3 * settings.forecast.season_s)
-        remembered = replace(remembered, history=remembered.history.with_sample(sample, kept_s))
+        season_s, whole_s = settings.forecast.season_s, settings.forecast.history_s
+        history = remembered.history.with_sample(
+            sample, max(whole_s, 3 * season_s), whole_s, season_s / SEASON_STEPS
+        )
+        remembered = replace(remembered, history=history)
     return measured, remembered
 
 
