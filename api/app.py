@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
-from litestar import Litestar, Response, get, post
+from litestar import Litestar, Response
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.serialization import encode_json
 from litestar.types import Message, Scope
 
 from api.catalogue_routes import CATALOGUE_ENDPOINTS
-from api.endpoint import Call, Endpoint, Place, Reply
+from api.endpoint import Endpoint, Place
 from api.explaining import EXPLAIN_ENDPOINT
 from api.inferno_changes import CHANGE_ENDPOINTS
 from api.inferno_reads import READ_ENDPOINTS
@@ -23,7 +22,7 @@ from api.metrics import Metrics
 from api.native import NATIVE_ENDPOINTS
 from api.openapi import openapi_document
 from api.operations import OPERATIONS_ENDPOINTS
-from api.paths import names_in, routed, template
+from api.paths import template
 from api.placements import PLACEMENT_ENDPOINT
 from api.planning import Planner, Planning
 from api.problems import (
@@ -35,6 +34,7 @@ from api.problems import (
     handle_refusal,
     handle_stoker_error,
 )
+from api.routing import handler, route
 from api.services import Services
 from api.store import SystemStore
 from api.unread import dropping_unread_bodies
@@ -97,7 +97,7 @@ def create_app(
         openapi=openapi_document(endpoints, version=__version__),
     )
     gates = {Place.SOLVE: solves, Place.QUESTION: questions}
-    handlers = [_handler(endpoint, services, gates.get(endpoint.place)) for endpoint in endpoints]
+    handlers = [handler(endpoint, services, gates.get(endpoint.place)) for endpoint in endpoints]
     if not stateful:
         handlers += [_stateless_handler(endpoint) for endpoint in CHANGE_ENDPOINTS]
 
@@ -142,23 +142,6 @@ def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
     )
 
 
-def _handler(endpoint: Endpoint, services: Services, gate: WorkGate | None) -> HTTPRouteHandler:
-    async def handle(request: AnyRequest) -> Response[object]:
-        names = names_in(endpoint.path, request.path_params)
-        if names is None:
-            raise NotFoundException
-        call = Call(
-            path=names,
-            query=dict(request.query_params),
-            body=await request.body() if endpoint.body is not None else b"",
-        )
-        if gate is None:
-            return _response(endpoint.answer(services, call))
-        return await gate.run(lambda: _response(endpoint.answer(services, call)))
-
-    return _route(endpoint, handle)
-
-
 def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
     async def handle(request: AnyRequest) -> Response[object]:
         raise RequestRefusedError(
@@ -168,19 +151,4 @@ def _stateless_handler(endpoint: Endpoint) -> HTTPRouteHandler:
             "without --stateful; send the whole system to /optimizeOne instead",
         )
 
-    return _route(endpoint, handle)
-
-
-def _route(
-    endpoint: Endpoint, handle: Callable[[AnyRequest], Awaitable[Response[object]]]
-) -> HTTPRouteHandler:
-    decorate = get if endpoint.method == "GET" else post
-    return decorate(routed(endpoint.path), status_code=HTTPStatus.OK, name=endpoint.operation_id)(
-        handle
-    )
-
-
-def _response(reply: Reply) -> Response[object]:
-    content = reply.content if isinstance(reply.content, bytes) else encode_json(reply.content)
-    # As a header, to which no second charset is added.
-    return Response(content, status_code=reply.status, headers={"content-type": reply.media_type})
+    return route(endpoint, handle)

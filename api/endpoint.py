@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from api.services import Services
 
 JSON = "application/json"
 
 JsonSchema: TypeAlias = Mapping[str, object]
+
+Parts = TypeVar("Parts")
+"""What the endpoints of an application work with."""
 
 
 class Place(Enum):
@@ -89,16 +92,18 @@ class Content:
         schema: JSON Schema; nested definitions under ``$defs``.
         examples: Examples by name.
         media_type: Content type.
+        required: Whether a request must have it.
     """
 
     description: str
     schema: JsonSchema
     examples: Mapping[str, object]
     media_type: str = JSON
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class EndpointOn(Generic[Parts]):
     """A method at an address.
 
     Attributes:
@@ -115,11 +120,12 @@ class Endpoint:
         refusals: Statuses of the problem documents that it may answer beside those of all
             endpoints.
         changes_state: Whether it is left out of a stateless service.
+        success: Status of its replies.
     """
 
     method: Literal["GET", "POST"]
     path: str
-    answer: Callable[[Services, Call], Reply]
+    answer: Callable[[Parts, Call], Reply]
     place: Place
     tag: str
     summary: str
@@ -129,9 +135,15 @@ class Endpoint:
     body: Content | None = None
     refusals: tuple[HTTPStatus, ...] = ()
     changes_state: bool = False
+    success: HTTPStatus = HTTPStatus.OK
 
     @property
     def operation_id(self) -> str:
         """A name of its own for each endpoint, e.g. ``get_server_name``, ``v1_plan``."""
         words = re.findall(r"\w+", self.path)
         return "_".join(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word).lower() for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(EndpointOn[Services]):
+    """An endpoint of the service that plans."""

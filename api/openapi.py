@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from http import HTTPStatus
+from typing import Any
 
-from api.endpoint import Content, Endpoint, JsonSchema, Parameter
+from api.endpoint import Content, EndpointOn, JsonSchema, Parameter
 from api.problems import PROBLEM_MEDIA_TYPE
 
 _SCHEMAS = "#/components/schemas/"
@@ -59,12 +60,27 @@ _ALWAYS = (HTTPStatus.BAD_REQUEST,)
 _WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
 
 
-def openapi_document(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, object]:
+_SUMMARY = "Plans LLM inference fleets."
+_DESCRIPTION = (
+    "The native interface stands under /v1. The verbs at the root are those of the "
+    "Inferno optimizer, for its clients. Errors are problem details (RFC 9457)."
+)
+
+
+def openapi_document(
+    endpoints: Iterable[EndpointOn[Any]],
+    *,
+    version: str,
+    summary: str = _SUMMARY,
+    description: str = _DESCRIPTION,
+) -> dict[str, object]:
     """Return the OpenAPI 3.1 document of these endpoints.
 
     Args:
         endpoints: What is served.
         version: Version of Stoker.
+        summary: What the service does.
+        description: What there is to know of it.
     """
     schemas: dict[str, object] = {"Problem": deepcopy(_PROBLEM_SCHEMA)}
     paths: dict[str, dict[str, object]] = {}
@@ -76,11 +92,8 @@ def openapi_document(endpoints: Iterable[Endpoint], *, version: str) -> dict[str
         "info": {
             "title": "Stoker",
             "version": version,
-            "summary": "Plans LLM inference fleets.",
-            "description": (
-                "The native interface stands under /v1. The verbs at the root are those of the "
-                "Inferno optimizer, for its clients. Errors are problem details (RFC 9457)."
-            ),
+            "summary": summary,
+            "description": description,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -101,11 +114,11 @@ def openapi_document(endpoints: Iterable[Endpoint], *, version: str) -> dict[str
     }
 
 
-def _operation(endpoint: Endpoint, schemas: dict[str, object]) -> dict[str, object]:
+def _operation(endpoint: EndpointOn[Any], schemas: dict[str, object]) -> dict[str, object]:
     problem = {"$ref": "#/components/responses/Problem"}
     refusals = {*_ALWAYS, *endpoint.refusals, *(_WITH_BODY if endpoint.body else ())}
     responses: dict[str, object] = {
-        "200": {
+        str(int(endpoint.success)): {
             "description": endpoint.reply.description,
             "content": _content(endpoint.reply, schemas),
         }
@@ -123,7 +136,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, object]) -> dict[str, obje
     if endpoint.body is not None:
         operation["requestBody"] = {
             "description": endpoint.body.description,
-            "required": True,
+            "required": endpoint.body.required,
             "content": _content(endpoint.body, schemas),
         }
     return operation

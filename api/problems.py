@@ -13,6 +13,7 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
+from stoker.domain.control.orders import ConflictError, NotThereError
 from stoker.domain.errors import (
     InvalidInputError,
     Problem,
@@ -39,6 +40,9 @@ class ProblemType(Enum):
     STATELESS = ("stateless", "The service keeps no system between requests")
     NOT_READY = ("not-ready", "Fleets cannot be planned here")
     OVERLOADED = ("overloaded", "Too many computations are waiting")
+    CONFLICT = ("conflict", "That does not fit what the loop is at")
+    UNAUTHORIZED = ("unauthorized", "A token is wanted")
+    FORBIDDEN = ("forbidden", "That is not allowed from there")
     TIME_LIMIT = ("time-limit", "The time limit passed before there was an answer")
 
     def __init__(self, slug: str, title: str) -> None:
@@ -101,6 +105,10 @@ def as_refusal(error: StokerError) -> RequestRefusedError:
     if isinstance(error, SolverUnavailableError):
         kind = ProblemType.UNAVAILABLE_CHOICE
         return RequestRefusedError(HTTPStatus.BAD_REQUEST, kind, str(error))
+    if isinstance(error, NotThereError):
+        return not_found(str(error))
+    if isinstance(error, ConflictError):
+        return RequestRefusedError(HTTPStatus.CONFLICT, ProblemType.CONFLICT, str(error))
     return RequestRefusedError(HTTPStatus.BAD_REQUEST, ProblemType.INVALID_INPUT, str(error))
 
 

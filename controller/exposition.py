@@ -1,28 +1,52 @@
-"""The loop's metrics over HTTP, for Prometheus to scrape."""
+"""The loop's metrics as Prometheus reads them, and whether the loop still runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from threading import Lock
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest
 
 from controller.metrics import ControlMetrics
 
+_PERIODS = 10
+"""Periods without a finished cycle after which the loop is held to stand still."""
+_LEAST_S = 60.0
 
-@contextmanager
-def exposed(metrics: ControlMetrics, host: str, port: int) -> Iterator[int]:
-    """Serve the metrics at ``/metrics`` while the context lasts; yields the port.
 
-    Raises:
-        OSError: Nobody may listen there.
-    """
+def exposition_of(metrics: ControlMetrics) -> Callable[[], bytes]:
+    """Return what tells the metrics in Prometheus' classic text format."""
     registry = CollectorRegistry()
     registry.register(metrics)
-    server, thread = start_http_server(port, host, registry)
-    try:
-        yield int(server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
+    return lambda: generate_latest(registry)
+
+
+class Heartbeat:
+    """Knows when the last cycle was over.
+
+    Args:
+        monotonic: A clock that never goes back, in seconds.
+        period_s: Time from the start of one cycle to the start of the next.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], period_s: float) -> None:
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._longest_s = _LEAST_S
+        self._beat = 0.0
+        self.beat(period_s)
+
+    def beat(self, period_s: float) -> None:
+        """Tell that a cycle is over, and what the period is now."""
+        with self._lock:
+            self._beat = self._monotonic()
+            self._longest_s = max(_LEAST_S, _PERIODS * period_s)
+
+    def stalled(self) -> str:
+        """Return why the loop is held to stand still; empty where it runs."""
+        with self._lock:
+            silent_s = self._monotonic() - self._beat
+            longest_s = self._longest_s
+        if silent_s <= longest_s:
+            return ""
+        return f"no cycle was over for {silent_s:.0f} s; {longest_s:.0f} s are the most"

@@ -1,38 +1,30 @@
-"""Cycles on disk: a line of JSON each for other programs, and a database for questions.
+"""What one loop writes down: cycles, its memory, and what somebody ordered meanwhile.
 
-The database is written in one transaction a cycle, so that a crash leaves a whole cycle or none;
-what was intended is written before it is done, so that the next loop can tell what was left open.
+What was intended is written before it is done, so that the next loop can tell what was left open.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from controller.archive import Archive, damaged, get, opened, put
+from controller.lines import Lines
 from controller.memory import Memory
+from controller.proposals import JsonObject, proposal_of, still, waiting_decisions, without
 from controller.recall import RecallError, memory_from_text, memory_to_text
-from controller.record import CycleRecord, JsonObject
+from controller.record import CycleRecord
+from stoker.domain.control.orders import ConflictError, NotThereError
+from stoker.domain.errors import InvalidInputError, Problem
 
+DATABASE = "history.db"
 _DAY_S = 86_400.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS cycles (
-    id INTEGER PRIMARY KEY,
-    cycle INTEGER NOT NULL,
-    at REAL NOT NULL,
-    mode TEXT NOT NULL,
-    leader INTEGER NOT NULL,
-    took_s REAL,
-    document TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS cycles_at ON cycles (at);
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, text TEXT NOT NULL);
-"""
-_MEMORY, _INTENDED, _APPROVED = "memory", "intended", "approved"
+_MB = 1_000_000.0
+_MEMORY, _INTENDED = "memory", "intended"
+_APPROVED, _REJECTED, _PAUSED = "approved", "rejected", "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,142 +49,227 @@ class CycleJournal:
     Args:
         folder: The folder; made where it is not there.
         retention_days: Days after which records are deleted.
+        retention_mb: Megabytes that the database may take, and as many the lines of JSON.
+        mend: Whether a damaged database is set aside for a new one, as the loop needs it; whoever
+            only reads leaves it where it is.
 
     Raises:
-        OSError: The folder or its files cannot be written.
+        OSError: The folder or its files cannot be written, or read.
     """
 
-    def __init__(self, folder: Path, retention_days: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        retention_days: float,
+        retention_mb: float = 1000.0,
+        *,
+        mend: bool = False,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._retention_s = retention_days * _DAY_S
-        self._lines = folder / "cycles.jsonl"
-        self._path = folder / "history.db"
-        with self._database() as database:
-            database.executescript(_SCHEMA)
-
-    @contextlib.contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection of this thread alone; what was done is kept if nothing was raised."""
-        connection = sqlite3.connect(self._path, timeout=10.0)
+        self._most_bytes = retention_mb * _MB
+        self._lines = Lines(folder, self._retention_s, self._most_bytes)
+        self._path = folder / DATABASE
+        self._problem = ""
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            with connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise OSError(None, f"the history cannot be written: {error}", str(self._path)) from (
-                error
-            )
-        finally:
-            connection.close()
+            self._archive = Archive(self._path)
+        except OSError as error:
+            if not (mend and damaged(error)):
+                raise
+            # A loop that cannot remember must still keep a fleet at its size.
+            aside = _set_aside(self._path)
+            self._problem = f"{error}; it was set aside as {aside.name}, and begins anew"
+            self._archive = Archive(self._path)
 
     def recall(self) -> Recalled:
         """Return what the last loop left."""
-        with self._database() as database:
-            found = dict(database.execute("SELECT name, text FROM state").fetchall())
-        problem = ""
+        with self._archive.transaction() as database:
+            remembered, intended = get(database, _MEMORY), get(database, _INTENDED)
+        problem = self._problem
         memory = Memory()
-        if _MEMORY in found:
+        if remembered:
             try:
-                memory = memory_from_text(found[_MEMORY])
+                memory = memory_from_text(remembered)
             except RecallError as error:
                 problem = f"{self._path}: {error}; it begins anew"
-        interrupted = json.loads(found[_INTENDED]) if found.get(_INTENDED) else None
-        return Recalled(memory, interrupted, problem)
+        return Recalled(memory, json.loads(intended) if intended else None, problem)
 
     def intend(self, record: CycleRecord) -> None:
         """Write down what is about to be done."""
-        with self._database() as database:
-            _put(database, _INTENDED, json.dumps(record.document))
+        with self._archive.transaction() as database:
+            put(database, _INTENDED, json.dumps(record.document))
 
     def write(self, record: CycleRecord, memory: Memory) -> None:
-        """Write down what was done, and what to remember; old records go."""
-        text = json.dumps(record.document, separators=(",", ":"))
-        with self._database() as database:
-            database.execute(
-                "INSERT INTO cycles (cycle, at, mode, leader, took_s, document) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    record.cycle,
-                    record.at,
-                    record.mode.value,
-                    int(record.leader),
-                    record.took_s,
-                    text,
-                ),
-            )
-            _put(database, _MEMORY, memory_to_text(memory))
-            _put(database, _INTENDED, "")
-            database.execute("DELETE FROM cycles WHERE at < ?", (record.at - self._retention_s,))
-        with self._lines.open("a", encoding="utf-8") as lines:
-            lines.write(text + "\n")
+        """Write down what was done, and what to remember; old records and old orders go."""
+        with self._archive.transaction() as database:
+            self._archive.add(database, record)
+            put(database, _MEMORY, memory_to_text(memory))
+            put(database, _INTENDED, "")
+            # An order holds for the decision that it was given for, and for no later one like it.
+            waiting = waiting_decisions(record.document)
+            for name in (_APPROVED, _REJECTED):
+                put(database, name, json.dumps(still(_orders(database, name), waiting)))
+            self._archive.forget(database, record.at - self._retention_s, self._most_bytes)
+        self._lines.add(json.dumps(record.document, separators=(",", ":")), record.at)
 
-    def approve(self, servers: Sequence[str] | None) -> dict[str, JsonObject]:
-        """Approve the decisions of the last record just as they stand, and return them.
+    # What somebody ordered
 
-        An approval holds for that very decision: once the loop decides otherwise, somebody has to
-        approve again. Each call replaces the approvals before.
+    def approve(self, plan: str | None, servers: Sequence[str] | None) -> JsonObject:
+        """Approve decisions of the plan that waits, just as they stand, and return them.
 
         Args:
-            servers: Whose decisions; None for all that change something.
+            plan: Identity of the plan that was seen; None for whichever waits.
+            servers: Whose decisions; None for all of the plan.
+
+        Raises:
+            ConflictError: No plan waits, or not this one.
+            InvalidInputError: A server is none of the plan.
         """
-        found = self.last()
-        waiting = open_decisions(found[0]) if found else {}
-        chosen = {
-            name: decision
-            for name, decision in waiting.items()
-            if servers is None or name in servers
+        return self._order(plan, servers, _APPROVED, _REJECTED)
+
+    def reject(self, plan: str | None, servers: Sequence[str] | None) -> JsonObject:
+        """Reject decisions of the plan that waits: they wait no more while they stay the same.
+
+        The arguments and errors are those of `approve`.
+        """
+        return self._order(plan, servers, _REJECTED, _APPROVED)
+
+    def pending(self) -> JsonObject:
+        """Return the plan that waits for approval, if one does, and what was rejected of it."""
+        with self._archive.transaction() as database:
+            document = _last(database)
+            waiting, rejected, approved = _waiting(database, document)
+        plan = proposal_of(waiting)
+        if plan is not None:
+            plan = {
+                **plan,
+                "cycle": document["cycle"],
+                "at": document["at"],
+                "approved": sorted(approved),
+                "decisions": waiting,
+            }
+        return {
+            "mode": document["mode"],
+            "leader": document["leader"],
+            "plan": plan,
+            "rejected": rejected,
         }
-        with self._database() as database:
-            _put(database, _APPROVED, json.dumps(chosen))
-        return chosen
 
     def approved(self, record: CycleRecord) -> frozenset[str]:
         """Return the servers whose decision in this record somebody approved as it stands."""
-        with self._database() as database:
-            row = database.execute("SELECT text FROM state WHERE name = ?", (_APPROVED,)).fetchone()
-        approvals = json.loads(row[0]) if row is not None and row[0] else {}
-        waiting = open_decisions(record.document)
-        return frozenset(
-            name
-            for name, decision in waiting.items()
-            if name in approvals and approvals[name]["targets"] == decision["targets"]
-        )
+        with self._archive.transaction() as database:
+            orders = _orders(database, _APPROVED)
+        return frozenset(still(orders, waiting_decisions(record.document)))
 
-    def last(self, count: int = 1, before: float | None = None) -> tuple[JsonObject, ...]:
+    def pause(self, reason: str, at: float) -> JsonObject:
+        """Let the loop change nothing until it is resumed, and return since when it does not."""
+        paused = {"since": at, "reason": reason}
+        with self._archive.transaction() as database:
+            put(database, _PAUSED, json.dumps(paused))
+        return paused
+
+    def resume(self) -> None:
+        """Let the loop act again, as far as its mode allows."""
+        with self._archive.transaction() as database:
+            put(database, _PAUSED, "")
+
+    def paused(self) -> JsonObject | None:
+        """Return since when the loop is paused, and why; None where it is not."""
+        with self._archive.transaction() as database:
+            text = get(database, _PAUSED)
+        return opened(text) if text else None
+
+    def _order(
+        self, plan: str | None, servers: Sequence[str] | None, name: str, other: str
+    ) -> JsonObject:
+        with self._archive.transaction() as database:
+            database.execute("BEGIN IMMEDIATE")  # no cycle may come between reading and writing
+            document = _last(database)
+            waiting, _, _ = _waiting(database, document)
+            proposal = _expected(document, waiting, plan)
+            _known(servers, waiting)
+            chosen = {
+                each: decision
+                for each, decision in waiting.items()
+                if servers is None or each in servers
+            }
+            put(database, name, json.dumps({**_orders(database, name), **chosen}))
+            put(database, other, json.dumps(without(_orders(database, other), chosen)))
+        return {"plan": proposal, name: chosen}
+
+    # What was
+
+    def last(self, count: int = 1) -> tuple[JsonObject, ...]:
         """Return the newest records, the newest first."""
-        with self._database() as database:
-            rows = database.execute(
-                "SELECT document FROM cycles WHERE at < ? ORDER BY at DESC, id DESC LIMIT ?",
-                (float("inf") if before is None else before, count),
-            ).fetchall()
-        return tuple(_document(row[0]) for row in rows)
+        return self._archive.newest(count)
 
     def cycle(self, number: int) -> JsonObject | None:
         """Return the newest record of that number; None where there is none."""
-        with self._database() as database:
-            row = database.execute(
-                "SELECT document FROM cycles WHERE cycle = ? ORDER BY id DESC LIMIT 1", (number,)
-            ).fetchone()
-        return None if row is None else _document(row[0])
+        return self._archive.numbered(number)
+
+    @property
+    def archive(self) -> Archive:
+        """All cycles that are kept."""
+        return self._archive
 
 
-def open_decisions(document: JsonObject) -> dict[str, JsonObject]:
-    """Return the decisions of a record that change something, by server."""
-    return {
-        name: server["decision"]
-        for name, server in document["servers"].items()
-        if server["decision"] is not None and server["decision"]["targets"]
-    }
+def _last(database: sqlite3.Connection) -> JsonObject:
+    row = database.execute("SELECT document FROM cycles ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None:
+        raise NotThereError("no cycle is over yet: wait for the first")
+    return opened(row[0])
 
 
-def _document(text: str) -> JsonObject:
-    document: dict[str, Any] = json.loads(text)
-    return document
+def _orders(database: sqlite3.Connection, name: str) -> dict[str, JsonObject]:
+    text = get(database, name)
+    return opened(text) if text else {}
 
 
-def _put(database: sqlite3.Connection, name: str, text: str) -> None:
-    database.execute(
-        "INSERT INTO state (name, text) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET text = excluded.text",
-        (name, text),
-    )
+def _waiting(
+    database: sqlite3.Connection, document: JsonObject
+) -> tuple[dict[str, JsonObject], dict[str, JsonObject], dict[str, JsonObject]]:
+    """Return the decisions that wait, those that are rejected, and those that are approved."""
+    every = waiting_decisions(document)
+    rejected = still(_orders(database, _REJECTED), every)
+    waiting = without(every, rejected)
+    return waiting, rejected, still(_orders(database, _APPROVED), waiting)
+
+
+def _expected(document: JsonObject, waiting: Mapping[str, JsonObject], plan: str | None) -> str:
+    """Return the identity of the plan that waits, if it is the one that is meant."""
+    mode, proposal = document["mode"], proposal_of(waiting)
+    if mode != "advise":
+        raise ConflictError(
+            f"the loop is in the mode {mode}: plans wait for approval in the mode advise alone"
+        )
+    if not document["leader"]:
+        raise ConflictError(
+            "this loop does not lead, so that it carries nothing out: ask the one that does"
+        )
+    if proposal is None:
+        raise ConflictError("no plan waits for approval")
+    found = str(proposal["id"])
+    if plan is not None and plan != found:
+        raise ConflictError(f"plan {plan!r} does not wait for approval, another one does: {found}")
+    return found
+
+
+def _known(servers: Sequence[str] | None, waiting: Mapping[str, JsonObject]) -> None:
+    problems = [
+        Problem(f"servers[{index}]", f"{name!r} is none of the plan", ", ".join(waiting))
+        for index, name in enumerate(servers or ())
+        if name not in waiting
+    ]
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged database, and drop the logs that belong to it."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside

@@ -1,5 +1,7 @@
 """Metrics of the loop itself, for Prometheus: what it saw, decided and did last.
 
+Counters begin at zero for every outcome, so that the first change of a kind is an increase.
+
 Gauges are read off the last record when they are asked for, so that a server or a workload that is
 gone has no series any more. The names of other autoscalers are a switch: HPA, KEDA and dashboards
 that were made for them go on working.
@@ -16,6 +18,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from controller.record import CycleRecord, JsonObject
+from stoker import __version__
+from stoker.domain.control.changes import ChangeOutcome
+from stoker.domain.control.settings import Mode
 
 _COMPATIBLE = ("inferno", "wva")
 _VARIANT = ("variant_name", "namespace", "accelerator_type")
@@ -34,7 +39,7 @@ class ControlMetrics(Collector):
         self._lock = Lock()
         self._record: CycleRecord | None = None
         self._cycles = 0
-        self._outcomes: Counter[str] = Counter()
+        self._outcomes = Counter(dict.fromkeys((each.value for each in ChangeOutcome), 0))
         self._scalings: Counter[tuple[str, str, str, str, str]] = Counter()
 
     def told(self, record: CycleRecord) -> None:
@@ -52,6 +57,7 @@ class ControlMetrics(Collector):
             record = self._record
             outcomes, scalings = dict(self._outcomes), dict(self._scalings)
             cycles = self._cycles
+        yield _gauge("stoker_build_info", "Version of Stoker.", ("version",), {(__version__,): 1.0})
         yield _counter("stoker_cycles", "Cycles of the loop.", (), {(): float(cycles)})
         yield _counter(
             "stoker_changes",
@@ -78,6 +84,12 @@ def _loop(record: CycleRecord) -> Iterator[Metric]:
         ("stoker_cycle_timestamp_seconds", "When the last cycle began.", record.at),
         ("stoker_cycle_duration_seconds", "How long the last cycle took.", record.took_s),
         ("stoker_leader", "Whether this loop may act (1) or not (0).", float(record.leader)),
+        ("stoker_paused", "Whether somebody paused the loop.", float(document["paused"])),
+        (
+            "stoker_plan_waits",
+            "Whether a plan waits for approval.",
+            float(document["proposal"] is not None),
+        ),
         ("stoker_problems", "Problems that the last cycle told.", len(document["problems"])),
         (
             "stoker_plan_made",
@@ -88,10 +100,17 @@ def _loop(record: CycleRecord) -> Iterator[Metric]:
     ):
         if value is not None:
             yield _gauge(name, words, (), {(): float(value)})
+    yield _gauge(
+        "stoker_mode",
+        "What the loop may do: 1 for the mode it is in.",
+        ("mode",),
+        {(each.value,): float(each is record.mode) for each in Mode},
+    )
 
 
 def _servers(document: JsonObject) -> Iterator[Metric]:
     rates, foretold, known, wanted, held = {}, {}, {}, {}, {}
+    values, ages = {}, {}
     for name, server in document["servers"].items():
         if server["load"] is not None:
             rates[(name,)] = server["load"]["arrival_rate_rps"]
@@ -99,6 +118,10 @@ def _servers(document: JsonObject) -> Iterator[Metric]:
             foretold[(name,)] = server["forecast"]["arrival_rate_rps"]
         for signal, told in server["signals"].items():
             known[(name, signal)] = float(told["state"] == "known")
+            if told["state"] == "known" and told["value"] is not None:
+                values[(name, signal)] = told["value"]
+            if "age_s" in told:
+                ages[(name, signal)] = told["age_s"]
         decision = server["decision"]
         if decision is None:
             continue
@@ -125,6 +148,18 @@ def _servers(document: JsonObject) -> Iterator[Metric]:
         "Whether a signal is known (1), or stale or unknown (0).",
         ("server", "signal"),
         known,
+    )
+    yield _gauge(
+        "stoker_server_signal_value",
+        "Value of a signal, in the unit that its name tells; no series where it is not known.",
+        ("server", "signal"),
+        values,
+    )
+    yield _gauge(
+        "stoker_server_signal_age_seconds",
+        "Age of the newest sample of a signal when the last cycle looked.",
+        ("server", "signal"),
+        ages,
     )
     yield _gauge(
         "stoker_server_wanted_replicas",
@@ -155,7 +190,7 @@ def _workloads(document: JsonObject) -> Iterator[Metric]:
         ready[key] = float(workload["ready"])
     yield _gauge(
         "stoker_workload_desired_replicas",
-        "Replicas that a workload is to have: those decided, or those it has where it is held.",
+        "Replicas that a workload is to have: those carried out, or those it has where none are.",
         labels,
         desired,
     )
@@ -208,13 +243,12 @@ def _others(
 
 
 def _each_workload(document: JsonObject) -> Iterator[dict[str, Any]]:
-    """Yield the workloads with the replicas that they are to have."""
-    targets = {
-        target["workload"]: target["replicas"]
-        for server in document["servers"].values()
-        if server["decision"] is not None
-        for target in server["decision"]["targets"]
-    }
+    """Yield the workloads with the replicas that they are to have.
+
+    What was only decided is nobody's to follow: not in the modes that change nothing, not before
+    it is approved, not by a loop that is paused or does not lead.
+    """
+    targets = {each["workload"]: each["replicas"] for each in document["changes"]}
     cluster = document["cluster"]
     for workload in () if cluster is None else cluster["workloads"]:
         namespace, _, name = workload["workload"].partition(" ")[2].partition("/")

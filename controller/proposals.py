@@ -1,6 +1,6 @@
 """Plans that wait for somebody's approval, told apart by an identity of what they would change.
 
-The identity is that of the changes alone: it stays while the loop decides the very same thing, cycle
+The identity is that of the changes alone: it stays while the loop decides the very same, cycle
 after cycle, and is another one as soon as anything differs. So nobody approves a plan unseen.
 """
 
@@ -56,9 +56,7 @@ def still(
     }
 
 
-def without(
-    decisions: Mapping[str, JsonObject], names: Collection[str]
-) -> dict[str, JsonObject]:
+def without(decisions: Mapping[str, JsonObject], names: Collection[str]) -> dict[str, JsonObject]:
     """Return the decisions of other servers."""
     return {name: each for name, each in decisions.items() if name not in names}
 

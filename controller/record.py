@@ -21,6 +21,7 @@ __all__ = ["VERSION", "CycleRecord", "JsonObject", "record_of"]
 
 VERSION = 1
 
+
 @dataclass(frozen=True, slots=True)
 class CycleRecord:
     """One cycle, as it is written down.

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stoker.cli import control_orders, control_reading
+from stoker.cli.control_logs import LogFormat, log_cycle, log_notes, logging_as
 from stoker.cli.control_manifests import EPILOG as MANIFESTS
 from stoker.cli.control_manifests import manifests
-from stoker.cli.exits import ExitCode
+from stoker.cli.control_remote import read_token
 from stoker.cli.group import StokerGroup
 from stoker.cli.options import FormatOption, examples
-from stoker.cli.output import TextFormat, json_text, show, show_notes, write_text
+from stoker.cli.output import TextFormat, show_notes, write_text
+from stoker.cli.serve import serving
 from stoker.domain.control.settings import Mode
-from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
-    from controller.journal import CycleJournal
+    from controller.exposition import Heartbeat
     from controller.record import CycleRecord, JsonObject
+    from stoker.cli.control_wiring import Running
 
 DocumentArgument = Annotated[
     Path,
@@ -45,6 +50,7 @@ app = typer.Typer(
     epilog=examples(
         "stoker control run control.yaml",
         "stoker control run control.yaml --mode act --metrics-port 9464",
+        "stoker control run control.yaml --metrics-port 9464 --log-format json",
         "stoker control run control.yaml --cycles 1 --format json",
     )
 )
@@ -75,6 +81,23 @@ def run(
             show_default="not served",
         ),
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take orders and answer questions there for whoever shows the token in this file; "
+            "without one, anybody may ask and the loopback alone may order.",
+            show_default=False,
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            help="What is logged to standard error: text, or JSON lines, one for each decision "
+            "(instead of the line a cycle on standard output).",
+            case_sensitive=False,
+        ),
+    ] = LogFormat.TEXT,
     output_format: FormatOption = TextFormat.TABLE,
 ) -> None:
     """Run the loop: observe, forecast, plan, and act as far as the mode allows.
@@ -82,166 +105,84 @@ def run(
     The documents are read again in every cycle; wrong ones are told of and not taken. Runs until it
     is interrupted or terminated; SIGHUP begins the next cycle at once.
     """
-    from controller.exposition import exposed
+    from controller.exposition import Heartbeat, exposition_of
     from controller.metrics import ControlMetrics
     from data.control_document.reading import read_control
-    from stoker.cli.control_report import cycle_line
     from stoker.cli.control_wiring import wired
 
     settings = read_control(document).settings
     metrics = ControlMetrics(compatible=settings.records.compatible_metrics)
+    heartbeat = Heartbeat(time.monotonic, settings.loop.period_s)
+    if token_file is not None:
+        read_token(token_file)  # a wrong one is told before anything begins
 
     def told(record: CycleRecord) -> None:
         metrics.told(record)
-        if output_format is TextFormat.JSON:
-            import json
+        _write_cycle(record.document, log_format, output_format)
 
-            write_text(json.dumps(record.document) + "\n")
+    def say(notes: Sequence[str]) -> None:
+        if log_format is LogFormat.JSON:
+            log_notes(notes)
         else:
-            write_text(cycle_line(record.document) + "\n")
+            show_notes(notes)
 
     with ExitStack() as stack:
+        stack.enter_context(logging_as(log_format))
         running = stack.enter_context(wired(document, mode, told))
-        show_notes(running.notes)
+        say(running.notes)
         if metrics_port is not None:
-            port = stack.enter_context(exposed(metrics, metrics_host, metrics_port))
-            show_notes([f"metrics on http://{metrics_host}:{port}/metrics"])
+            app = _service(running, exposition_of(metrics), heartbeat, token_file)
+            port = stack.enter_context(serving(app, metrics_host, metrics_port))
+            shown = f"[{metrics_host}]" if ":" in metrics_host else metrics_host
+            say([f"metrics on http://{shown}:{port}/metrics"])
         ended = threading.Event()
         stack.enter_context(_signals(ended, running.clock.wake))
-        running.loop.run(ended.is_set, cycles)
+
+        def over() -> bool:
+            heartbeat.beat(running.loop.document.settings.loop.period_s)
+            return ended.is_set()
+
+        running.loop.run(over, cycles)
 
 
-@app.command(
-    epilog=examples(
-        "stoker control status control.yaml",
-        "stoker control status control.yaml --format json",
+def _service(
+    running: Running, exposition: Callable[[], bytes], heartbeat: Heartbeat, token_file: Path | None
+) -> Callable[..., Any]:
+    """Return the REST service of a loop that runs."""
+    from api.control.app import create_control_app
+    from controller.desk import Desk
+
+    clock = running.clock
+    return create_control_app(
+        Desk(running.journal, clock.now, clock.wake),
+        exposition,
+        token=None if token_file is None else lambda: read_token(token_file),
+        stalled=heartbeat.stalled,
     )
-)
-def status(document: DocumentArgument, output_format: FormatOption = TextFormat.TABLE) -> None:
-    """Show the last cycle: every server's load, size, and what holds it."""
-    record = _last(_journal(document))
+
+
+def _write_cycle(document: JsonObject, log_format: LogFormat, output_format: TextFormat) -> None:
+    """Tell of a cycle that is over."""
+    if log_format is LogFormat.JSON:
+        log_cycle(document)
     if output_format is TextFormat.JSON:
-        write_text(json_text(record))
-        return
-    from stoker.cli.control_report import status_report
+        write_text(json.dumps(document) + "\n")
+    elif log_format is LogFormat.TEXT:
+        from stoker.cli.control_report import cycle_line
 
-    show(status_report(record))
-
-
-@app.command(
-    epilog=examples(
-        "stoker control history control.yaml",
-        "stoker control history control.yaml --count 100 --format json",
-    )
-)
-def history(
-    document: DocumentArgument,
-    count: Annotated[
-        int, typer.Option(metavar="N", min=1, max=100_000, help="Cycles to show.")
-    ] = 20,
-    output_format: FormatOption = TextFormat.TABLE,
-) -> None:
-    """Show the last cycles, the newest first: what changed, what it costs, what went wrong."""
-    found = _journal(document).last(count)
-    if output_format is TextFormat.JSON:
-        write_text(json_text(list(found)))
-        return
-    from stoker.cli.control_report import history_report
-
-    show(history_report(found))
+        write_text(cycle_line(document) + "\n")
 
 
-@app.command(
-    epilog=examples(
-        "stoker control explain control.yaml chat",
-        "stoker control explain control.yaml chat --cycle 12 --format json",
-    )
-)
-def explain(
-    document: DocumentArgument,
-    server: Annotated[
-        str, typer.Argument(metavar="SERVER", help="Name of a server.", show_default=False)
-    ],
-    cycle: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Number of the cycle.", show_default="the last"),
-    ] = None,
-    output_format: FormatOption = TextFormat.TABLE,
-) -> None:
-    """Explain one server in one cycle: signals with ages and queries, forecast, plan, decision."""
-    journal = _journal(document)
-    record = _last(journal) if cycle is None else journal.cycle(cycle)
-    if record is None:
-        message = f"{cycle} is not among the cycles that are kept"
-        raise InvalidInputError([Problem("--cycle", message, "see stoker control history")])
-    if server not in record["servers"]:
-        allowed = ", ".join(record["servers"])
-        raise InvalidInputError([Problem("SERVER", f"{server!r} is not in the cycle", allowed)])
-    if output_format is TextFormat.JSON:
-        write_text(json_text({"cycle": record["cycle"], server: record["servers"][server]}))
-        return
-    from stoker.cli.control_report import explanation_report
-
-    show(explanation_report(record, server))
-
-
-@app.command(
-    epilog=examples(
-        "stoker control approve control.yaml",
-        "stoker control approve control.yaml chat search",
-    )
-)
-def approve(
-    document: DocumentArgument,
-    servers: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SERVER...]", help="Whose decisions; all that are open if left."),
-    ] = None,
-    output_format: FormatOption = TextFormat.TABLE,
-) -> None:
-    """In the mode `advise`: let the next cycle carry out the open decisions, just as they stand.
-
-    A decision that has changed by then is not carried out. Exit code 3 where nothing is open.
-    """
-    journal = _journal(document)
-    record = _last(journal)
-    for name in servers or ():
-        if name not in record["servers"]:
-            allowed = ", ".join(record["servers"])
-            raise InvalidInputError([Problem("SERVER", f"{name!r} is not in the cycle", allowed)])
-    approved = journal.approve(servers or None)
-    if output_format is TextFormat.JSON:
-        write_text(json_text(approved))
-    else:
-        from stoker.cli.control_report import approval_report
-
-        show(approval_report(approved))
-    if not approved:
-        raise typer.Exit(ExitCode.NOT_SERVED)
-
-
+app.command(epilog=control_reading.STATUS)(control_reading.status)
+app.command(epilog=control_reading.HISTORY)(control_reading.history)
+app.command(epilog=control_reading.EXPLAIN)(control_reading.explain)
+app.command(epilog=control_reading.PENDING)(control_reading.pending)
+app.command(epilog=control_orders.APPROVE)(control_orders.approve)
+app.command(epilog=control_orders.REJECT)(control_orders.reject)
+app.command(epilog=control_orders.PAUSE)(control_orders.pause)
+app.command(epilog=control_orders.RESUME)(control_orders.resume)
+app.command(epilog=control_orders.TRIGGER)(control_orders.trigger)
 app.command(epilog=MANIFESTS)(manifests)
-
-
-def _journal(document: Path) -> CycleJournal:
-    """Return the records that belong to a document."""
-    from controller.journal import CycleJournal
-    from data.control_document.reading import read_control
-    from stoker.cli.control_wiring import records_folder
-
-    settings = read_control(document).settings
-    folder = records_folder(document, settings)
-    if not folder.is_dir():
-        message = f"no records in {folder}: the loop has not run yet"
-        raise InvalidInputError([Problem("CONTROL", message, "stoker control run", str(document))])
-    return CycleJournal(folder, settings.records.retention_days)
-
-
-def _last(journal: CycleJournal) -> JsonObject:
-    found = journal.last()
-    if not found:
-        raise InvalidInputError([Problem("CONTROL", "no cycle is over yet", "wait for the first")])
-    return found[0]
 
 
 @contextmanager

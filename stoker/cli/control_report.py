@@ -12,8 +12,6 @@ from rich.text import Text
 
 Record = Mapping[str, Any]
 
-_LOAD_STYLES = {"known": "green", "stale": "yellow", "unknown": "red"}
-
 
 def cycle_line(record: Record) -> str:
     """Return a cycle in one line."""
@@ -23,8 +21,8 @@ def cycle_line(record: Record) -> str:
     ]
     unknown = [name for name, each in record["servers"].items() if each["load"] is None]
     parts = [
-        f"{_clock(record['at'])} cycle {record['cycle']}",
-        record["mode"] if record["leader"] else "not the leader",
+        f"{clock(record['at'])} cycle {record['cycle']}",
+        _mode(record),
         _cost(record["plan"]),
         "; ".join(changes) or _open(record),
     ]
@@ -39,12 +37,12 @@ def cycle_line(record: Record) -> str:
 def status_report(record: Record) -> RenderableType:
     """Return the last cycle as tables."""
     parts: list[RenderableType] = [Text(cycle_line(record)), Text("")]
-    table = _table(2, "Server", "Decision", "Offered/s", "Planned/s", "Has", "Ready", "Wants", "On")
-    table.add_column("Held by")
+    made = table(2, "Server", "Decision", "Offered/s", "Planned/s", "Has", "Ready", "Wants", "On")
+    made.add_column("Held by")
     for name, server in record["servers"].items():
         decision = server["decision"] or {}
         has, ready = _replicas(record, name)
-        table.add_row(
+        made.add_row(
             Text(name),
             Text(decision.get("direction", "-")),
             _rate(server["load"]),
@@ -55,7 +53,11 @@ def status_report(record: Record) -> RenderableType:
             Text(decision.get("wanted_accelerator") or "-"),
             Text(", ".join(decision.get("held", ())) or "-"),
         )
-    parts.append(table)
+    parts.append(made)
+    corrected = _corrections(record["profiles"])
+    if corrected is not None:
+        parts += [Text(""), Text("Corrected profiles", style="bold"), corrected]
+    parts += _orders(record)
     if record["problems"]:
         parts += [Text(""), Text("Problems", style="bold")]
         parts += [Text(f"- {each}") for each in record["problems"]]
@@ -63,105 +65,101 @@ def status_report(record: Record) -> RenderableType:
 
 
 def history_report(records: Sequence[Record]) -> RenderableType:
-    """Return cycles as a table, the newest first."""
-    table = _table(3, "Cycle", "When", "Mode", "Cost/h", "Took s", "Unknown", "Problems")
-    table.add_column("Changes")
+    """Return summaries of cycles as a table, the newest first."""
+    made = table(3, "Cycle", "When", "Mode", "Cost/h", "Took s", "Unknown", "Problems")
+    made.add_column("Changes")
     for record in records:
-        unknown = sum(each["load"] is None for each in record["servers"].values())
-        changes = "; ".join(
-            f"{each['workload'].partition('/')[2]} {each['replicas_before']} to "
-            f"{each['replicas']}{'' if each['outcome'] == 'applied' else ' ' + each['outcome']}"
-            for each in record["changes"]
-        )
-        cost = record["plan"].get("cost_per_hour")
-        table.add_row(
+        cost = record["cost_per_hour"]
+        made.add_row(
             str(record["cycle"]),
-            _clock(record["at"]),
-            record["mode"] if record["leader"] else f"{record['mode']} (not the leader)",
+            clock(record["at"]),
+            _mode(record),
             "-" if cost is None else f"{cost:.2f}",
             "-" if record["took_s"] is None else f"{record['took_s']:.2f}",
-            str(unknown),
+            str(len(record["load_unknown"])),
             str(len(record["problems"])),
-            Text(changes or "-"),
+            Text(_changes(record) or _waits(record) or "-"),
         )
-    return table
+    return made
 
 
-def explanation_report(record: Record, name: str) -> RenderableType:
-    """Return all that a cycle knew and decided of a server."""
-    server = record["servers"][name]
-    parts: list[RenderableType] = [
-        Text(f"{name} in cycle {record['cycle']}, {_clock(record['at'])}", style="bold"),
-        Text(""),
-    ]
-    signals = _table(2, "Signal", "State", "Value", "Age s")
-    signals.add_column("From, or why not")
-    for signal, told in server["signals"].items():
-        signals.add_row(
-            Text(signal),
-            Text(told["state"], style=_LOAD_STYLES[told["state"]]),
-            "-" if told["value"] is None else f"{told['value']:.4g}",
-            "-" if "age_s" not in told else f"{told['age_s']:.1f}",
-            Text(told.get("reason") or told.get("source", ""), overflow="fold"),
+def server_history_report(records: Sequence[Record]) -> RenderableType:
+    """Return what cycles knew and decided of one server, the newest first."""
+    made = table(3, "Cycle", "When", "Decision", "Offered/s", "Planned/s", "Has", "Ready", "Wants")
+    made.add_column("On")
+    made.add_column("Held by")
+    made.add_column("Changes")
+    for record in records:
+        decision = record["decision"] or {}
+        made.add_row(
+            str(record["cycle"]),
+            clock(record["at"]),
+            Text(decision.get("direction", "-")),
+            _rate(record["load"]),
+            _rate(record["forecast"]),
+            str(sum(each["replicas_wanted"] for each in record["workloads"])),
+            str(sum(each["ready"] for each in record["workloads"])),
+            _figure(decision.get("wanted_replicas")),
+            Text(decision.get("wanted_accelerator") or "-"),
+            Text(", ".join(decision.get("held", ())) or "-"),
+            Text(_changes(record) or "-"),
         )
-    parts += [signals, Text("")]
-    parts += [Text(line) for line in _story(record, name)]
-    return Group(*parts)
+    return made
 
 
-def approval_report(approved: Mapping[str, Record]) -> RenderableType:
-    """Return what was approved."""
-    if not approved:
-        return Text("No decision is open.")
-    lines = [
-        f"{name}: {target['workload']} {target['replicas_before']} to {target['replicas']}"
-        for name, decision in approved.items()
-        for target in decision["targets"]
-    ]
-    return Group(Text("Approved, for the next cycle:"), *(Text(f"- {line}") for line in lines))
+def _corrections(profiles: Sequence[Record]) -> Table | None:
+    """Return the factors of profiles that something was learned of."""
+    made = table(3, "Model", "On", "Configuration", "Part", "Factor", "Planned with", "Error")
+    made.add_column("Why not")
+    for profile in profiles:
+        for part, told in profile["factors"].items():
+            if not profile["observations"]:
+                continue
+            made.add_row(
+                Text(profile["model"]),
+                Text(profile["accelerator"]),
+                Text(profile["configuration"] or "-"),
+                part,
+                f"x{told['factor']:.3f}",
+                f"x{told['applied']:.3f}",
+                f"{told['sd']:.3f}",
+                Text(told["why_not"] or "-"),
+            )
+    return made if made.row_count else None
 
 
-def _story(record: Record, name: str) -> list[str]:
-    """Return in sentences how a size came about."""
-    server = record["servers"][name]
+def _orders(record: Record) -> list[RenderableType]:
+    """Return what somebody ordered, or may order."""
     lines = []
-    load, told, decision = server["load"], server["forecast"], server["decision"]
-    if load is None:
-        lines.append(f"Its load is unknown: {server['load_reason']}.")
-    else:
-        lines.append(
-            f"Offered: {load['arrival_rate_rps']:.4g} requests/s of {load['input_tokens']:.0f} "
-            f"input and {load['output_tokens']:.0f} output tokens."
-        )
-    if server["partial"]:
-        lines.append(f"That is told in part: {server['load_reason']}.")
-    if server["warning"]:
-        lines.append(f"Warning: {server['warning']}.")
-    if told is not None:
-        why = f" ({told['reason']})" if told["reason"] else ""
-        lines.append(
-            f"Planned for: {told['arrival_rate_rps']:.4g} requests/s, {told['horizon_s']:.0f} s "
-            f"ahead, by {told['method']}{why}."
-        )
-    placed = record["plan"].get("allocations", {}).get(name)
-    if placed is not None:
-        binding = f", bound by {placed['binding']}" if placed["binding"] else ""
-        lines.append(
-            f"The plan: {placed['replicas']} on {placed['accelerator']}{binding}; profile "
-            f"{placed['estimate'] or 'unknown'}."
-        )
-    missing = record["plan"].get("unplaced", {}).get(name)
-    if missing is not None:
-        lines.append(f"The plan does not serve it in full: {missing['detail']} {missing['remedy']}")
-    if decision is not None:
-        held = f", held by {', '.join(decision['held'])}" if decision["held"] else ""
-        why = f": {decision['reason']}" if decision["reason"] else ""
-        lines.append(f"Decision: {decision['direction']}{held}{why}.")
-        lines += [
-            f"- {each['workload']}: {each['replicas_before']} to {each['replicas']}"
-            for each in decision["targets"]
-        ]
-    return lines
+    paused = record.get("paused_since")
+    if paused is not None:
+        why = f": {paused['reason']}" if paused["reason"] else ""
+        lines.append(f"Paused since {clock(paused['since'])}{why}")
+    pending = record.get("pending")
+    if pending is not None:
+        names = ", ".join(pending["servers"])
+        lines.append(f"Plan {pending['id']} waits for approval: {names}")
+        if pending["approved"]:
+            lines.append(f"Approved of it: {', '.join(pending['approved'])}")
+    return [Text(""), *(Text(line) for line in lines)] if lines else []
+
+
+def _changes(record: Record) -> str:
+    return "; ".join(
+        f"{each['workload'].partition('/')[2]} {each['replicas_before']} to "
+        f"{each['replicas']}{'' if each['outcome'] == 'applied' else ' ' + each['outcome']}"
+        for each in record["changes"]
+    )
+
+
+def _waits(record: Record) -> str:
+    proposal = record["proposal"]
+    return "" if proposal is None else f"plan {proposal['id']} waits"
+
+
+def _mode(record: Record) -> str:
+    mode = record["mode"] if record["leader"] else f"{record['mode']} (not the leader)"
+    return f"{mode}, paused" if record.get("paused") else str(mode)
 
 
 def _open(record: Record) -> str:
@@ -196,12 +194,14 @@ def _figure(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
+    """Return a moment as text."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _table(left: int, *names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def table(left: int, *names: str) -> Table:
+    """Return a table with columns, so many of them of words and the others of figures."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, name in enumerate(names):
-        table.add_column(name, justify="left" if index < left else "right", no_wrap=True)
-    return table
+        made.add_column(name, justify="left" if index < left else "right", no_wrap=True)
+    return made

@@ -8,16 +8,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stoker.domain.control.settings import Actuation, ControlSettings, Mode
+from stoker.cli.control_files import Eyes, Files
+from stoker.domain.control.settings import Actuation, ControlSettings, Mode, RecordSettings
 
 if TYPE_CHECKING:
     from controller.journal import CycleJournal
-    from controller.loop import Document, Loop
-    from controller.ports import Lock, Permit
+    from controller.loop import Loop
+    from controller.ports import Lock, Observer, Permit
     from controller.record import CycleRecord
     from stoker.domain.control.changes import ChangeResult, Decisions, Notice, VariantTarget
 
@@ -49,38 +50,6 @@ class WallClock:
     def wake(self) -> None:
         """End the wait that is going on, or the next one."""
         self._woken.set()
-
-
-class Files:
-    """The documents on disk, read again in every cycle.
-
-    Args:
-        path: The control document.
-        mode: Mode that the command line asks for, instead of the document's.
-    """
-
-    def __init__(self, path: Path, mode: Mode | None) -> None:
-        self._path = path
-        self._mode = mode
-        self.in_force = mode or Mode.OBSERVE
-        """The mode of the documents that were last read well."""
-
-    def read(self) -> Document:
-        """Return the documents as they are now.
-
-        Raises:
-            InvalidInputError: Every problem of either document.
-            OSError: A file cannot be read.
-        """
-        from controller.loop import Document
-        from data.control_document.reading import read_control
-
-        found = read_control(self._path)
-        settings = found.settings
-        if self._mode is not None:
-            settings = replace(settings, loop=replace(settings.loop, mode=self._mode))
-        self.in_force = settings.loop.mode
-        return Document(found.fleet, settings, found.version)
 
 
 class Alone:
@@ -189,9 +158,9 @@ class Running:
     notes: tuple[str, ...]
 
 
-def records_folder(path: Path, settings: ControlSettings) -> Path:
+def records_folder(path: Path, records: RecordSettings) -> Path:
     """Return the folder of the records of a control document."""
-    return path.parent / (settings.records.folder or _RECORDS)
+    return path.parent / (records.folder or _RECORDS)
 
 
 @contextlib.contextmanager
@@ -207,7 +176,6 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     from actuator.kubernetes.hands import ClusterHands
     from actuator.kubernetes.lease import Leadership
     from collector.kubernetes.api import ApiServer, connect
-    from collector.kubernetes.labels import parse_selector
     from collector.kubernetes.mirror import Mirror
     from collector.kubernetes.state import KINDS
     from collector.observer import FleetObserver
@@ -219,15 +187,15 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     files = Files(path, mode)
     document = files.read()
     settings = document.settings
-    parse_selector(settings.cluster.selector)  # a wrong one is told before anything begins
     clock = WallClock()
-    journal = CycleJournal(records_folder(path, settings), settings.records.retention_days)
+    records = settings.records
+    folder = records_folder(path, records)
+    journal = CycleJournal(folder, records.retention_days, records.retention_mb, mend=True)
     recalled = journal.recall()
     notes = [recalled.problem] if recalled.problem else []
     if recalled.interrupted is not None:
         notes.append(cut_off_words(recalled.interrupted))
     client = connect(settings.cluster)
-    source = PrometheusSource(settings.metrics) if settings.metrics.prometheus_url else None
     scaling = settings.cluster.actuation is Actuation.SCALE
     identity = f"{socket.gethostname()}-{os.getpid()}"
     with contextlib.ExitStack() as stack:
@@ -242,6 +210,12 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
             )
         )
         mirror.wait_listed(_LISTED_S)
+
+        def eyes(settings: ControlSettings) -> Observer:
+            metrics = settings.metrics
+            source = PrometheusSource(metrics) if metrics.prometheus_url else None
+            return FleetObserver(source, mirror, settings, clock.now, clock.monotonic)
+
         lock: Lock = Alone()
         if settings.lease.enabled:
             lock = stack.enter_context(
@@ -259,13 +233,14 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
         ports = Ports(
             clock,
             files,
-            FleetObserver(source, mirror, settings, clock.now, clock.monotonic),
+            Eyes(files, eyes),
             ClusterHands(client, settings.cluster) if scaling else Emitting(),
             lock,
             journal,
             journal,
             EventWriter(client, "stoker", clock.now) if settings.records.events else Quiet(),
             told,
+            lambda: journal.paused() is not None,
         )
         loop = Loop(ports, document, recalled.memory, recalled.interrupted)
         yield Running(loop, clock, journal, tuple(notes))

@@ -111,7 +111,7 @@ def _examine_records(document: Path) -> Iterator[Finding]:
     from data.control_document.reading import read_control
     from stoker.cli.control_wiring import records_folder
 
-    folder = records_folder(document, read_control(document).settings)
+    folder = records_folder(document, read_control(document).settings.records)
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent

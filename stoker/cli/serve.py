@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from stoker.domain.errors import InvalidInputError, Problem
 _BYTES_PER_MB = 1_000_000
 _BACKLOG = 2048
 _MOST_SOLVES = 1024
+_PATIENCE_S = 5
 
 EPILOG = examples(
     "stoker serve",
@@ -81,6 +83,42 @@ def serve(
     with suppress(KeyboardInterrupt), _termination_as_interrupt():
         show_notes([f"serving on http://{shown}:{listener.getsockname()[1]} (Ctrl-C to stop)"])
         server.run(sockets=[listener])
+
+
+@contextmanager
+def serving(app: Callable[..., Any], host: str, port: int) -> Iterator[int]:
+    """Serve an application from a thread while the context lasts; yields the port.
+
+    Args:
+        app: The ASGI application.
+        host: Address to listen on.
+        port: Port; 0 for any free one.
+
+    Raises:
+        InvalidInputError: If the address is not ours, or the port is taken or reserved.
+    """
+    import uvicorn
+
+    listener = listen(host, port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws="none",
+        proxy_headers=False,  # who asks decides what is answered: no header may claim to be another
+        timeout_graceful_shutdown=_PATIENCE_S,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True
+    )
+    thread.start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(timeout=2 * _PATIENCE_S)
+        listener.close()
 
 
 @contextmanager
