@@ -82,9 +82,11 @@ def variant(
     ref = ref_of(workload, kind)
     labels = {**_labels(_template(workload, kind)), **_labels(workload)}
     spec = _template(workload, kind).get("spec") or {}
-    size = _group_size(workload, kind)
+    others, size = _workers(workload, kind)
     resource = resource_of(spec, settings.resource)
-    cards = cards_requested(spec, resource) * size
+    if size and not cards_requested(spec, resource):
+        resource = resource_of(others, settings.resource)  # its leader only leads
+    cards = cards_requested(spec, resource) + size * cards_requested(others, resource)
     server, accelerator, problem = "", "", ""
     for control in servers.values():
         for name, named in control.workloads.items():
@@ -92,7 +94,7 @@ def variant(
                 server, accelerator = control.server, name
     if not server:
         server, problem = _server_of(labels, fleet)
-    products = products_wanted(spec, resource)
+    products = products_wanted(spec, resource) or products_wanted(others, resource)
     told = accelerator or first(labels, names.ACCELERATOR)
     card_type = _card_type(products, card_names, fleet, told)
     if not accelerator and not problem:
@@ -221,11 +223,13 @@ def _template(workload: RawObject, kind: WorkloadKind) -> Mapping[str, Any]:
     return spec.get("template") or {}
 
 
-def _group_size(workload: RawObject, kind: WorkloadKind) -> int:
+def _workers(workload: RawObject, kind: WorkloadKind) -> tuple[Mapping[str, Any], int]:
+    """Return the specification of the pods of a replica beside its first, and how many they are."""
     if kind is not WorkloadKind.LEADER_WORKER_SET:
-        return 1
+        return {}, 0
     group = (workload.get("spec") or {}).get("leaderWorkerTemplate") or {}
-    return int(group.get("size") or 1)
+    spec = (group.get("workerTemplate") or {}).get("spec") or {}
+    return spec, int(group.get("size") or 1) - 1
 
 
 def _leading(pods: Sequence[RawObject], kind: WorkloadKind) -> Sequence[RawObject]:

@@ -4,57 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import kubernetes
 import pytest
 
 from actuator.kubernetes.scaling import Scaler
 from stoker.domain.control.changes import ChangeOutcome, VariantTarget
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
-from tests.support.real_cluster import RealCluster, eventually
+from tests.support.leader_worker_sets import leader_worker_sets
+from tests.support.real_cluster import RealCluster
 
 SCALES = [
     {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "update"]},
 ]
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "leaderworkersets.leaderworkerset.x-k8s.io"},
-    "spec": {
-        "group": "leaderworkerset.x-k8s.io",
-        "scope": "Namespaced",
-        "names": {
-            "kind": "LeaderWorkerSet",
-            "plural": "leaderworkersets",
-            "singular": "leaderworkerset",
-        },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                        "properties": {
-                            "spec": {
-                                "type": "object",
-                                "x-kubernetes-preserve-unknown-fields": True,
-                                "properties": {"replicas": {"type": "integer"}},
-                            }
-                        },
-                    }
-                },
-                "subresources": {
-                    "scale": {
-                        "specReplicasPath": ".spec.replicas",
-                        "statusReplicasPath": ".status.replicas",
-                    }
-                },
-            }
-        ],
-    },
-}
 
 
 def target(ref: WorkloadRef, replicas: int, before: int | None = None) -> VariantTarget:
@@ -168,44 +128,13 @@ def test_a_server_that_does_not_answer_is_a_failure(real_cluster: RealCluster) -
 
 
 def test_leader_worker_sets_scale_through_their_subresource(real_cluster: RealCluster) -> None:
-    extensions: Any = kubernetes.client.ApiextensionsV1Api(real_cluster.admin)
-    extensions.create_custom_resource_definition(CRD)
-    custom: Any = kubernetes.client.CustomObjectsApi(real_cluster.admin)
-    where = ("leaderworkerset.x-k8s.io", "v1")
     ref = WorkloadRef(real_cluster.namespace(), "group", WorkloadKind.LEADER_WORKER_SET)
-    body = {
-        "apiVersion": "/".join(where),
-        "kind": "LeaderWorkerSet",
-        "metadata": {"name": ref.name},
-        "spec": {"replicas": 1},
-    }
     scaler = Scaler(real_cluster.admin, "stoker")
-    try:
-        _created(lambda: custom.create_namespaced_custom_object(*where, ref.namespace, _LWS, body))
+    with leader_worker_sets(real_cluster) as sets:
+        sets.create(ref.namespace, ref.name)
         (result,) = scaler.apply([target(ref, 3, 1)], dry_run=False)
         assert result.outcome is ChangeOutcome.APPLIED, result.detail
-        found = custom.get_namespaced_custom_object(*where, ref.namespace, _LWS, ref.name)
-        assert found["spec"]["replicas"] == 3
-    finally:
-        extensions.delete_custom_resource_definition(CRD["metadata"]["name"])  # type: ignore[index]
-
-
-_LWS = "leaderworkersets"
-
-
-def _created(create: Any) -> None:
-    """Create an object of a kind that the server has only just learned."""
-
-    def done() -> bool:
-        try:
-            create()
-        except kubernetes.client.ApiException as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
-
-    eventually(done)
+        assert sets.replicas(ref.namespace, ref.name) == 3
 
 
 def test_leave_is_asked_for_between_reading_and_writing(real_cluster: RealCluster) -> None:
