@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,10 +12,14 @@ from collector.kubernetes.state import cluster_state
 from collector.prometheus.matching import ServerSeries
 from collector.prometheus.reader import read_servers
 from collector.prometheus.source import Source
+from collector.prometheus.workloads import WorkloadSeries, read_workloads
+from stoker.domain.control.cluster import ClusterState, ReplicaPhase, WorkloadRef
 from stoker.domain.control.observation import Observation, ServerObservation
 from stoker.domain.control.settings import ControlSettings, ServerControl
 from stoker.domain.fleet import Fleet
 
+_MOST_WORKLOADS = 16
+"""Workloads that are asked about one by one in a cycle, at most."""
 _STALE_NODES = 3
 """Periods after which what nodes told is too old to act on."""
 
@@ -75,7 +80,37 @@ class FleetObserver:
                         f"nodes were last confirmed {age_s:.0f} s ago: cards are unknown"
                     )
                     cluster = replace(cluster, cards=None)
-        return Observation(at, servers, cluster, tuple(dict.fromkeys(problems)))
+        workloads = self._workloads(fleet, cluster, deadline)
+        return Observation(at, servers, cluster, tuple(dict.fromkeys(problems)), workloads)
+
+    def _workloads(
+        self, fleet: Fleet, cluster: ClusterState | None, deadline: float
+    ) -> Mapping[WorkloadRef, ServerObservation]:
+        """Return how single workloads of servers do that have ready replicas on several."""
+        if self._source is None or cluster is None:
+            return {}
+        pods: dict[str, dict[WorkloadRef, tuple[str, ...]]] = defaultdict(dict)
+        for variant in cluster.variants:
+            ready = tuple(
+                each.name for each in variant.replicas if each.phase is ReplicaPhase.READY
+            )
+            if variant.server and ready:
+                pods[variant.server][variant.ref] = ready
+        known = {server.name for server in fleet.servers}
+        wanted = [
+            WorkloadSeries(ref, series_of(fleet, self._settings, server), names)
+            for server, of_server in sorted(pods.items())
+            for ref, names in sorted(of_server.items())
+            if server in known and len(of_server) > 1
+        ]
+        now = self._monotonic()
+        end = now + max(0.0, deadline - now) / 2  # the plan and its writes need time, too
+        return read_workloads(
+            self._source,
+            wanted[:_MOST_WORKLOADS],
+            self._settings.metrics,
+            lambda: end - self._monotonic(),
+        )
 
 
 def series_of(fleet: Fleet, settings: ControlSettings, name: str) -> ServerSeries:

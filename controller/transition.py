@@ -26,12 +26,15 @@ class Health:
     """How the server does while it moves.
 
     Attributes:
-        worst: Largest latency over its target; None where unknown.
-        error_rate: Share of requests that failed; None where unknown.
+        worst: Largest latency over its target, of the new replicas where they tell; None where
+            unknown.
+        error_rate: Share of requests that failed, likewise; None where unknown.
+        new_error_rate: Share of the requests to new replicas that failed; None where unknown.
     """
 
     worst: float | None = None
     error_rate: float | None = None
+    new_error_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def _forth(
     elif lacks:
         waits = f"{goal - replicas} replicas wait for others to go"
     elif ready < goal:
-        waits = f"{ready} of {goal} new replicas are ready"
+        waits = f"{ready} of {goal} new replicas are ready{_why_not(target)}"
     elif ready >= wanted and means.resting:
         waits = "the old ones stay while nothing may get smaller"
     else:
@@ -259,13 +262,26 @@ def _stuck(
     ]
     if not waiting:
         return ""
-    words = next((replica.reason for replica in waiting if replica.reason), "")
-    told = f": {words}" if words else ""
+    told = _why_not(target)
     return f"{len(waiting)} new replicas were not ready after {settings.ready_timeout_s:g} s{told}"
 
 
+def _why_not(target: VariantState) -> str:
+    """Return why replicas are not ready, as the scheduler or the kubelet says; empty for nothing."""
+    waiting = (ReplicaPhase.PENDING, ReplicaPhase.STARTING)
+    told = (each.reason for each in target.replicas if each.phase in waiting)
+    words = next((reason for reason in told if reason), "")
+    return f": {words}" if words else ""
+
+
 def _breach(transition: Transition, health: Health, settings: TransitionSettings) -> str:
-    """Return what is wrong with a canary; empty for nothing, or nothing that is known."""
+    """Return what is wrong with the new replicas; empty for nothing, or nothing that is known.
+
+    Replicas that fail are wrong however the server moves. Latencies are judged in a canary alone:
+    otherwise they may be what the move is to mend.
+    """
+    if health.new_error_rate is not None and health.new_error_rate > _MOST_ERRORS:
+        return f"{health.new_error_rate:.1%} of the requests to the new replicas fail"
     if settings.kind is not TransitionKind.CANARY or transition.step_at is None:
         return ""
     if health.worst is not None and health.worst > settings.breach_factor:

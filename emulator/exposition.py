@@ -105,6 +105,15 @@ def _vllm(model: str, loop: IterationLoop, meter: Meter, *, older_names: bool) -
     for reason, count in meter.finished_by.items():
         success.add_metric([*labels.values(), reason], count)
     yield success
+    # What the web framework of the engine counts names no model either.
+    over_http = CounterMetricFamily(
+        "http_requests",
+        "Requests over HTTP, by class of the status.",
+        labels=["handler", "method", "status"],
+    )
+    for status, count in meter.answered.items():
+        over_http.add_metric(["/v1/completions", "POST", status], count)
+    yield over_http
     for name, text, values in (
         ("request_prompt_tokens", "Prefill tokens of a request.", meter.input_tokens),
         ("request_generation_tokens", "Generation tokens of a request.", meter.output_tokens),
@@ -158,6 +167,11 @@ def _sglang(model: str, loop: IterationLoop, meter: Meter) -> Iterator[Metric]:
         ("generation_tokens", "Generation tokens processed.", meter.generated),
         ("cached_tokens", "Cached prompt tokens.", meter.cached),
         ("num_requests", "Requests processed.", meter.finished_by["length"]),
+        (
+            "num_aborted_requests",
+            "Requests that were broken off or failed.",
+            meter.finished_by["abort"] + meter.answered["5xx"],
+        ),
         ("num_aborted_requests", "Requests aborted.", meter.finished_by["abort"]),
         ("num_retracted_requests", "Requests that lost their KV.", meter.preemptions),
     ):

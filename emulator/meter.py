@@ -32,6 +32,7 @@ class Meter:
         preemptions: KV losses so far.
         finished_by: Requests that ended, by reason (length, stop, abort).
         arrived: Requests that came.
+        answered: Requests that were answered over HTTP, by class of the status (2xx, 5xx).
     """
 
     def __init__(self, buckets: Buckets) -> None:
@@ -52,6 +53,7 @@ class Meter:
         self.preemptions = 0
         self.finished_by: Counter[str] = Counter({"length": 0, "stop": 0, "abort": 0})
         self.arrived = 0
+        self.answered: Counter[str] = Counter({"2xx": 0})
 
     def admitted(self, request: EmulatedRequest) -> None:
         """Count a prompt, and what of it was cached."""
@@ -86,10 +88,15 @@ class Meter:
         self.input_tokens.observe(request.prompt_tokens)
         self.output_tokens.observe(request.output_tokens)
         self.finished_by["length"] += 1
+        self.answered["2xx"] += 1
 
     def preempted(self, request: EmulatedRequest) -> None:
         """Count a loss of KV."""
         self.preemptions += 1
+
+    def failed(self) -> None:
+        """Count a request that was answered with an error of the server."""
+        self.answered["5xx"] += 1
 
     def aborted(self) -> None:
         """Count a request that was broken off."""

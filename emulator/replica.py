@@ -140,13 +140,17 @@ class EmulatedReplica:
         self.advance(now_ms)
         request.replica = self.name
         if not self.accepts:
+            self.meter.failed()
             request.end(RequestState.REFUSED, now_ms, f"the replica is {self.state.value}")
         elif self.faults.error_rate and self._draws.random() < self.faults.error_rate:
+            self.meter.failed()
             request.end(RequestState.FAILED, now_ms, "an error on request")
         else:
             self.meter.arrived += 1
             request.cached_tokens = self.served.cached_tokens(request.prompt_tokens)
             self.loop.submit(request, now_ms)
+            if request.state is RequestState.TURNED_AWAY:
+                self.meter.failed()
 
     def abort(self, request: EmulatedRequest, now_ms: float) -> None:
         """Break off a request whose reader went away."""

@@ -18,7 +18,18 @@ from stoker.domain.control.signals import SignalName
 GATEWAY = "gateway"
 """Engine of candidates that a gateway answers, whatever serves behind it."""
 
-PREFIXES = ("vllm:", "sglang:", "llm_d_epp_", "inference_extension_")
+_HTTP = "http_requests_total"
+"""Requests over HTTP, as vLLM's web framework counts them."""
+
+PREFIXES = (
+    "vllm:",
+    "sglang:",
+    "llm_d_epp_",
+    "inference_extension_",
+    "inference_objective_request_",
+    "inference_model_request_",
+    _HTTP,
+)
 """How the names of all candidates begin."""
 
 _GATEWAY_MODEL = "target_model_name"
@@ -117,6 +128,19 @@ def _ratio(engine: str, above: str, below: str) -> Candidate:
     return Candidate(engine, below, (above, below), expression)
 
 
+def _failed(engine: str, part: str, whole: str, model_label: str = "") -> Candidate:
+    def expression(group: Grouping) -> str:
+        return promql.share(group, part, whole)
+
+    return Candidate(engine, whole, (whole,), expression, model_label=model_label)
+
+
+def _failed_over_http(group: Grouping) -> str:
+    return promql.failed_share(
+        group, _HTTP, ('handler=~"/v1/.*"',), 'status=~"5.*"', "vllm:num_requests_running"
+    )
+
+
 def _completed_and_grown(group: Grouping) -> str:
     """Arrivals are completions and what gathers: completions alone under-scale a full server."""
     done = promql.rate(group, "vllm:request_success_total")
@@ -205,5 +229,23 @@ _TABLE: dict[SignalName, tuple[Candidate, ...]] = {
     SignalName.PREFIX_HIT_RATE: (
         _ratio(_VLLM, "vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total"),
         _ratio(_SGLANG, "sglang:cached_tokens_total", "sglang:prompt_tokens_total"),
+    ),
+    SignalName.ERROR_RATE: (
+        *(
+            _failed(GATEWAY, f"{name}_error_total", f"{name}_total", model_label=_GATEWAY_MODEL)
+            for name in (
+                "llm_d_epp_request",
+                "inference_objective_request",
+                "inference_model_request",
+            )
+        ),
+        # The age is that of a metric that carries the model.
+        Candidate(
+            _VLLM,
+            "vllm:num_requests_running",
+            (_HTTP, "vllm:num_requests_running"),
+            _failed_over_http,
+        ),
+        _failed(_SGLANG, "sglang:num_aborted_requests_total", "sglang:num_requests_total"),
     ),
 }

@@ -32,12 +32,14 @@ class Grouping:
         window_s: Time over which rates are taken, in seconds.
         values: Names of the models asked for; empty for any.
         where: Labels that the series carry besides, with their values.
+        pods: Names of the pods asked for; empty for any.
     """
 
     labels: tuple[str, ...]
     window_s: float
     values: tuple[str, ...] = ()
     where: tuple[tuple[str, str], ...] = ()
+    pods: tuple[str, ...] = ()
 
     @property
     def window(self) -> str:
@@ -58,6 +60,8 @@ class Grouping:
             names = "|".join(_escaped(name) for name in self.values)
             wanted.append(f'{self.labels[0]}=~"{names}"')
         wanted += [f'{label}="{_quoted(value)}"' for label, value in self.where]
+        if self.pods:
+            wanted.append(f'pod=~"{"|".join(_escaped(name) for name in self.pods)}"')
         return f'{{__name__="{metric}"{"".join(f", {item}" for item in wanted)}}}'
 
 
@@ -132,6 +136,39 @@ def kv_tokens(group: Grouping, info: str, beside: str) -> str:
         f"max by ({group.by}, num_gpu_blocks, block_size) "
         f"({bare} * 0 + on (instance) group_left ({group.by}) ({models}))"
     )
+
+
+def failed_share(
+    group: Grouping, metric: str, requests: Sequence[str], failed: str, beside: str
+) -> str:
+    """Return the share of the requests over HTTP that failed.
+
+    The counter `metric` carries no name of a model: it is joined to `beside`, a metric of the same
+    scrape that does. No series of failures is none that failed.
+
+    Args:
+        group: What it is grouped by.
+        metric: Counter of requests over HTTP.
+        requests: Conditions of requests for answers.
+        failed: Condition of those that failed.
+        beside: A metric with the model's name.
+    """
+    models = f"max by (instance, {group.by}) ({group.series(beside)}) * 0 + 1"
+
+    def counted(*conditions: str) -> str:
+        wanted = "".join(f", {item}" for item in conditions)
+        found = _once(f'rate({{__name__="{metric}"{wanted}}}[{group.window}])')
+        of_model = f"({found}) * on (instance) group_left ({group.by}) ({models})"
+        return f"sum by ({group.by}) ({of_model})"
+
+    every = counted(*requests)
+    return f"({counted(*requests, failed)} or {every} * 0) / {every}"
+
+
+def share(group: Grouping, part: str, whole: str) -> str:
+    """Return the rate of a counter over that of another; no series of it is a rate of zero."""
+    every = rate(group, whole)
+    return f"({rate(group, part)} or {every} * 0) / {every}"
 
 
 def names_there(prefixes: Sequence[str]) -> str:

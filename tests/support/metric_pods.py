@@ -20,8 +20,13 @@ def vllm(
     input_tokens: float = 100.0,
     output_tokens: float = 50.0,
     reset_every_s: float = 1e9,
+    ttft_s: float = 0.15,
+    failing: float | None = None,
 ) -> Page:
-    """A vLLM pod whose counters follow the time; TTFT 150 ms and ITL 20 ms on average."""
+    """A vLLM pod whose counters follow the time; TTFT 150 ms and ITL 20 ms on average.
+
+    Where it is told how many requests fail a second, it counts requests over HTTP, too.
+    """
 
     def page(seconds: float) -> str:
         done = rate * (seconds % reset_every_s)
@@ -51,9 +56,16 @@ def vllm(
         text += histogram(
             "vllm:time_to_first_token_seconds",
             {"0.1": 0.5 * done, "0.2": 0.9 * done, "0.4": done, "+Inf": done},
-            0.15 * done,
+            ttft_s * done,
             **named,
         )
+        for status, count in () if failing is None else (("2xx", rate), ("5xx", failing)):
+            if count:  # a counter that never counted has no series
+                told = {"handler": "/v1/chat/completions", "method": "POST", "status": status}
+                text += line("http_requests_total", count * seconds, **told)
+        if failing is not None:
+            beside = {"handler": "/health", "method": "GET", "status": "5xx"}
+            text += line("http_requests_total", 100.0 * seconds, **beside)
         return text + histogram(
             "vllm:inter_token_latency_seconds",
             {"0.02": 25 * done, "0.04": 49 * done, "+Inf": 49 * done},
@@ -85,6 +97,7 @@ def sglang(seconds: float) -> str:
     count = 5.0 * seconds
     named = {"model_name": "sg"}
     text = line("sglang:num_requests_total", count, **named)
+    text += line("sglang:num_aborted_requests_total", 0.1 * count, **named)
     text += line("sglang:num_running_reqs", 4.0, **named)
     text += line("sglang:num_queue_reqs", 2.0, **named)
     text += line("sglang:token_usage", 0.75, **named)
@@ -104,6 +117,8 @@ def gateway(seconds: float) -> str:
     text = line(
         "inference_extension_scheduler_attempts_total", 7.0 * seconds, status="success", **named
     )
+    text += line("inference_objective_request_total", 8.0 * seconds, **named)
+    text += line("inference_objective_request_error_total", 1.0 * seconds, **named)
     return text + line(
         "inference_extension_scheduler_attempts_total", 9.0 * seconds, status="failure", **named
     )
@@ -137,6 +152,9 @@ PAGES: Mapping[str, Page] = {
     "/frozen": frozen,
     "/east": vllm("shared", 2.0),
     "/west": vllm("shared", 6.0),
+    "/mover-old-1": vllm("mover", 8.0, failing=0.0),
+    "/mover-old-2": vllm("mover", 8.0, failing=0.0),
+    "/mover-new-1": vllm("mover", 4.0, ttft_s=0.6, failing=1.0),
 }
 
 
@@ -166,6 +184,7 @@ SERIES = (
             "ended",
             "frozen",
             "absent",
+            "mover",
         )
     ),
     ServerSeries("in-east", "shared", {"namespace": "east"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stoker.domain.control.cluster import ClusterState
+from stoker.domain.control.cluster import ClusterState, WorkloadRef
 from stoker.domain.control.signals import Signal, SignalName
 
 
@@ -59,12 +59,14 @@ class Observation:
             that nothing is known of it.
         cluster: What runs; None where the cluster did not answer.
         problems: What did not work, in words with a remedy.
+        workloads: How single workloads do, of servers with ready replicas on several.
     """
 
     at: float
     servers: Mapping[str, ServerObservation]
     cluster: ClusterState | None
     problems: tuple[str, ...] = ()
+    workloads: Mapping[WorkloadRef, ServerObservation] = field(default_factory=dict)
 
     def server(self, name: str) -> ServerObservation:
         """Return what was measured of a server; an empty observation where nothing was."""
