@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from collector.expecting import Expectations
 from collector.kubernetes.api import Kind
 from collector.kubernetes.mirror import Mirror
 from collector.kubernetes.state import cluster_state
+from collector.lengths import OutputLengths
 from collector.prometheus.matching import ServerSeries
 from collector.prometheus.reader import read_servers
 from collector.prometheus.source import Source
@@ -48,6 +50,7 @@ class FleetObserver:
         self._settings = settings
         self._now = now
         self._monotonic = monotonic
+        self._expectations = Expectations(OutputLengths(), settings.metrics.window_s)
 
     def observe(self, fleet: Fleet, deadline: float) -> Observation:
         """Return what can be seen until `deadline` (monotonic); what cannot is unknown in it."""
@@ -63,7 +66,7 @@ class FleetObserver:
                 self._settings.metrics,
                 lambda: deadline - self._monotonic(),
             )
-            servers = reading.servers
+            servers = self._expectations.told(reading.servers, fleet, at)
             problems += reading.problems
         cluster = None
         if self._mirror is not None:

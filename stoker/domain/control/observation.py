@@ -23,6 +23,23 @@ class TokenHistogram:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedOutput:
+    """Output tokens to expect of requests, from those that were seen before.
+
+    Attributes:
+        tokens: Mean output tokens.
+        basis: Of which requests, in words.
+        requests: Of how many.
+        of_model: Whether they went to the same model.
+    """
+
+    tokens: float
+    basis: str
+    requests: float
+    of_model: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ServerObservation:
     """What was measured of one server over all its replicas.
 
@@ -32,6 +49,8 @@ class ServerObservation:
         input_tokens: Histogram of input tokens; None where unknown.
         output_tokens: Histogram of output tokens; None where unknown.
         engine: Engine whose names answered (`vllm`, `sglang`, `custom`); empty where none did.
+        expected_output: What to expect where output tokens are not measured, and input tokens are;
+            None where nothing tells it.
     """
 
     server: str
@@ -39,6 +58,7 @@ class ServerObservation:
     input_tokens: TokenHistogram | None = None
     output_tokens: TokenHistogram | None = None
     engine: str = ""
+    expected_output: ExpectedOutput | None = None
 
     def signal(self, name: SignalName) -> Signal:
         """Return a signal; one that nobody asked for is unknown."""
