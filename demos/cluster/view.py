@@ -6,10 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from rich import box
-from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +18,10 @@ _LABEL_WIDTH = 9
 _FRAME_WIDTH = 4
 _DECISIONS = 6
 _NARROWEST = 20
+_DAY_WIDTH = 16
+
+_Piece = str | tuple[str, str]
+"""Text, with its style where it has one."""
 
 
 def moment_view(moment: Moment, width: int, currency: str, hints: Sequence[str] = ()) -> Group:
@@ -37,7 +39,7 @@ def moment_view(moment: Moment, width: int, currency: str, hints: Sequence[str] 
     for _ in moment.servers:
         servers.add_column(ratio=1)
     servers.add_row(*(_panel(each, inner, currency) for each in moment.servers))
-    footer = [Text(hint, style="dim", no_wrap=True, overflow="ellipsis") for hint in hints]
+    footer = [_line((hint, "dim")) for hint in hints]
     return Group(_head(moment, currency), servers, _decisions(moment), *footer)
 
 
@@ -73,20 +75,15 @@ def sparkline(values: Sequence[float], width: int, points: int) -> str:
     return "".join(chars)
 
 
-def _head(moment: Moment, currency: str) -> RenderableType:
-    bar = ProgressBar(total=moment.day_s, completed=moment.at_s, width=24)
-    grid = Table.grid(padding=(0, 2))
-    for _ in range(5):
-        grid.add_column(no_wrap=True)
+def _head(moment: Moment, currency: str) -> Text:
     took = "" if moment.took_s is None else f" ({moment.took_s:.1f} s the last)"
-    grid.add_row(
-        Text(moment.hour, style="bold"),
-        bar,
-        Text(f"{moment.at_s:.0f} of {moment.day_s:.0f} s"),
-        Text(f"{moment.cycles} cycles{took}"),
-        Text(_cost(moment, currency)),
+    return _line(
+        (moment.hour, "bold"),
+        "  ",
+        *_bar(moment.at_s / moment.day_s, _DAY_WIDTH, "magenta"),
+        f"  {moment.at_s:.0f} of {moment.day_s:.0f} s  {moment.cycles} cycles{took}  ",
+        _cost(moment, currency),
     )
-    return grid
 
 
 def _cost(moment: Moment, currency: str) -> str:
@@ -96,73 +93,74 @@ def _cost(moment: Moment, currency: str) -> str:
 
 def _panel(server: ServerMoment, inner: int, currency: str) -> Panel:
     wide = inner - _LABEL_WIDTH
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(width=_LABEL_WIDTH - 1, style="dim", no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis")
-    grid.add_row("Load", Text(sparkline(server.loads, wide, POINTS), style="cyan"))
     planned = "" if server.planned_rps is None else f", planned for {server.planned_rps:.1f}/s"
-    grid.add_row("", f"{server.offered_rps:.1f}/s{planned}")
-    grid.add_row("Replicas", Text(sparkline(server.sizes, wide, POINTS), style="blue"))
-    grid.add_row("", _replicas(server))
-    for name, seen, target in (
-        ("TTFT p95", server.ttft_ms, server.watched.ttft_ms),
-        ("ITL p95", server.itl_ms, server.watched.itl_ms),
-    ):
-        grid.add_row(name, _latency(seen, target, wide))
     in_time = "-" if server.in_time is None else f"{server.in_time:.1%} of {server.requests:,}"
-    grid.add_row("In time", in_time)
-    grid.add_row("Cost", f"{server.cost_per_hour:.2f} {currency}/h, {server.cost:.2f} so far")
-    grid.add_row("The loop", server.holds)
-    title = f"{server.watched.name} on {server.watched.accelerator}"
-    return Panel(grid, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
+    watched = server.watched
+    rows: tuple[tuple[str, Sequence[_Piece]], ...] = (
+        ("Load", [(sparkline(server.loads, wide, POINTS), "cyan")]),
+        ("", [f"{server.offered_rps:.1f}/s{planned}"]),
+        ("Replicas", [(sparkline(server.sizes, wide, POINTS), "blue")]),
+        ("", [_replicas(server)]),
+        ("TTFT p95", _latency(server.ttft_ms, watched.ttft_ms, wide)),
+        ("ITL p95", _latency(server.itl_ms, watched.itl_ms, wide)),
+        ("In time", [in_time]),
+        ("Cost", [f"{server.cost_per_hour:.2f} {currency}/h, {server.cost:.2f} so far"]),
+        ("The loop", [server.holds]),
+    )
+    lines = [_line((f"{name:{_LABEL_WIDTH}}", "dim"), *pieces) for name, pieces in rows]
+    return _framed(Group(*lines), f"{watched.name} on {watched.accelerator}")
+
+
+def _framed(content: RenderableType, title: str) -> Panel:
+    return Panel(content, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
+
+
+def _line(*pieces: _Piece) -> Text:
+    """Return a line that is cut where there is no room for it."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for piece in pieces:
+        text.append(*((piece,) if isinstance(piece, str) else piece))
+    return text
+
+
+def _bar(share: float, width: int, style: str) -> list[_Piece]:
+    full = min(width, round(share * width))
+    return [("━" * full, style), ("─" * (width - full), "bright_black")]
 
 
 def _replicas(server: ServerMoment) -> str:
-    parts = [f"{server.serving} serve"]
+    parts = [f"{server.serving} of {server.asked} serve"]
     parts += [f"{server.starting} start"] if server.starting else []
     parts += [f"{server.draining} drain"] if server.draining else []
-    return f"{', '.join(parts)}; {server.asked} asked for"
+    return ", ".join(parts)
 
 
-def _latency(seen: float | None, target: float, width: int) -> RenderableType:
+def _latency(seen: float | None, target: float, width: int) -> list[_Piece]:
     if seen is None:
-        return Text("-")
+        return ["-"]
     words = f" {seen:.0f} of {target:,.0f} ms"
-    bar_width = max(4, min(24, width - len(words) - 1))
-    row = Table.grid()
     style = "red" if seen > target else "green"
-    row.add_row(
-        Bar(target, 0, min(seen, target), width=bar_width, color=style, bgcolor="bright_black"),
-        Text(words, style=style if seen > target else ""),
-    )
-    return row
+    bar = _bar(seen / target, max(4, min(24, width - len(words))), style)
+    return [*bar, (words, style) if seen > target else words]
 
 
 def _share(seen: float | None, target: float) -> str:
     return "-" if seen is None else f"{seen / target:.2f}"
 
 
-def _decisions(moment: Moment) -> RenderableType:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(3):
-        grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+def _decisions(moment: Moment) -> Panel:
     shown = list(itertools.islice(moment.decisions, _DECISIONS))
-    for each in shown:
-        style = "red" if each.after > each.before else "blue"
-        grid.add_row(
-            hour_of(each.at_s, moment.day_s),
-            each.server,
-            Text(f"{each.before} → {each.after} replicas", style=style),
-            each.why,
+    name_width = max((len(each.server) for each in shown), default=0)
+    changes = [f"{each.before} → {each.after} replicas" for each in shown]
+    change_width = max(map(len, changes), default=0)
+    lines = [
+        _line(
+            f"{hour_of(each.at_s, moment.day_s)}  {each.server:{name_width}}  ",
+            (f"{change:{change_width}}  ", "red" if each.after > each.before else "blue"),
+            (each.why, "dim"),
         )
-    for _ in range(_DECISIONS - len(shown)):  # as high as ever, so that nothing jumps
-        grid.add_row("", "", "", "")
-    problems = [Text(f"! {words}", style="yellow") for words in moment.problems[:2]]
-    return Panel(
-        Group(grid, *problems),
-        title="Last decisions",
-        title_align="left",
-        box=box.ROUNDED,
-        border_style="dim",
-    )
+        for each, change in zip(shown, changes, strict=True)
+    ]
+    lines += [Text("")] * (_DECISIONS - len(shown))  # as high as ever, so that nothing jumps
+    problems = [_line((f"! {words}", "yellow")) for words in moment.problems[:2]]
+    return _framed(Group(*lines, *problems), "Last decisions")
