@@ -44,11 +44,11 @@ class Desk:
             NotThereError: No cycle is over yet.
         """
         record = self._record(None)
-        pending = self._journal.pending()
+        pending = self._journal.orders.pending()
         plan = pending["plan"]
         if plan is not None:
             plan = {key: plan[key] for key in ("id", "servers", "approved")}
-        return {**record, "paused_since": self._journal.paused(), "pending": plan}
+        return {**record, "paused_since": self._journal.orders.paused(), "pending": plan}
 
     def cycle(self, number: int | None) -> JsonObject:
         """Return a whole record.
@@ -119,7 +119,7 @@ class Desk:
         Raises:
             NotThereError: No cycle is over yet.
         """
-        return self._journal.pending()
+        return self._journal.orders.pending()
 
     def approve(self, plan: str | None, servers: Sequence[str] | None) -> JsonObject:
         """Let the loop carry out decisions of the plan that waits, from its next cycle on.
@@ -133,7 +133,7 @@ class Desk:
             ConflictError: No plan waits, or not this one.
             InvalidInputError: A server is none of the plan.
         """
-        approved = self._journal.approve(plan, servers)
+        approved = self._journal.orders.approve(plan, servers)
         if self._wake is not None:
             self._wake()
         return approved
@@ -143,15 +143,15 @@ class Desk:
 
         The arguments and errors are those of `approve`.
         """
-        return self._journal.reject(plan, servers)
+        return self._journal.orders.reject(plan, servers)
 
     def pause(self, reason: str) -> JsonObject:
         """Let the loop change nothing until it is resumed; it goes on to measure and to plan."""
-        return {"paused": self._journal.pause(reason, self._now())}
+        return {"paused": self._journal.orders.pause(reason, self._now())}
 
     def resume(self) -> JsonObject:
         """Let the loop act again, as far as its mode allows."""
-        self._journal.resume()
+        self._journal.orders.resume()
         return {"paused": None}
 
     def trigger(self) -> JsonObject:

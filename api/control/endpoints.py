@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
 
-from api.control import examples, reading, schemas
+from api.control import answers, examples, reading, schemas
 from api.control.desk import ControlParts
 from api.endpoint import Call, Content, EndpointOn, Parameter, Place, Reply
 from api.metrics import TEXT_FORMAT
-from api.problems import ProblemType, RequestRefusedError
 from api.schema_building import object_of
 
 Answer: TypeAlias = Callable[[ControlParts, Call], Reply]
@@ -28,88 +27,6 @@ _REFUSED = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 _ORDER_REFUSED = (*_REFUSED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-
-
-def status(parts: ControlParts, call: Call) -> Reply:
-    """Answer the last cycle, and what is ordered."""
-    reading.no_query(call)
-    return Reply(parts.desk.status())
-
-
-def history(parts: ControlParts, call: Call) -> Reply:
-    """Answer a page of cycles."""
-    asked = reading.history_query(call)
-    return Reply(
-        parts.desk.history(
-            asked.limit,
-            before=asked.before,
-            since=asked.since,
-            until=asked.until,
-            server=asked.server,
-        )
-    )
-
-
-def cycle(parts: ControlParts, call: Call) -> Reply:
-    """Answer a whole record."""
-    reading.no_query(call)
-    return Reply(parts.desk.cycle(reading.cycle_number(call.path["cycle"])))
-
-
-def explain(parts: ControlParts, call: Call) -> Reply:
-    """Answer all that a cycle knew and decided of a server."""
-    return Reply(parts.desk.explain(call.path["server"], reading.cycle_query(call)))
-
-
-def pending(parts: ControlParts, call: Call) -> Reply:
-    """Answer the plan that waits for approval."""
-    reading.no_query(call)
-    return Reply(parts.desk.pending())
-
-
-def approve(parts: ControlParts, call: Call) -> Reply:
-    """Approve the plan that is named."""
-    return Reply(parts.desk.approve(call.path["plan"], reading.servers_of(call)))
-
-
-def reject(parts: ControlParts, call: Call) -> Reply:
-    """Reject the plan that is named."""
-    return Reply(parts.desk.reject(call.path["plan"], reading.servers_of(call)))
-
-
-def pause(parts: ControlParts, call: Call) -> Reply:
-    """Pause the loop."""
-    return Reply(parts.desk.pause(reading.reason_of(call)))
-
-
-def resume(parts: ControlParts, call: Call) -> Reply:
-    """Resume the loop."""
-    reading.nothing_of(call)
-    return Reply(parts.desk.resume())
-
-
-def trigger(parts: ControlParts, call: Call) -> Reply:
-    """Begin a cycle now."""
-    reading.nothing_of(call)
-    return Reply(parts.desk.trigger(), status=HTTPStatus.ACCEPTED)
-
-
-def health(parts: ControlParts, _: Call) -> Reply:
-    """Answer whether cycles follow each other."""
-    stalled = parts.stalled()
-    if stalled:
-        raise RequestRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, ProblemType.NOT_READY, stalled)
-    return Reply({"status": "ok"})
-
-
-def metrics(parts: ControlParts, _: Call) -> Reply:
-    """Answer the loop's metrics."""
-    return Reply(parts.exposition(), media_type=TEXT_FORMAT)
-
-
-def openapi(parts: ControlParts, _: Call) -> Reply:
-    """Answer the description of all endpoints."""
-    return Reply(parts.openapi)
 
 
 _SERVER = Parameter("server", "A server of the fleet.", "chat")
@@ -213,13 +130,13 @@ _NOTHING = Content("Nothing.", schemas.NOTHING, {"nothing": {}}, required=False)
 CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     _asked(
         "status",
-        status,
+        answers.status,
         "The last cycle",
         Content("Its whole record, and what is ordered.", schemas.STATUS, {}),
     ),
     _asked(
         "history",
-        history,
+        answers.history,
         "Cycles, the newest first",
         Content("A page of them.", schemas.HISTORY, {"page": examples.HISTORY}),
         _HISTORY,
@@ -227,14 +144,14 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _asked(
         "cycles/{cycle}",
-        cycle,
+        answers.cycle,
         "One cycle",
         Content("Its whole record, as in the lines of JSON.", schemas.RECORD, {}),
         (Parameter("cycle", "Its number, or `last`.", "last"),),
     ),
     _asked(
         "explain/{server}",
-        explain,
+        answers.explain,
         "How a size came about",
         Content(
             "Signals with ages and queries, forecast, plan, decision and changes.",
@@ -245,7 +162,7 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _asked(
         "pending",
-        pending,
+        answers.pending,
         "The plan that waits for approval",
         Content("It, if one waits.", schemas.PENDING, {"waiting": examples.PENDING}),
         description=(
@@ -255,7 +172,7 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _ordered(
         "approve/{plan}",
-        approve,
+        answers.approve,
         "Approve the plan that was seen",
         _SERVERS,
         Content("What was approved.", schemas.APPROVED, {"approved": examples.APPROVED}),
@@ -267,7 +184,7 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _ordered(
         "reject/{plan}",
-        reject,
+        answers.reject,
         "Reject the plan that was seen",
         _SERVERS,
         Content("What was rejected.", schemas.REJECTED, {"rejected": examples.REJECTED}),
@@ -276,7 +193,7 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _ordered(
         "pause",
-        pause,
+        answers.pause,
         "Change nothing for now",
         Content(
             "Why.",
@@ -292,14 +209,14 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _ordered(
         "resume",
-        resume,
+        answers.resume,
         "Act again, as far as the mode allows",
         _NOTHING,
         Content("Nothing is paused.", schemas.PAUSE, {"resumed": {"paused": None}}),
     ),
     _ordered(
         "trigger",
-        trigger,
+        answers.trigger,
         "Begin a cycle now",
         _NOTHING,
         Content(
@@ -311,14 +228,14 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _operation(
         "/health",
-        health,
+        answers.health,
         "Whether cycles follow each other",
         Content("They do.", object_of({"status": {"const": "ok"}}), {"ok": {"status": "ok"}}),
         "503 where none was over for ten periods, for a liveness probe.",
     ),
     _operation(
         "/metrics",
-        metrics,
+        answers.metrics,
         "Metrics for Prometheus",
         Content(
             "Those of the loop.",
@@ -329,7 +246,7 @@ CONTROL_ENDPOINTS: tuple[ControlEndpoint, ...] = (
     ),
     _operation(
         "/openapi.json",
-        openapi,
+        answers.openapi,
         "This description",
         Content("An OpenAPI 3.1 document.", {"type": "object"}, {"it": {"openapi": "3.1.0"}}),
     ),

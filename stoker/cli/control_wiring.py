@@ -240,7 +240,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
             journal,
             EventWriter(client, "stoker", clock.now) if settings.records.events else Quiet(),
             told,
-            lambda: journal.paused() is not None,
+            lambda: journal.orders.paused() is not None,
         )
         loop = Loop(ports, document, recalled.memory, recalled.interrupted)
         yield Running(loop, clock, journal, tuple(notes))

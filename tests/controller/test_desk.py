@@ -75,7 +75,7 @@ def test_an_approval_ends_with_the_decision_that_it_was_given_for(of: DeskWorld)
     other = of.cycle().document  # another decision: the approval is void, for good
     assert other["changes"] == []
     of.world.rates[CHAT] = lambda _: 150.0
-    for _ in range(30):
+    for _ in range(14):  # longer than the window of scaling down
         of.cycle()
     assert of.chat() == 1
     assert of.desk.pending()["plan"]["approved"] == []

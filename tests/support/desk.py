@@ -74,7 +74,7 @@ def desk_world(folder: Path, mode: Mode = Mode.ADVISE, rate: float = 150.0) -> D
         journal,
         world,
         metrics.told,
-        lambda: journal.paused() is not None,
+        lambda: journal.orders.paused() is not None,
     )
     desk = Desk(journal, world.now, lambda: woken.append(world.time))
     return DeskWorld(
