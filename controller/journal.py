@@ -15,6 +15,7 @@ from controller.memory import Memory
 from controller.orders import Orders
 from controller.recall import RecallError, memory_from_text, memory_to_text
 from controller.record import CycleRecord, JsonObject
+from controller.samples import LoadSamples, with_histories
 
 DATABASE = "history.db"
 _DAY_S = 86_400.0
@@ -80,18 +81,20 @@ class CycleJournal:
             self._problem = f"{error}; it was set aside as {aside.name}, and begins anew"
             self.archive = Archive(self._path)
         self.orders = Orders(self.archive)
+        with self.archive.transaction() as database:
+            self._samples = LoadSamples(database)
 
     def recall(self) -> Recalled:
         """Return what the last loop left."""
         with self.archive.transaction() as database:
             remembered, intended = get(database, _MEMORY), get(database, _INTENDED)
-        problem = self._problem
-        memory = Memory()
-        if remembered:
-            try:
-                memory = memory_from_text(remembered)
-            except RecallError as error:
-                problem = f"{self._path}: {error}; it begins anew"
+            problem = self._problem
+            memory = Memory()
+            if remembered:
+                try:
+                    memory = with_histories(memory_from_text(remembered), database)
+                except RecallError as error:
+                    problem = f"{self._path}: {error}; it begins anew"
         return Recalled(memory, json.loads(intended) if intended else None, problem)
 
     def intend(self, record: CycleRecord) -> None:
@@ -103,10 +106,12 @@ class CycleJournal:
         """Write down what was done, and what to remember; old records and old orders go."""
         with self.archive.transaction() as database:
             self.archive.add(database, record)
-            put(database, _MEMORY, memory_to_text(memory))
+            put(database, _MEMORY, memory_to_text(memory, histories=False))
+            self._samples.add(database, memory)
             put(database, _INTENDED, "")
             self.orders.outlived(database, record.document)
             self.archive.forget(database, record.at - self._retention_s, self._most_bytes)
+        self._samples.kept(memory)
         self._lines.add(json.dumps(record.document, separators=(",", ":")), record.at)
 
     def approved(self, record: CycleRecord) -> frozenset[str]:

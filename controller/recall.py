@@ -25,13 +25,20 @@ class RecallError(StokerError):
     """What was written down is not a memory of this version."""
 
 
-def memory_to_text(memory: Memory) -> str:
-    """Return a memory as JSON; the last plan is left out, as the next cycle makes its own."""
+def memory_to_text(memory: Memory, *, histories: bool = True) -> str:
+    """Return a memory as JSON; the last plan is left out, as the next cycle makes its own.
+
+    Args:
+        memory: The memory.
+        histories: Whether the measured loads are told too.
+    """
     return json.dumps(
         {
             "version": VERSION,
             "cycles": memory.cycles,
-            "servers": {name: _server(each) for name, each in memory.servers.items()},
+            "servers": {
+                name: _server(each, histories=histories) for name, each in memory.servers.items()
+            },
             "startups": [
                 {
                     "model": model,
@@ -76,11 +83,11 @@ def memory_from_text(text: str) -> Memory:
         raise RecallError(f"not a memory of the loop: {error!r}") from error
 
 
-def _server(memory: ServerMemory) -> dict[str, Any]:
+def _server(memory: ServerMemory, *, histories: bool) -> dict[str, Any]:
     return {
         "history": [
             [each.at, each.arrival_rate_rps, each.input_tokens, each.output_tokens]
-            for each in memory.history.samples
+            for each in (memory.history.samples if histories else ())
         ],
         "wanted": [[each.at, each.accelerator, each.replicas] for each in memory.wanted],
         "watched_since": memory.watched_since,
