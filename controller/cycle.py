@@ -10,24 +10,21 @@ from controller.case import Situation
 from controller.correction.applying import ProfileReport
 from controller.correction.step import correct
 from controller.decide import decide
-from controller.demand import rates_to_plan
+from controller.demand import rates_to_plan, with_seasons
 from controller.forecast import Forecast
 from controller.leftover import fill_leftover
 from controller.limits import within_limits
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
 from controller.planning import Planned, plan_now
+from controller.promises import health_now
 from controller.seeing import see
 from controller.stability import may_move
-from controller.transition import Health
 from controller.world import variants_of
 from stoker.domain.control.changes import Decisions
-from stoker.domain.control.observation import Observation, ServerObservation
+from stoker.domain.control.observation import Observation
 from stoker.domain.control.settings import ControlSettings
-from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
-from stoker.domain.latency import Latency
-from stoker.domain.slo import SloTarget
 from stoker.domain.workload import Load
 
 _STALE_CLUSTER = 3
@@ -84,6 +81,7 @@ def think(
     loads, memory = seen.loads, seen.memory
     notes += seen.notes
     forecasts = rates_to_plan(fleet, loads, memory, settings, variants, at)
+    memory = with_seasons(memory, forecasts)
     corrected = correct(fleet, observation, loads, variants, memory, settings)
     memory = replace(memory, corrections=corrected.corrections)
     planned = plan_now(
@@ -100,7 +98,7 @@ def think(
     if planned.failure:
         notes.append(f"no plan: {planned.failure}")
     health = {
-        server.name: _health(observation.server(server.name), _targets(fleet, server.name))
+        server.name: health_now(observation, fleet, server, memory.server(server.name).transition)
         for server in fleet.servers
     }
     situation = Situation(
@@ -147,34 +145,3 @@ def _staying(fleet: Fleet, memory: Memory, at: float, settings: ControlSettings)
         if memory.server(server.name).transition is None
         and may_move(memory.server(server.name), at, settings.stability) is not None
     )
-
-
-def _targets(fleet: Fleet, name: str) -> SloTarget | None:
-    server = next(each for each in fleet.servers if each.name == name)
-    for service_class in fleet.service_classes:
-        if service_class.name == server.service_class:
-            return service_class.target_for(server.model)
-    return None
-
-
-_SEEN = {
-    (Latency.TTFT, None): SignalName.TTFT_MEAN,
-    (Latency.TTFT, 50.0): SignalName.TTFT_P50,
-    (Latency.TTFT, 95.0): SignalName.TTFT_P95,
-    (Latency.TTFT, 99.0): SignalName.TTFT_P99,
-    (Latency.ITL, None): SignalName.ITL_MEAN,
-    (Latency.ITL, 50.0): SignalName.ITL_P50,
-    (Latency.ITL, 95.0): SignalName.ITL_P95,
-    (Latency.ITL, 99.0): SignalName.ITL_P99,
-}
-
-
-def _health(seen: ServerObservation, target: SloTarget | None) -> Health:
-    """Return the worst of the latencies that are promised and measured, over what is promised."""
-    worst: float | None = None
-    for statistic, limit_ms in () if target is None else target.limits():
-        name = _SEEN.get((statistic.latency, statistic.percentile))
-        value = None if name is None else seen.usable(name)
-        if value is not None and limit_ms > 0:
-            worst = max(worst or 0.0, value / limit_ms)
-    return Health(worst, seen.usable(SignalName.ERROR_RATE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,13 +11,23 @@ from controller.forecast import Forecast, forecast
 from controller.history import LoadHistory
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
+from controller.promises import target_of
+from controller.season import period_of
 from controller.startups import StartupTimes
+from controller.waiting import none_starts, with_queue
 from controller.world import running_variant
 from stoker.domain.control.cluster import VariantState
-from stoker.domain.control.settings import ControlSettings, ForecastMethod, ServerControl
+from stoker.domain.control.settings import (
+    ControlSettings,
+    ForecastMethod,
+    ForecastSettings,
+    ServerControl,
+)
 from stoker.domain.fleet import Fleet
 from stoker.domain.server import Server
 
+_MOST_SEASONS = 16
+"""Most servers whose season is looked for in one cycle: a tenth of a second each, or so."""
 _QUIET = 0.05
 """Share of the largest rate up to which a season foretells that a server stays idle."""
 
@@ -31,8 +42,11 @@ def rates_to_plan(
 ) -> dict[str, Forecast]:
     """Return the rates by the time that replicas asked for now would serve, and one cycle more.
 
-    Servers of unknown load are left out, and so are those with work of unknown size.
+    Servers of unknown load are left out, and so are those with work of unknown size. Parameters of
+    seasons are found for a few servers a cycle, as that takes the most time; until its turn comes,
+    a server is foretold with those it has, or by a line.
     """
+    turns = _turns(fleet, memory, settings.forecast, at)
     found = {}
     for server in fleet.servers:
         measured = loads[server.name]
@@ -44,10 +58,39 @@ def rates_to_plan(
         if work is not None and work.left_tokens > 0:
             told = _by_deadline(work, measured, startup_s, settings)
         else:
-            told = _foretold(server, measured, remembered, startup_s, settings, at)
+            turn = server.name in turns
+            told = _foretold(server, measured, remembered, startup_s, settings, at, turn=turn)
+            if none_starts(variants.get(server.name, ())):
+                period_s = settings.loop.period_s
+                told = with_queue(told, measured, target_of(fleet, server), period_s)
         if told is not None:
             found[server.name] = told
     return found
+
+
+def with_seasons(memory: Memory, forecasts: Mapping[str, Forecast]) -> Memory:
+    """Return the memory with the parameters of the seasons that told forecasts."""
+    told = {
+        name: replace(memory.server(name), season=each.season)
+        for name, each in forecasts.items()
+        if each.season is not None and each.season != memory.server(name).season
+    }
+    return replace(memory, servers={**memory.servers, **told}) if told else memory
+
+
+def _turns(fleet: Fleet, memory: Memory, settings: ForecastSettings, at: float) -> frozenset[str]:
+    """Return the servers whose season is looked for now: those without one, then the oldest."""
+    if settings.method is not ForecastMethod.HOLT_WINTERS:
+        return frozenset()
+    waiting = []
+    for server in fleet.servers:
+        remembered = memory.server(server.name)
+        season = remembered.season
+        if season is not None and not season.old(at, settings):
+            continue
+        if isinstance(period_of(remembered.history, settings), int):
+            waiting.append((-math.inf if season is None else season.at, server.name))
+    return frozenset(name for _, name in sorted(waiting)[:_MOST_SEASONS])
 
 
 def startup_of(
@@ -92,17 +135,25 @@ def _foretold(
     startup_s: float,
     settings: ControlSettings,
     at: float,
+    *,
+    turn: bool,
 ) -> Forecast:
     assert measured.load is not None
     rate = measured.load.arrival_rate_rps
     horizon_s = startup_s + settings.loop.period_s
-    told = forecast(remembered.history, horizon_s, settings.forecast)
+    how, season = settings.forecast, remembered.season
+    waits = not turn and season is None and how.method is ForecastMethod.HOLT_WINTERS
+    if waits:
+        how = replace(how, method=ForecastMethod.LINEAR)
+    told = forecast(remembered.history, horizon_s, how, None if turn else season)
+    if told is not None and waits:
+        told = replace(told, reason="its season is looked for in one of the next cycles")
     if told is None:
         return Forecast(rate, rate, 0.0, settings.forecast.method, "no history")
     idle_s = _idle_s(server, measured, remembered.history, settings, at)
     if idle_s is not None and not _comes_again(told, remembered.history):
         return Forecast(0.0, 0.0, horizon_s, told.method, f"idle for {idle_s:.0f} s")
-    # Whoever waits now has to be served too: never plan for less than what is offered.
+    # Never plan for less than what is offered.
     return replace(told, rate_rps=max(told.rate_rps, rate))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from controller.history import LoadHistory, LoadSample
 from stoker.domain.control.cluster import ReplicaPhase, VariantState
-from stoker.domain.control.observation import ServerObservation
+from stoker.domain.control.observation import ExpectedOutput, ServerObservation
 from stoker.domain.control.settings import MetricSettings
 from stoker.domain.control.signals import Signal, SignalName
 from stoker.domain.workload import Load
@@ -33,6 +33,7 @@ class MeasuredLoad:
             there; None where that is unknown.
         warning: What contradicts it, in words; empty for nothing.
         inside: Requests that wait or are served now; None where unknown.
+        waiting: Requests that wait now; None where unknown.
         outlasts_pods: Whether requests would be seen if it had no replica: a gateway, or the
             user's own query, tells of them.
         demand: Whether requests are known to come, though the load is unknown for their size.
@@ -44,6 +45,7 @@ class MeasuredLoad:
     pending_rate_rps: float | None = None
     warning: str = ""
     inside: float | None = None
+    waiting: float | None = None
     outlasts_pods: bool = False
     demand: bool = False
 
@@ -69,10 +71,12 @@ def measured_load(
 
     Token counts outlast the requests they were told of: without requests in the window, those told
     last are taken. Before any were told, those of the document are taken, which never makes a
-    server smaller. Spread and prefix hits that are unknown are those of plain requests (none).
-    Figures that pods tell count in full only when enough of the pods that should tell do; figures
-    of a gateway, or of the user's own query, do not depend on pods. While no replica is ready,
-    requests that wait (at a gateway) are load too.
+    server smaller. Output tokens that no request tells just now are those to expect of requests
+    with as many input tokens, which never makes a server smaller either. Spread and prefix hits
+    that are unknown are those of plain requests (none). Figures that pods tell count in full only
+    when enough of the pods that should tell do; figures of a gateway, or of the user's own query,
+    do not depend on pods. While no replica is ready, requests that wait (at a gateway) are load
+    too.
 
     Args:
         seen: What was measured.
@@ -98,8 +102,13 @@ def measured_load(
         reasons.append(f"its rate is younger than the {settings.window_s:g} s it is taken over")
     inputs = seen.usable(SignalName.INPUT_TOKENS)
     outputs = seen.usable(SignalName.OUTPUT_TOKENS)
+    before = history.last_tokens()
+    expected = _expected_output(seen, guess=before is None and document is None)
+    if outputs is None and inputs is not None and expected is not None and offered > 0:
+        outputs = expected.tokens
+        words = f"{expected.tokens:.4g} are expected by {expected.basis}"
+        reasons.append(f"{SignalName.OUTPUT_TOKENS.value} not measured: {words}")
     if inputs is None or outputs is None:
-        before = history.last_tokens()
         if before is None and offered > 0:
             missing = SignalName.INPUT_TOKENS if inputs is None else SignalName.OUTPUT_TOKENS
             if document is None or document.output_tokens <= 0:
@@ -132,8 +141,15 @@ def measured_load(
         pending,
         _contradicted(pending, load, inside),
         inside,
+        seen.usable(SignalName.WAITING),
         outlasts,
     )
+
+
+def _expected_output(seen: ServerObservation, *, guess: bool) -> ExpectedOutput | None:
+    """Return what to expect by requests to the model; by those to others only for a guess."""
+    expected = seen.expected_output
+    return expected if expected is not None and (expected.of_model or guess) else None
 
 
 def _contradicted(pending: float | None, load: Load, inside: float | None) -> str:
