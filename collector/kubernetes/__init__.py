@@ -1,5 +1,6 @@
 """What runs in a cluster, followed by watches.
 
-`mirror` keeps copies of objects up to date and knows how old they are; `workloads`, `replicas` and
-`cards` read them, as pure functions; `api` is the only module that talks.
+`mirror` keeps copies of objects up to date and knows how old they are; `state` puts together what
+`workloads`, `replicas`, `hardware` and `instances` read in them, as pure functions; `api` is the only
+module that talks.
 """

@@ -8,7 +8,8 @@ from collector.kubernetes.api import Kind, RawObject
 from collector.kubernetes.hardware import CardNames, stock
 from collector.kubernetes.labels import parse_selector
 from collector.kubernetes.mirror import Copies, Mirror
-from collector.kubernetes.workloads import by_namespace, managed_workloads, pods_of, variant
+from collector.kubernetes.replicas import Pods, pods_of
+from collector.kubernetes.workloads import managed_workloads, variant
 from stoker.domain.control.cluster import CardStock, ClusterState, WorkloadKind
 from stoker.domain.control.settings import ClusterSettings, ServerControl
 from stoker.domain.fleet import Fleet
@@ -54,11 +55,11 @@ def cluster_state(
     types = tuple(sorted({each.card_type for each in fleet.accelerators}))
     names = CardNames(types, settings.product_labels)
     selector = parse_selector(settings.selector)
-    at_home = by_namespace(pods.items)
+    seen = Pods(pods.items)
     variants = []
     managed_pods: set[str] = set()
     for item, kind in managed_workloads(found, selector, servers):
-        own = pods_of(item, kind, at_home)
+        own = pods_of(item, kind, seen)
         managed_pods |= {pod["metadata"].get("uid") or "" for pod in own}
         variants.append(variant(item, kind, own, fleet, names, settings, servers))
     problems += [each.problem for each in variants if each.problem]

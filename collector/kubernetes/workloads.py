@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from collector.kubernetes import labels as names
@@ -17,11 +15,10 @@ from collector.kubernetes.hardware import (
     products_wanted,
     resource_of,
 )
-from collector.kubernetes.labels import Selector, first, object_selector
+from collector.kubernetes.labels import Selector, first
+from collector.kubernetes.replicas import leading, replica_of
 from stoker.domain.control.cluster import (
     BATCH_ARGUMENTS,
-    ReplicaPhase,
-    ReplicaState,
     VariantState,
     WorkloadKind,
     WorkloadRef,
@@ -29,8 +26,6 @@ from stoker.domain.control.cluster import (
 from stoker.domain.control.settings import ClusterSettings, ServerControl
 from stoker.domain.fleet import Fleet
 
-_LEADER_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
-_LEADER_NAME = "leaderworkerset.sigs.k8s.io/name"
 _NUMBER = re.compile(r"\d+")
 
 
@@ -55,18 +50,6 @@ def managed_workloads(
         or _labels(item).get(names.MANAGED) == "true"
         or ref_of(item, kind) in named
     )
-
-
-def pods_of(
-    workload: RawObject, kind: WorkloadKind, pods_by_namespace: Mapping[str, Sequence[RawObject]]
-) -> tuple[RawObject, ...]:
-    """Return the pods of a workload: those that its selector selects, in its namespace."""
-    here = pods_by_namespace.get(workload["metadata"].get("namespace") or "", ())
-    if kind is WorkloadKind.LEADER_WORKER_SET:
-        name = workload["metadata"]["name"]
-        return tuple(pod for pod in here if _labels(pod).get(_LEADER_NAME) == name)
-    selects = object_selector((workload.get("spec") or {}).get("selector") or {})
-    return tuple(pod for pod in here if selects(_labels(pod)))
 
 
 def variant(
@@ -109,7 +92,7 @@ def variant(
         server,
         accelerator,
         _replicas_wanted(workload),
-        tuple(_replica(pod) for pod in _leading(pods, kind)),
+        tuple(replica_of(pod) for pod in leading(pods, kind)),
         first(labels, names.CONFIGURATION),
         _max_batch(labels, spec, settings),
         cards or None,
@@ -121,14 +104,6 @@ def variant(
         annotations,
         f"{ref}: {problem}" if problem else "",
     )
-
-
-def by_namespace(pods: Sequence[RawObject]) -> Mapping[str, Sequence[RawObject]]:
-    """Return the pods by their namespace."""
-    found: dict[str, list[RawObject]] = defaultdict(list)
-    for pod in pods:
-        found[pod["metadata"].get("namespace") or ""].append(pod)
-    return found
 
 
 def _server_of(labels: Mapping[str, str], fleet: Fleet) -> tuple[str, str]:
@@ -232,49 +207,6 @@ def _workers(workload: RawObject, kind: WorkloadKind) -> tuple[Mapping[str, Any]
     return spec, int(group.get("size") or 1) - 1
 
 
-def _leading(pods: Sequence[RawObject], kind: WorkloadKind) -> Sequence[RawObject]:
-    if kind is not WorkloadKind.LEADER_WORKER_SET:
-        return pods
-    return [pod for pod in pods if _labels(pod).get(_LEADER_LABEL, "0") == "0"]
-
-
-def _replica(pod: RawObject) -> ReplicaState:
-    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-    conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    ready = conditions.get("Ready") or {}
-    scheduled = conditions.get("PodScheduled") or {}
-    reason = ""
-    if meta.get("deletionTimestamp"):
-        phase = ReplicaPhase.TERMINATING
-    elif ready.get("status") == "True":
-        phase = ReplicaPhase.READY
-    elif spec.get("nodeName"):
-        phase = ReplicaPhase.STARTING
-        reason = _waiting_reason(status)
-    else:
-        phase = ReplicaPhase.PENDING
-        reason = str(scheduled.get("message") or scheduled.get("reason") or "")
-    return ReplicaState(
-        meta["name"],
-        phase,
-        spec.get("nodeName") or "",
-        _seconds(meta.get("creationTimestamp")),
-        _seconds(scheduled.get("lastTransitionTime")) if spec.get("nodeName") else None,
-        _seconds(ready.get("lastTransitionTime")) if phase is ReplicaPhase.READY else None,
-        reason,
-    )
-
-
-def _waiting_reason(status: Mapping[str, Any]) -> str:
-    """Return why a container does not run, e.g. ``CrashLoopBackOff: back-off 5m0s``."""
-    for container in status.get("containerStatuses") or ():
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason"):
-            message = waiting.get("message") or ""
-            return f"{waiting['reason']}: {message}" if message else str(waiting["reason"])
-    return ""
-
-
 def _labels(item: Mapping[str, Any]) -> Mapping[str, str]:
     return (item.get("metadata") or {}).get("labels") or {}
 
@@ -282,12 +214,3 @@ def _labels(item: Mapping[str, Any]) -> Mapping[str, str]:
 def _number(text: object) -> int | None:
     match = _NUMBER.fullmatch(str(text).strip()) if text is not None else None
     return int(match[0]) if match else None
-
-
-def _seconds(text: object) -> float | None:
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return None
