@@ -29,7 +29,7 @@ AUTHORIZED = {"Authorization": "Bearer secret"}
 
 
 PLAY = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,
@@ -43,7 +43,7 @@ def test_the_loop(tmp_path: Path) -> None:
     of.cycle()
     app = create_control_app(of.desk, exposition_of(of.metrics), token=lambda: "secret")
     schema: Any = schemathesis.openapi.from_asgi("/openapi.json", app)
-    played = 0
+    played = set()
     for found in schema.get_all_operations():
 
         @PLAY
@@ -52,5 +52,5 @@ def test_the_loop(tmp_path: Path) -> None:
             case.call_and_validate(headers=AUTHORIZED, checks=CHECKS)
 
         play()
-        played += 1
-    assert played == len(CONTROL_ENDPOINTS)
+        played.add(found.ok().path)
+    assert played == {each.path for each in CONTROL_ENDPOINTS} - {"/openapi.json"}
