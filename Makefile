@@ -8,8 +8,9 @@ JOBS     ?= 2
 # What the tests of the harness compute with; kept out of the locks (see pyproject.toml), and
 # installed before them, as a package in them asks for it.
 TORCH    ?= torch==2.13.0
-# Options of `make soak`, such as --speed 4.
+# Options of the two parts of `make soak`, such as SOAK="--speed 4" FAULTS="--turns 1".
 SOAK     ?=
+FAULTS   ?=
 PIP      := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels alone: building a package from source would fetch tools that no lock pins.
 INSTALL  := $(PIP) install --quiet --require-hashes --only-binary :all:
@@ -54,9 +55,9 @@ bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
 	  $(BIN)/python -m benchmarks.$$(basename $$file .py); \
 	done
 
-soak: $(VENV)/.dev servers ## Run the control loop through a ramp to five times the load and back (half an hour), and write docs/reliability.md
+soak: $(VENV)/.dev servers ## Run the control loop through a ramp to five times the load and back, and break its world in every way three times (an hour), and write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak $(SOAK)
-	STOKER_FAULT_TURNS=3 $(BIN)/python -m pytest tests/control/test_faults.py
+	$(BIN)/python -m benchmarks.soak.faults $(FAULTS)
 
 fidelity: $(VENV)/.dev ## Judge the analysis by simulation and measurements, and write docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity --jobs $(JOBS)

@@ -210,9 +210,10 @@ class Loop:
         results: tuple[ChangeResult, ...] = ()
 
         def permit() -> str:
-            if clock.monotonic() >= deadline:
-                return f"the cycle took more than {settings.loop.deadline_s:g} s"
-            return "" if ports.lock.holds() else "this loop leads no more"
+            if not ports.lock.holds():
+                return "this loop leads no more"
+            late = clock.monotonic() >= deadline
+            return f"the cycle took more than {settings.loop.deadline_s:g} s" if late else ""
 
         if targets:
             ports.journal.intend(intended)

@@ -88,7 +88,8 @@ def _measured(
     remembered = memory.server(server.name)
     window_s = settings.metrics.window_s
     if seen.usable(SignalName.ARRIVAL_RATE) is not None:
-        remembered = remembered.told(at, max(window_s, settings.loop.period_s))
+        # A cycle may come late: a gap is what is longer than two periods.
+        remembered = remembered.told(at, max(window_s, 2 * settings.loop.period_s))
     since = remembered.told_since
     measured = measured_load(
         seen,

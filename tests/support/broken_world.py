@@ -161,7 +161,6 @@ class BrokenWorld:
         self,
         least: int,
         name: str = "control",
-        control: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Path:
         """Write the documents, with the fewest replicas that the suffering server may have."""
         told, rules = copy.deepcopy(self.fleet), copy.deepcopy(self.control)
@@ -170,7 +169,6 @@ class BrokenWorld:
         rules["records"] = {"folder": f"{name}-records"}
         self.spoil_fleet(told)
         self.spoil_control(rules)
-        control(rules)
         self._put(rules["fleet"], told)
         return self._put(f"{name}.yaml", rules)
 
@@ -291,10 +289,21 @@ class BrokenWorld:
 def told_of(record: Mapping[str, Any]) -> str:
     """A record in a line, for messages."""
     servers = {
-        name: (each["load"] and each["load"]["arrival_rate_rps"], each["decision"])
+        name: (
+            each["load"] and each["load"]["arrival_rate_rps"],
+            each["load_reason"],
+            each["decision"],
+        )
         for name, each in record["servers"].items()
     }
-    return f"{servers} {record['problems']} {record['changes']} leader {record['leader']}"
+    replicas = [
+        {key: each[key] for key in ("server", "replicas_wanted", "ready", "pending", "terminating")}
+        for each in (record["cluster"] or {}).get("workloads", ())
+    ]
+    return (
+        f"{servers} {replicas} {record['problems']} {record['changes']} "
+        f"leader {record['leader']}, {record['took_s']} s"
+    )
 
 
 @contextlib.contextmanager

@@ -11,11 +11,12 @@ import kubernetes
 from demos.cluster.closed_loop import NAMESPACE
 from demos.cluster.processes import ServerProcess
 from emulator.faults import FaultOrder
-from tests.support.broken_world import CARDS, CHAT, PERIOD_S, REPLICAS, SEARCH, BrokenWorld
+from tests.support.broken_world import CARDS, CHAT, NEEDED, PERIOD_S, REPLICAS, SEARCH, BrokenWorld
 from tests.support.fault_campaign import Fault, Record, acted, held, outcomes
 from tests.support.real_cluster import deployment
 
 _OTHERS = "others"
+_OTHER_CARD = "L4"
 _H100 = "NVIDIA-H100-80GB-HBM3"
 
 
@@ -66,6 +67,7 @@ SIGNALS = (
         _held_metric("load_unknown"),
         "Degraded: chat: load_unknown",
         answerable=BrokenWorld.scraped_whole,
+        pace_s=PERIOD_S,
         beside=False,
     ),
     Fault(
@@ -77,6 +79,7 @@ SIGNALS = (
         _held_metric("load_unknown"),
         "Degraded: chat: load_unknown",
         answerable=BrokenWorld.scraped_whole,
+        pace_s=PERIOD_S,
         beside=False,
     ),
     Fault(
@@ -88,6 +91,7 @@ SIGNALS = (
         _held_metric("load_unknown"),
         "Degraded: chat: load_unknown",
         answerable=BrokenWorld.scraped_whole,
+        pace_s=PERIOD_S,
     ),
     Fault(
         "partial metrics: three of five replicas do not answer scrapes",
@@ -98,6 +102,7 @@ SIGNALS = (
         _held_metric("partial_reports"),
         "Degraded: chat: partial_reports",
         answerable=BrokenWorld.scraped_whole,
+        pace_s=PERIOD_S,
     ),
 )
 
@@ -227,6 +232,10 @@ class _Denied:
                 )
         self._write(world, rules)
 
+    def begin_with_something_to_tell(self, world: BrokenWorld) -> None:
+        self.begin(world)
+        world.scale(SEARCH, NEEDED - 1)
+
     def end(self, world: BrokenWorld) -> None:
         self._write(world, self._before)
 
@@ -234,6 +243,8 @@ class _Denied:
 def _forbidden(name: str, denied: _Denied, **options: Any) -> Fault:
     return Fault(f"forbidden (RBAC): {name}", denied.begin, denied.end, **options)
 
+
+_EVENTS = _Denied("stoker-act", "events")
 
 RIGHTS = (
     _forbidden(
@@ -258,9 +269,10 @@ RIGHTS = (
         blind=False,
         pace_s=PERIOD_S,
     ),
-    _forbidden(
-        "writing Events",
-        _Denied("stoker-act", "events"),
+    Fault(
+        "forbidden (RBAC): writing Events",
+        _EVENTS.begin_with_something_to_tell,
+        _EVENTS.end,
         told=_problem("events are not written"),
         status="events are not written",
         metric="stoker_problems 1.0",
@@ -360,7 +372,7 @@ def _no_time(world: BrokenWorld) -> None:
 
 def _no_profile(world: BrokenWorld) -> None:
     def spoil(fleet: dict[str, Any]) -> None:
-        fleet["profiles"] = fleet["profiles"][1:]
+        fleet["profiles"][0]["accelerator"] = _OTHER_CARD
 
     world.spoil_fleet = spoil
     world.write(REPLICAS[CHAT])
