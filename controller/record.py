@@ -10,9 +10,9 @@ from typing import Any
 from controller.correction.applying import ProfileReport
 from controller.cycle import CycleResult
 from controller.proposals import JsonObject, proposal_of, waiting_decisions
-from stoker.domain.control.changes import ChangeResult, Decisions
+from stoker.domain.control.changes import ChangeResult, Decisions, HoldReason
 from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
-from stoker.domain.control.observation import ServerObservation
+from stoker.domain.control.observation import ServerObservation, TokenHistogram
 from stoker.domain.control.settings import Mode
 from stoker.domain.control.signals import Signal
 from stoker.domain.plan import Plan
@@ -93,7 +93,27 @@ def record_of(
         "changes": [_change(each) for each in results],
     }
     document["proposal"] = proposal_of(waiting_decisions(document))
+    _tell_what_keeps_it(document)
     return CycleRecord(number, at, mode, leader, fleet_version, took_s, document)
+
+
+def _tell_what_keeps_it(document: JsonObject) -> None:
+    """Write down what keeps decisions from being carried out, as far as it is for all servers."""
+    if document["mode"] == Mode.OBSERVE.value:
+        return  # it changes nothing anyway
+    reason = HoldReason.AWAITS_APPROVAL
+    if document["paused"]:
+        reason = HoldReason.PAUSED
+    elif not document["leader"]:
+        reason = HoldReason.NOT_LEADER
+    elif document["mode"] == Mode.ACT.value:
+        return
+    tried = {each["workload"] for each in document["changes"]}
+    for server in document["servers"].values():
+        decision = server["decision"]
+        targets = () if decision is None else decision["targets"]
+        if any(target["workload"] not in tried for target in targets):
+            decision["held"].append(reason.value)
 
 
 def _server(name: str, result: CycleResult) -> JsonObject:
@@ -103,6 +123,10 @@ def _server(name: str, result: CycleResult) -> JsonObject:
     found: JsonObject = {
         "signals": _signals(seen),
         "engine": seen.engine,
+        "tokens": {
+            "input_tokens": _histogram(seen.input_tokens),
+            "output_tokens": _histogram(seen.output_tokens),
+        },
         "load": None,
         "partial": measured.partial,
         "load_reason": measured.reason,
@@ -129,6 +153,16 @@ def _server(name: str, result: CycleResult) -> JsonObject:
             "reason": told.reason,
         }
     return found
+
+
+def _histogram(found: TokenHistogram | None) -> JsonObject | None:
+    """Return requests by their largest tokens; None where nobody tells them."""
+    if found is None:
+        return None
+    return {
+        "bounds": list(found.bounds),
+        "counts": [float(f"{count:.3g}") for count in found.counts],
+    }
 
 
 def _signals(seen: ServerObservation) -> JsonObject:

@@ -56,13 +56,15 @@ _SIGNAL: JsonSchema = {
         "state": {"enum": ["known", "stale", "unknown"]},
         "value": _or_null(_NUMBER),
         "age_s": _NUMBER,
-        "source": {**_TEXT, "description": "The query that answered."},
+        "source": {**_TEXT, "description": "The query that tells it of this server."},
         "reason": {**_TEXT, "description": "Why it is not known."},
     },
 }
+_HISTOGRAM = _or_null(object_of({"bounds": array_of(_NUMBER), "counts": array_of(_NUMBER)}))
 _SERVER = {
     "signals": map_of(_SIGNAL),
     "engine": _TEXT,
+    "tokens": object_of({"input_tokens": _HISTOGRAM, "output_tokens": _HISTOGRAM}),
     "load": _or_null({"type": "object"}),
     "partial": _YES_OR_NO,
     "load_reason": _TEXT,
@@ -87,6 +89,7 @@ RECORD = object_of(
         "version": {"const": 1},
         "fleet_version": _TEXT,
         "took_s": _or_null(_NUMBER),
+        "stages_s": map_of(_NUMBER),
         "problems": _PROBLEMS,
         "cluster": _or_null({"type": "object"}),
         "servers": map_of(object_of(_SERVER)),

@@ -71,6 +71,21 @@ def _moves(decisions: Mapping[str, Record]) -> Iterator[str]:
             yield f"{name}: {target['workload']} {before} to {target['replicas']}{batch}"
 
 
+def _lengths(told: Record) -> Iterator[str]:
+    """Yield how long requests were lately: by powers of two, from the first to the last."""
+    for name, found in (told.get("tokens") or {}).items():
+        if found is None:
+            continue
+        by_bound = dict(zip(found["bounds"], found["counts"], strict=True))
+        seen = [bound for bound, count in by_bound.items() if count > 0]
+        shown = ", ".join(
+            f"{count:.3g} up to {bound:.0f}"
+            for bound, count in by_bound.items()
+            if seen and seen[0] <= bound <= seen[-1]
+        )
+        yield f"Requests by {name.replace('_', ' ')}: {shown}."
+
+
 def _story(told: Record) -> list[str]:
     """Return in sentences how a size came about."""
     lines = []
@@ -82,6 +97,7 @@ def _story(told: Record) -> list[str]:
             f"Offered: {load['arrival_rate_rps']:.4g} requests/s of {load['input_tokens']:.0f} "
             f"input and {load['output_tokens']:.0f} output tokens."
         )
+    lines += _lengths(told)
     if told["partial"]:
         lines.append(f"That is told in part: {told['load_reason']}.")
     if told["warning"]:

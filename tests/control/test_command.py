@@ -39,6 +39,10 @@ def test_one_cycle_scales_up_and_is_written_down(setup: ControlSetup) -> None:
         text = stoker("control", *arguments)
         assert text.exit_code == 0, text.stderr
         assert "chat" in text.stdout
+        if command == ["explain"]:
+            # Half of the prompts in (50, 100], half in (100, 150]; all outputs in (0, 100].
+            assert "Requests by input tokens:" in text.stdout
+            assert "up to 256" in text.stdout
     # The second cycle finds everything as it should be, and writes nothing.
     again = stoker("control", "run", str(setup.document), "--cycles", "1", "--format", "json")
     assert json.loads(again.stdout)["changes"] == []
