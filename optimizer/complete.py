@@ -104,9 +104,8 @@ def completed(table: CandidateTable, outcome: Outcome) -> Outcome:
             objective=outcome.objective + float(np.sum(table.value[missing])),
             services=class_services(table, served, proven=False),
         )
-    if outcome.status is not PlanStatus.TIME_LIMIT and not anything_for_the_loaded(
-        table, placement
-    ):
+    out_of_time = outcome.status is PlanStatus.TIME_LIMIT
+    if not out_of_time and not outcome.shared and not anything_for_the_loaded(table, placement):
         return replace(outcome, status=PlanStatus.INFEASIBLE, bound=None, gap=None)
     return outcome
 

@@ -24,6 +24,7 @@ from optimizer.pooled.place import place_pooled
 from optimizer.predictors import unheeded_notes
 from optimizer.preparation import Clock, Prepared, prepare
 from optimizer.sharing.allocations import shared_allocations, sharing_notes
+from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.sharing.check import check_sharing_of_plan
 from optimizer.sharing.place import place_shared
 from optimizer.table import CandidateTable, IntArray
@@ -132,11 +133,13 @@ def place(
     settings: OptimizerSettings,
     taken: Mapping[str, int],
     clock: Clock,
+    barred: Barred = NOTHING_BARRED,
 ) -> Outcome:
     """Return what each server gets, by the method that the settings name.
 
     A fleet with pools, limits or objectives is planned by its own model (`optimizer.pooled`), and
-    so is another one whose replicas must have a place on its nodes (`optimizer.fitting`).
+    so is another one whose replicas must have a place on its nodes (`optimizer.fitting`). Where
+    servers may share replicas that must have a place, every card type is one pool of that model.
 
     Args:
         fleet: The fleet; its loads are taken as they are, whatever its surge (`surged`).
@@ -144,14 +147,18 @@ def place(
         settings: How to plan, nothing left open (`optimizer.preparation`).
         taken: Cards that are nobody's to give, by type.
         clock: Seconds, for timings and time limits.
+        barred: Ways to share replicas that are not tried.
     """
+    if fleet.sharing and (settings.placement or not fleet.is_plain):
+        return completed(table, place_pooled(fleet, table, settings, taken, clock, barred))
     if fleet.sharing:
-        return place_shared(fleet, table, settings, capacity_left(fleet, table, taken), clock)
+        capacity = capacity_left(fleet, table, taken)
+        return place_shared(fleet, table, settings, capacity, clock, barred)
     if settings.placement and fleet.is_plain:
         capacity = capacity_left(fleet, table, taken)
         return completed(table, place_on_nodes(fleet, table, settings, capacity, clock))
     if not fleet.is_plain:
-        return completed(table, place_pooled(fleet, table, settings, taken, clock))
+        return completed(table, place_pooled(fleet, table, settings, taken, clock, barred))
     if settings.unlimited:
         return completed(table, place_unlimited(table))
     capacity = capacity_left(fleet, table, taken)

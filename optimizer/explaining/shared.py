@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from optimizer.explaining.decision import Decision, change_between, decision_of, with_shared
 from optimizer.explaining.problem import PlanningProblem
@@ -11,6 +12,7 @@ from optimizer.planner import capacity_left
 from optimizer.sharing.answer import SharedChoice
 from optimizer.sharing.candidates import SharedFleet, shared_candidates
 from optimizer.sharing.check import check_sharing_of_plan
+from optimizer.sharing.figured import shared_sets
 from optimizer.sharing.place import ample_cards, choice_of
 from stoker.domain.errors import InvalidInputError, PlanCheckError, Problem
 from stoker.domain.explanation import Forbidden
@@ -38,19 +40,40 @@ def matched_sharing(problem: PlanningProblem, decision: Decision, plan: Plan) ->
         check_sharing_of_plan(problem.fleet, plan)
     except PlanCheckError as error:
         raise InvalidInputError([Problem("allocations", str(error), _ALLOWED)]) from error
-    capacity = capacity_left(problem.fleet, problem.table, problem.taken)
-    if problem.settings.unlimited:
-        capacity = ample_cards(problem.table)
-    found = shared_candidates(SharedFleet(problem.fleet), problem.table, capacity)
-    choices = [choice_of(problem.fleet, item) for item in found]
+    choices = _choices(problem)
+    pooled = bool(plan.pools)
     chosen: list[SharedChoice] = []
     problems: list[Problem] = []
     for item in hosts:
-        fault = list(_matched(problem, choices, item, chosen))
+        fault = list(_matched(problem, choices, item, chosen, pooled=pooled))
         problems += fault
     if problems:
         raise InvalidInputError(problems)
-    return with_shared(decision, problem.table, chosen)
+    found = with_shared(decision, problem.table, chosen)
+    return _standing(found, hosts) if pooled else found
+
+
+def _choices(problem: PlanningProblem) -> list[SharedChoice]:
+    """Return the sets that the planner chooses from."""
+    shared = SharedFleet(problem.fleet)
+    if not problem.fleet.is_plain or problem.settings.placement:
+        sets = shared_sets(shared, problem.table)
+        return [choice_of(problem.fleet, item.candidate) for item in sets]
+    capacity = capacity_left(problem.fleet, problem.table, problem.taken)
+    if problem.settings.unlimited:
+        capacity = ample_cards(problem.table)
+    found = shared_candidates(shared, problem.table, capacity)
+    return [choice_of(problem.fleet, item) for item in found]
+
+
+def _standing(decision: Decision, hosts: list[PlannedAllocation]) -> Decision:
+    """Return the decision with where common replicas stand, as the plan tells it."""
+    own = list(decision.own)
+    for item in hosts:
+        index = decision.servers.index(item.server)
+        placements = tuple((part.pool, part.replicas) for part in item.placements)
+        own[index] = replace(own[index], placements=placements)
+    return replace(decision, own=tuple(own))
 
 
 def _matched(
@@ -58,16 +81,34 @@ def _matched(
     choices: list[SharedChoice],
     item: PlannedAllocation,
     chosen: list[SharedChoice],
+    *,
+    pooled: bool,
 ) -> Iterator[Problem]:
-    """Add what an allocation is to those chosen; or yield why the fleet has nothing like it."""
+    """Add what an allocation is to those chosen; or yield why the fleet has nothing like it.
+
+    Over pools there may be spare replicas, and prices are those of pools.
+    """
     names = {item.server, *item.shared_with}
-    told = (item.accelerator, item.configuration, item.replicas, item.max_batch, item.cards)
+    told = (item.accelerator, item.configuration, item.max_batch)
     for choice in choices:
         members = {problem.fleet.servers[member].name for member in choice.members}
         accelerator = problem.fleet.accelerators[choice.accelerator].name
-        own = accelerator, choice.configuration, choice.replicas, choice.max_batch, choice.cards
+        if members != names or told != (accelerator, choice.configuration, choice.max_batch):
+            continue
+        if pooled and choice.replicas == item.replicas - item.spare_replicas:
+            chosen.append(
+                replace(
+                    choice,
+                    replicas=item.replicas,
+                    cards=item.cards,
+                    cost_per_hour=item.cost_per_hour,
+                    value=item.value,
+                )
+            )
+            return
         cost = abs(choice.cost_per_hour - item.cost_per_hour)
-        if members == names and own == told and cost <= 1e-9 * max(1.0, choice.cost_per_hour):
+        same = (choice.replicas, choice.cards) == (item.replicas, item.cards)
+        if not pooled and same and cost <= 1e-9 * max(1.0, choice.cost_per_hour):
             chosen.append(choice)
             return
     yield Problem(

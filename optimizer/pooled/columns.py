@@ -54,7 +54,7 @@ def split_columns(question: Question) -> Columns:
     choices = np.bincount(pairs.option, minlength=options.count)
     split = (choices > 1) | ((choices == 1) & (options.most > options.least))
     # A part on spot cards alone is for the row of its share to refuse.
-    share = question.wishes.spot_share[options.server[pairs.option]]
+    share = question.wishes.spot_share[options.wisher[pairs.option]]
     split[pairs.option[question.pools.spot[pairs.pool] & (share < 1)]] = True
     whole = np.flatnonzero(~split[pairs.option])
     parts = np.flatnonzero(split[pairs.option])

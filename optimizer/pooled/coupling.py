@@ -64,7 +64,7 @@ def later_goals(question: Question) -> tuple[Goal, ...]:
 def _goals(question: Question) -> tuple[Goal, ...]:
     options, pairs = question.options, question.pairs
     objectives = question.objectives
-    rank = question.wishes.rank[options.server[pairs.option], pairs.pool]
+    rank = question.wishes.rank[options.wisher[pairs.option], pairs.pool]
     spill = rank * options.card_share[pairs.option]
     goals = [Goal(SPILL, spill, np.zeros(options.count), 0.0)] if np.any(spill) else []
     terms = [(_goal(question, term.name), term.weight) for term in objectives.terms]

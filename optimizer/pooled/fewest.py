@@ -61,7 +61,7 @@ def fewest_replicas(
 def _any_rule(
     options: Options, wishes: WishArrays, survive: Survival | None, rows: IntArray
 ) -> bool:
-    server = options.server[rows]
+    server = options.wisher[rows]
     return bool(
         survive is not None
         or np.any(wishes.zones[server] > 1)
@@ -86,7 +86,7 @@ class _Rooms:
     ) -> BoolArray:
         """Return whether that many replicas may be spread as asked, for all that is known."""
         options, pools = self._options, self._pools
-        server = options.server[rows]
+        server = options.wisher[rows]
         spare = (count - options.remain[rows])[:, None]
         room = np.minimum(self._room[rows], count[:, None])
         if survive is Survival.NODE:

@@ -128,10 +128,14 @@ class Relaxed:
 
 
 def can_generate(question: Question, backend: str) -> bool:
-    """Return whether columns are made by pricing: with HiGHS, whole loads and cards, no nodes."""
+    """Return whether columns are made by pricing: with HiGHS, for servers that plan alone.
+
+    Nodes, cards that are cut, and replicas that are shared tie them to each other in other ways,
+    and with fairness parts of a load count.
+    """
     fair = question.objectives.includes(ObjectiveName.FAIRNESS)
-    whole = question.places is None and not question.kinds
-    return backend == HIGHS and not fair and whole and bool(question.options.count)
+    alone = question.places is None and not question.kinds and not question.sets
+    return backend == HIGHS and not fair and alone and bool(question.options.count)
 
 
 def relax(question: Question, solver: Solver, ratio: float) -> tuple[Run, Relaxed]:

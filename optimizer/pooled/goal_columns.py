@@ -77,6 +77,6 @@ def _known_starts(sheet: Sheet) -> FloatArray:
 
 def spill_of(sheet: Sheet) -> FloatArray:
     """Return cards in pools that are not preferred, by how far down they stand, (columns,)."""
-    server = sheet.question.options.server[sheet.entry_option]
-    rank = sheet.question.wishes.rank[server, sheet.columns.entry_pool]
+    wisher = sheet.question.options.wisher[sheet.entry_option]
+    rank = sheet.question.wishes.rank[wisher, sheet.columns.entry_pool]
     return sheet.by_entry(rank * sheet.entry_card_shares)

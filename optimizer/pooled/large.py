@@ -129,7 +129,7 @@ def _joined(question: Question, patterns: list[_Patterns], split: BoolArray) -> 
 def _spread_asked(question: Question) -> BoolArray:
     """Return the options whose replicas cannot all stand in any one pool for some rule."""
     options, wishes = question.options, question.wishes
-    server = options.server
+    server = options.wisher
     survive = question.limits.headroom.survive
     asked = (
         (wishes.zones[server] > 1)
@@ -171,9 +171,11 @@ def _unbeaten(question: Question, pairs: IntArray) -> BoolArray:
         ((~options.serves[option]).astype(np.float64), True),
     ]
     most = np.column_stack([column for column, asked in columns if asked])
-    # What slices take of a pool is told by their number, and by no other kind's.
-    kind = options.kind[option] + 1
-    key = (options.server[option] * question.pools.count + pool) * (len(question.kinds) + 1) + kind
+    # What slices take of a pool is told by their number, and by no other kind's; and who shares
+    # replicas is taken together with the others.
+    key = options.server[option] * question.pools.count + pool
+    key = key * (len(question.kinds) + 1) + options.kind[option] + 1
+    key = key * (len(question.sets) + 1) + options.group[option] + 1
     order = np.lexsort((value, key))
     key, most = key[order], most[order]
     keep = np.ones(pairs.size, dtype=np.bool_)
@@ -263,14 +265,14 @@ def _kept(question: Question, part: Options, pair: IntArray, dealt: IntArray) ->
     fine = np.all(dealt <= question.pairs.room[pair], axis=1)
     spot = (dealt * pools.spot[pool]).sum(axis=1)
     limited = part.ruled | part.changed
-    fine &= ~limited | (spot <= wishes.spot_share[part.server] * total + _ROUNDING)
+    fine &= ~limited | (spot <= wishes.spot_share[part.wisher] * total + _ROUNDING)
     rows = np.arange(part.count)
     by_zone = np.zeros((part.count, pools.zones), dtype=np.int64)
     for column in range(pair.shape[1]):
         np.add.at(by_zone, (rows, pools.zone[pool[:, column]]), dealt[:, column])
     largest = by_zone.max(axis=1)
-    spread = (by_zone > 0).sum(axis=1) >= wishes.zones[part.server]
-    spread &= largest <= wishes.zone_share[part.server] * total + _ROUNDING
+    spread = (by_zone > 0).sum(axis=1) >= wishes.zones[part.wisher]
+    spread &= largest <= wishes.zone_share[part.wisher] * total + _ROUNDING
     survive = question.limits.headroom.survive
     if survive is Survival.ZONE:
         spread &= total - largest >= part.remain

@@ -19,7 +19,7 @@ from optimizer.pooled.goal_columns import add_starts, goals_of, spill_of
 from optimizer.pooled.place_rows import add_places
 from optimizer.pooled.question import Question
 from optimizer.pooled.rows import ModelRow
-from optimizer.pooled.shared_rows import add_choices, add_limits, add_pools, add_totals
+from optimizer.pooled.shared_rows import add_choices, add_groups, add_limits, add_pools, add_totals
 from optimizer.pooled.sheet import Sheet
 from optimizer.pooled.shortfalls import Shortfalls, add_shortfalls
 from optimizer.pooled.spread_rows import add_spot_shares, add_survival, add_zones
@@ -86,9 +86,11 @@ class PooledModel:
 
     @property
     def whole(self) -> BoolArray:
-        """Columns that take an option with all its replicas."""
+        """Columns that take an option with all its replicas, which are the server's own."""
         found = np.zeros(self.count, dtype=np.bool_)
-        found[: self.columns.count] = self.columns.takes & ~self.columns.split[self.columns.option]
+        option = self.columns.option
+        alone = ~self.columns.split[option] & ~self.question.options.shared[option]
+        found[: self.columns.count] = self.columns.takes & alone
         return found
 
     def served_columns(self, servers: BoolArray) -> IntArray:
@@ -101,6 +103,7 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
     """Return the model of a question over the columns given."""
     sheet = Sheet(question, columns)
     serve_row = add_choices(sheet)
+    add_groups(sheet)
     add_totals(sheet)
     add_cut_cards(sheet)
     add_pools(sheet)

@@ -2,6 +2,9 @@
 
 An *option* is a row of the candidate table taken in one way: served in full, kept as it runs, or
 taken in part (best effort). Which pools its replicas stand in is decided later.
+
+Servers on common replicas (`optimizer.sharing`) have an option each, of one *group*, which are
+taken together or not at all: that of the first server has the replicas, those of the others none.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ class Options:
     """Options of all servers, sorted by server; arrays of shape (options,).
 
     Attributes:
-        row: Row of the candidate table.
+        row: Row of the candidate table; -1 where replicas are shared.
         server: Index of the server.
+        group: Number of the group that it is taken together with; -1 for replicas of its own.
+        wisher: Whose wishes its replicas heed: the server, or those who share them, as an index of
+            `optimizer.pooled.wishes.WishArrays`.
         card_type: Index of the card type; -1 without cards.
         cards_per_replica: Cards of one replica; a slice of one counts as 1.
         kind: Index of the kind of slice that a replica takes; -1 where it takes whole cards.
@@ -46,6 +52,8 @@ class Options:
 
     row: IntArray
     server: IntArray
+    group: IntArray
+    wisher: IntArray
     card_type: IntArray
     cards_per_replica: IntArray
     kind: IntArray
@@ -72,6 +80,11 @@ class Options:
     def count(self) -> int:
         """Number of options."""
         return self.row.size
+
+    @property
+    def shared(self) -> BoolArray:
+        """Whether replicas are shared with other servers."""
+        return np.asarray(self.group >= 0, dtype=np.bool_)
 
     @property
     def grows(self) -> BoolArray:
@@ -115,7 +128,7 @@ class Options:
                 for item in fields(self)
             }
         )
-        return both.take(np.lexsort((~both.serves, both.row, both.server)))
+        return both.take(np.lexsort((~both.serves, both.group, both.row, both.server)))
 
 
 @dataclass(frozen=True, slots=True)

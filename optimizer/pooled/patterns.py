@@ -114,7 +114,7 @@ class PatternPricer:
         width = int(counts.max(initial=0))
         place = start[:-1, None] + np.arange(max(width, 1))[None, :]
         self._pair = np.where(np.arange(max(width, 1))[None, :] < counts[:, None], place, -1)
-        wishes, server = question.wishes, options.server
+        wishes, server = question.wishes, options.wisher
         survive = question.limits.headroom.survive
         limited = options.ruled | options.changed
         self._spot_share = np.where(limited, wishes.spot_share[server], 1.0)

@@ -6,6 +6,7 @@ its nodes by their sizes alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +16,9 @@ from optimizer.fitting.shapes import Shapes, shapes_of
 from optimizer.pooled.pool_nodes import nodes_by_pool
 from optimizer.pooled.pools import PoolArrays
 from optimizer.pooled.sheet import Sheet
+from optimizer.sharing.figured import SharedSet
 from optimizer.table import CandidateTable, FloatArray, IntArray
 from stoker.domain.fleet import Fleet
-
-_CUT = -1
-"""Stands for a card that is cut, where rows of the table do for replicas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +39,29 @@ class PoolPlaces:
         return all(room.exact for room in self.rooms)
 
 
-def pool_places(fleet: Fleet, table: CandidateTable, pools: PoolArrays) -> PoolPlaces:
-    """Return what fits on the nodes of each pool."""
+def pool_places(
+    fleet: Fleet, table: CandidateTable, pools: PoolArrays, sets: Sequence[SharedSet] = ()
+) -> PoolPlaces:
+    """Return what fits on the nodes of each pool.
+
+    Args:
+        fleet: The fleet.
+        table: Its candidates.
+        pools: Its pools.
+        sets: Sets of servers that may share replicas.
+    """
     shapes = shapes_of(fleet, table)
     nodes, _ = nodes_by_pool(fleet.nodes, pools.pools)
     types = table.card_type[shapes.row]
     rooms = []
     for index, pool in enumerate(pools.pools):
-        sizes = shapes.cards[types == pools.card_type[index]]
-        rooms.append(room_of(nodes.get(pool.name, ()), sizes.tolist()))
+        sizes = shapes.cards[types == pools.card_type[index]].tolist()
+        sizes += [
+            item.cards_per_replica
+            for item in sets
+            if item.candidate.card_type == pools.card_type[index]
+        ]
+        rooms.append(room_of(nodes.get(pool.name, ()), sizes))
     return PoolPlaces(shapes, tuple(rooms))
 
 
@@ -57,9 +70,12 @@ def add_places(sheet: Sheet) -> None:
     places = sheet.question.places
     if places is None:
         return
-    entry_row = sheet.question.options.row[sheet.entry_option]
+    options = sheet.question.options
+    # What is no row of the table is told by its cards: replicas that are shared, and cut cards.
+    row = np.where(options.row >= 0, options.row, -options.cards_per_replica)
+    entry_row = row[sheet.entry_option]
     # The cards of slices are those that are cut, each with a place of its own.
-    whole = ~sheet.question.options.sliced[sheet.entry_option]
+    whole = ~options.sliced[sheet.entry_option]
     for pool, room in enumerate(places.rooms):
         entries = np.flatnonzero((sheet.columns.entry_pool == pool) & whole)
         cut = sheet.cut_column[sheet.cut_pool == pool]
@@ -74,8 +90,8 @@ def _add_room(
     column = np.concatenate([columns.entry_column[entries], cut])
     one = np.ones(cut.size, dtype=np.int64)
     replicas = np.concatenate([columns.entry_replicas[entries], one])
-    rows = np.concatenate([rows, one * _CUT])
-    made = {row: {1: 1} if row == _CUT else shapes.of(row) for row in np.unique(rows).tolist()}
+    rows = np.concatenate([rows, -one])
+    made = {row: {-row: 1} if row < 0 else shapes.of(row) for row in np.unique(rows).tolist()}
 
     def of_each(takes: Counts) -> FloatArray:
         """Return what one unit of each entry's column takes."""

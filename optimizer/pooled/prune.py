@@ -32,7 +32,8 @@ def needed_options(question: Question) -> IntArray:
     everything = np.arange(options.count)
     if question.objectives.includes(ObjectiveName.FAIRNESS) or not options.count:
         return everything
-    wanted = np.flatnonzero(options.serves & (options.cards_per_replica > 0))
+    # A set of servers is exchanged for nothing.
+    wanted = np.flatnonzero(options.serves & (options.cards_per_replica > 0) & ~options.shared)
     if not wanted.size:
         return everything
     types = int(options.card_type.max()) + 1

@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.pooled.options import Options, Pairs
 from optimizer.pooled.pools import PoolArrays
 from optimizer.pooled.wishes import WishArrays
+from optimizer.sharing.figured import SharedSet
 from optimizer.table import CandidateTable, FloatArray, IntArray
 from stoker.domain.accelerator import Slice
 from stoker.domain.limits import Limits, Objectives
@@ -33,7 +34,8 @@ class Question:
         kinds: Kinds of slices that options take, in the order of their indices.
         running: Whether something runs for each server now, (servers,).
         standing: Replicas that run now by pool, -1 throughout where that is not told,
-            (servers, pools).
+            (servers and sets of those who may share, pools).
+        sets: Sets of servers that may share replicas, by group of their options.
         rates: Arrival rate of each server, 0 where unknown, (servers,).
         class_index: Index of each server's class, (servers,).
         classes: Number of classes.
@@ -51,6 +53,7 @@ class Question:
     kinds: tuple[Slice, ...]
     running: IntArray
     standing: IntArray
+    sets: tuple[SharedSet, ...]
     rates: FloatArray
     class_index: IntArray
     classes: int
@@ -74,12 +77,12 @@ def pair_up(
         pools: The pools.
         wishes: What servers ask of them.
         limits: What a start takes.
-        standing: Replicas that run now by pool, (servers, pools).
+        standing: Replicas that run now by pool, (servers and sets, pools).
     """
     typed = options.card_type[:, None] == pools.card_type[None, :]
     fits = options.cards_per_replica[:, None] <= pools.cards[None, :]
     counted = (options.cards_per_replica > 0)[:, None]
-    option, pool = np.nonzero(typed & fits & counted & wishes.allowed[options.server])
+    option, pool = np.nonzero(typed & fits & counted & wishes.allowed[options.wisher])
     room = options.take(option).held_by(pools.cards[pool])
     room = np.minimum(room, _room_in_place(options, standing, option, pool))
     option, pool, room = option[room > 0], pool[room > 0], room[room > 0]
@@ -104,9 +107,9 @@ def _room_in_place(
     What counts as one replica though it is several, as two pools of replicas do, stays where it
     is if that is one pool.
     """
-    server = options.server[option]
-    there = standing[server, pool]
-    one = ((standing > 0).sum(axis=1) == 1)[server] & (there > 0)
+    wisher = options.wisher[option]
+    there = standing[wisher, pool]
+    one = ((standing > 0).sum(axis=1) == 1)[wisher] & (there > 0)
     there = np.where(one, options.least[option], there)
     most = np.iinfo(np.int64).max
     room: IntArray = np.where(options.in_place[option], there, most)

@@ -22,6 +22,24 @@ def add_choices(sheet: Sheet) -> IntArray:
     return np.arange(first, first + known.size)
 
 
+def add_groups(sheet: Sheet) -> None:
+    """Let those who share replicas take them together: as often as the first, each other one."""
+    options, columns = sheet.question.options, sheet.columns
+    takes = np.flatnonzero(columns.takes & options.shared[columns.option])
+    if not takes.size:
+        return
+    option = columns.option[takes]
+    group = options.group[option]
+    first = options.cards_per_replica[option] > 0
+    members = np.unique(option[~first])
+    row = sheet.rows.block(0.0, 0.0, members.size)
+    own = takes[~first]
+    sheet.rows.add(row + np.searchsorted(members, columns.option[own]), own, -1.0)
+    for index, member in enumerate(members.tolist()):
+        hosts = takes[first & (group == options.group[member])]
+        sheet.rows.add(np.full(hosts.size, row + index), hosts, 1.0)
+
+
 def add_totals(sheet: Sheet) -> None:
     """Make the replicas of an option, over its pools, as many as it asks for."""
     options, columns = sheet.question.options, sheet.columns

@@ -12,7 +12,7 @@ from stoker.domain.limits import Survival
 def add_spot_shares(sheet: Sheet) -> None:
     """Let no more than a share of a server's replicas be on spot cards."""
     entries, option = sheet.parts()
-    share = sheet.question.wishes.spot_share[sheet.question.options.server[option]]
+    share = sheet.question.wishes.spot_share[sheet.question.options.wisher[option]]
     bound = np.unique(option[(share < 1) & _limited(sheet, option)])
     if not bound.size:
         return
@@ -42,9 +42,9 @@ def add_zones(sheet: Sheet) -> None:
     entries, option = entries[ruled], option[ruled]
     column = sheet.columns.entry_column[entries]
     zone = pools.zone[sheet.columns.entry_pool[entries]]
-    share = wishes.zone_share[options.server[option]]
+    share = wishes.zone_share[options.wisher[option]]
     _zone_shares(sheet, option, column, zone, share)
-    many = wishes.zones[options.server[option]] > 1
+    many = wishes.zones[options.wisher[option]] > 1
     if not np.any(many):
         return
     option, column, zone = option[many], column[many], zone[many]
@@ -57,7 +57,7 @@ def add_zones(sheet: Sheet) -> None:
     known, place = np.unique(owner, return_inverse=True)
     first = sheet.rows.block(0.0, np.inf, known.size)
     sheet.rows.add(first + place, mark, 1.0)
-    asked = wishes.zones[options.server[known]]
+    asked = wishes.zones[options.wisher[known]]
     sheet.rows.add(first + np.arange(known.size), sheet.choosing()[known], -asked)
 
 

@@ -89,6 +89,11 @@ def _cheapest(question: Question) -> FloatArray:
         goal = first_goal(question)
         priced = PatternPricer(question).priced(goal.pair, goal.start_weight)
         worth = np.abs(goal.option + priced.cost)
+    # Of those who share replicas all but the first have them for nothing.
+    hosts = options.shared & (options.cards_per_replica > 0)
+    by_group = np.zeros(len(question.sets) + 1)
+    by_group[options.group[hosts]] = worth[hosts]
+    worth = np.where(options.shared, by_group[options.group], worth)
     cheapest = np.full(len(question.table.servers), np.inf)
     np.minimum.at(cheapest, options.server[options.serves], worth[options.serves])
     return cheapest

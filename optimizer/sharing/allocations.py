@@ -172,6 +172,7 @@ class _Told:
             router=server.router,
             configuration=profile.configuration,
             parallel=profile.parallel,
+            sliced=accelerator.slice is not None,
             shared_with=tuple(name for name in names if name != server.name),
             counted_with=None if host else names[0],
             engine_priority=priority,

@@ -20,7 +20,7 @@ from queueing.engine.sharing_sizing import fewest_shared
 from stoker.domain.fleet import Fleet
 from stoker.domain.routing import Router
 
-_BLOCK = 2048
+BLOCK = 2048
 """Cases computed at once."""
 
 
@@ -131,27 +131,38 @@ def shared_candidates(
         capacity: Cards available by type, shape (types,).
         barred: Ways that are left out.
     """
-    ways = tuple(filter(barred.allows, shared_ways(shared.fleet, shared.arrays)))
-    replicas = _fewest(shared, ways)
     found = [
-        candidate
-        for way, count in zip(ways, replicas.tolist(), strict=True)
-        if np.isfinite(count)
-        and (candidate := _candidate(shared, way, int(count))).cards
-        <= capacity[candidate.card_type]
+        item for item in all_candidates(shared, barred) if item.cards <= capacity[item.card_type]
     ]
     return _worthwhile(table, found)
 
 
-def _fewest(shared: SharedFleet, ways: Sequence[SharedWay]) -> FloatArray:
+def all_candidates(
+    shared: SharedFleet, barred: Barred = NOTHING_BARRED
+) -> tuple[SharedCandidate, ...]:
+    """Return every set of servers on common replicas in every way that keeps all targets.
+
+    Args:
+        shared: The fleet.
+        barred: Ways that are left out.
+    """
+    ways = tuple(filter(barred.allows, shared_ways(shared.fleet, shared.arrays)))
+    return tuple(
+        _candidate(shared, way, int(count))
+        for way, count in zip(ways, fewest_replicas(shared, ways).tolist(), strict=True)
+        if np.isfinite(count)
+    )
+
+
+def fewest_replicas(shared: SharedFleet, ways: Sequence[SharedWay]) -> FloatArray:
     """Return the replicas of each way; NaN where no number keeps the targets of all."""
     found = np.full(len(ways), np.nan)
     kinds: dict[tuple[int, Router], list[int]] = {}
     for index, way in enumerate(ways):
         kinds.setdefault((len(way.members), shared.router(way)), []).append(index)
     for (_, router), rows in kinds.items():
-        for start in range(0, len(rows), _BLOCK):
-            part = rows[start : start + _BLOCK]
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
             some = [ways[index] for index in part]
             asked = shared.asked(some)
             found[part] = fewest_shared(
@@ -188,14 +199,8 @@ def _value(shared: SharedFleet, way: SharedWay, replicas: int, cost_per_hour: fl
     """
     servers = shared.arrays.servers
     now, rows = servers.transitions, np.array(way.members)
-    stays = now.accelerator[rows] == way.accelerator
-    if now.configuration is not None:
-        own = int(shared.arrays.profiles.configuration[way.profile])
-        stays &= now.configuration[rows] == (NO_NAME if own < 0 else own)
-    if now.prefill_replicas is not None:
-        stays &= now.prefill_replicas[rows] == 0
     runs = servers.current_replicas[rows] > 0
-    stays &= runs
+    stays = members_that_stay(shared, way)
     cost_now = now.cost_per_hour[rows]
     moved = float(cost_now[~stays].sum())
     same = int(servers.current_replicas[rows][stays].sum()) == replicas
@@ -203,6 +208,19 @@ def _value(shared: SharedFleet, way: SharedWay, replicas: int, cost_per_hour: fl
         return 0.0
     torn = moved if stays.any() else moved + cost_per_hour
     return cost_per_hour - float(cost_now.sum()) + now.penalty * torn
+
+
+def members_that_stay(shared: SharedFleet, way: SharedWay) -> BoolArray:
+    """Return for which members something runs on the accelerator and in the configuration."""
+    servers = shared.arrays.servers
+    now, rows = servers.transitions, np.array(way.members)
+    stays = now.accelerator[rows] == way.accelerator
+    if now.configuration is not None:
+        own = int(shared.arrays.profiles.configuration[way.profile])
+        stays &= now.configuration[rows] == (NO_NAME if own < 0 else own)
+    if now.prefill_replicas is not None:
+        stays &= now.prefill_replicas[rows] == 0
+    return np.asarray(stays & (servers.current_replicas[rows] > 0), dtype=np.bool_)
 
 
 def _worthwhile(
@@ -247,65 +265,3 @@ def _apart(
             value += float(table.value[best])
         found.append((cards, value))
     return found
-
-
-def extended(
-    table: CandidateTable, candidates: Sequence[SharedCandidate], arrays: FleetArrays
-) -> tuple[CandidateTable, IntArray, IntArray]:
-    """Return a table with a row more for each member of each candidate.
-
-    The row of the first member has the cards and the value of all replicas, the others have none.
-
-    Args:
-        table: Candidates of each server alone.
-        candidates: Sets of servers.
-        arrays: The fleet.
-
-    Returns:
-        The table; the row of the given table that each of its rows is, -1 for members; and the
-        candidate whose member each row is, -1 for the others.
-    """
-    own = len(table.server)
-    member = [(index, place) for index, item in enumerate(candidates) for place in item.way.members]
-    server = np.concatenate([table.server, np.array([place for _, place in member], np.int64)])
-    of_candidate = np.array([-1] * own + [index for index, _ in member], dtype=np.int64)
-    # A row of the same server stands for what all its rows have in common.
-    template = np.concatenate([np.arange(own), table.row_start[server[own:]]]).astype(np.int64)
-    order = np.argsort(server, kind="stable")
-    template, of_candidate = template[order], of_candidate[order]
-    found = table.take(template)
-    rows = np.flatnonzero(of_candidate >= 0)
-    items = [candidates[int(index)] for index in of_candidate[rows]]
-    hosts = np.array(
-        [
-            item.way.members[0] == place
-            for item, place in zip(items, found.server[rows].tolist(), strict=True)
-        ],
-        dtype=np.bool_,
-    )
-
-    def put(name: str, values: Sequence[float] | FloatArray | IntArray) -> None:
-        column = getattr(found, name)
-        if column is not None:
-            column[rows] = values
-
-    put("accelerator", [item.way.accelerator for item in items])
-    put("card_type", [item.card_type for item in items])
-    put("rejection", [0] * len(items))
-    put("replicas", [1] * len(items))
-    put("min_replicas", [1] * len(items))
-    put("max_replicas", [1] * len(items))
-    put("max_batch", [item.way.max_batch for item in items])
-    put("max_queue", [item.way.max_queue for item in items])
-    put("cards_per_replica", np.where(hosts, [item.cards for item in items], 0))
-    put("cost_per_hour", [item.cost_per_hour for item in items])
-    put("unit_cost_per_hour", [item.cost_per_hour for item in items])
-    put("value", np.where(hosts, [item.value for item in items], 0.0))
-    put("profile", [item.way.profile for item in items])
-    put(
-        "configuration",
-        [int(arrays.profiles.configuration[item.way.profile]) for item in items],
-    )
-    put("prefill_replicas", [0] * len(items))
-    put("decode_replicas", [0] * len(items))
-    return found, np.where(of_candidate < 0, template, -1), of_candidate

@@ -16,7 +16,7 @@ from optimizer.table import CandidateTable, IntArray
 
 @dataclass(frozen=True, slots=True)
 class SharingModel:
-    """Builds the model of a table that `optimizer.sharing.candidates.extended` returned.
+    """Builds the model of a table that `optimizer.sharing.extended.extended` returned.
 
     Attributes:
         of_candidate: The candidate whose member each row is, -1 for the others, shape (rows,).

@@ -15,9 +15,9 @@ from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.sharing.candidates import (
     SharedCandidate,
     SharedFleet,
-    extended,
     shared_candidates,
 )
+from optimizer.sharing.extended import extended
 from optimizer.sharing.model import SharingModel
 from optimizer.table import CandidateTable, IntArray, rejection_code
 from stoker.domain.fleet import Fleet

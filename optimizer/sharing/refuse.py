@@ -42,27 +42,18 @@ def refuse_sharing(fleet: Fleet, settings: OptimizerSettings, *, own_predictions
                 "false (--no-heterogeneous)",
                 settings.heterogeneous,
             ),
-            (
-                "optimizer.placement",
-                "true: places on nodes are found for the plan, not in it",
-                "false; and `stoker place` for the plan",
-                settings.placement,
-            ),
             ("candidates", "predictions of somebody else", "Stoker's own", not own_predictions),
-            (
-                "sharing",
-                "stands beside pools, limits or objectives, whose plans give every server "
-                "replicas of its own",
-                "sharing, or pools, limits and objectives",
-                not fleet.is_plain,
-            ),
         )
         if given
     ]
     problems += [
-        Problem(f"accelerators.{item.name}.slice", f"slices of cards, {words}", "whole cards")
+        Problem(
+            f"accelerators.{item.name}.slice",
+            f"slices of cards, {words} and nothing else is asked",
+            "whole cards; or a fleet with pools, limits or objectives",
+        )
         for item in fleet.accelerators
-        if item.slice is not None
+        if item.slice is not None and fleet.is_plain
     ]
     if problems:
         raise InvalidInputError(problems)

@@ -22,7 +22,7 @@ from optimizer.pooled.ask import ask
 from optimizer.pooled.columns import split_columns
 from optimizer.pooled.decide import Decision, changes_allowed
 from optimizer.pooled.model import build_model
-from optimizer.pooled.place import outcome_of
+from optimizer.pooled.outcome import outcome_of
 from optimizer.pooled.prune import needed_options
 from optimizer.pooled.question import Question
 from optimizer.pooled.refuse import refuse_combinations

@@ -10,9 +10,11 @@ from optimizer.pooled.model import build_model
 from optimizer.pooled.prune import needed_options
 from stoker.domain.limits import Limits, Objective, ObjectiveName, Objectives
 from stoker.domain.pools import Pool
-from tests.support.naive_pools import Client, Instance, Offer, best_plan
+from tests.support.naive_pools import best_plan
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
-from tests.support.pool_instances import instances, question_of
+from tests.support.pool_instances import instances
+from tests.support.pool_questions import question_of
+from tests.support.pool_terms import Client, Instance, Offer
 
 
 @given(instance=instances())

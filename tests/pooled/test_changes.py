@@ -16,9 +16,10 @@ from stoker.domain.plan import Plan
 from stoker.domain.pools import Pool
 from stoker.domain.server import Allocation
 from stoker.domain.settings import Analysis, OptimizerSettings
-from tests.support.naive_pools import Client, Instance, Now, Offer, best_plan
+from tests.support.naive_pools import best_plan
 from tests.support.pool_decisions import decision_of, pruned
-from tests.support.pool_instances import question_of
+from tests.support.pool_questions import question_of
+from tests.support.pool_terms import Client, Instance, Now, Offer
 from tests.support.small_fleets import make_fleet, make_server
 
 PLAIN = Offer(0, "A", 1, 1.0, 2)

@@ -13,9 +13,10 @@ from optimizer.pooled.goals import stages_of
 from optimizer.pooled.model import build_model
 from optimizer.pooled.weights import weights_of
 from optimizer.solver import HIGHS
-from tests.support.naive_pools import Instance
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
-from tests.support.pool_instances import instances, question_of
+from tests.support.pool_instances import instances
+from tests.support.pool_questions import question_of
+from tests.support.pool_terms import Instance
 
 
 @given(instance=instances())

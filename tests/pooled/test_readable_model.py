@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from tests.support.naive_pools import Instance
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
-from tests.support.pool_instances import instances, question_of
+from tests.support.pool_instances import instances
+from tests.support.pool_questions import question_of
+from tests.support.pool_terms import Instance
 from tests.support.readable_pools import ReadableModel
 
 

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 
 from optimizer.pooled.columns import split_columns
 from optimizer.pooled.model import build_model
-from tests.support.naive_pools import Instance, best_plan
+from tests.support.joined_instances import sliced_instances
+from tests.support.naive_pools import best_plan
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
-from tests.support.pool_instances import question_of, sliced_instances
+from tests.support.pool_questions import question_of
+from tests.support.pool_terms import Instance
 from tests.support.readable_pools import ReadableModel
 
 

@@ -36,6 +36,10 @@ from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy
 from stoker.domain.sharing import SharingGroup
 
 H100 = {"kind": "token-work", "alpha_ms": 6, "beta_ms": 0.02, "gamma_ms": 4e-5}
+SLICED = [
+    {"name": "H100", "card_type": "card", "slice": {"parts": 2}, "cost_per_hour": 4.0},
+    {"name": "L40S", "cost_per_hour": 1.4},
+]
 L40S = {"kind": "token-work", "alpha_ms": 14, "beta_ms": 0.05, "gamma_ms": 1e-4}
 
 
@@ -255,7 +259,7 @@ def _all_candidates(shared: SharedFleet, table: CandidateTable) -> list[SharedCa
     import optimizer.sharing.candidates as module
 
     ways = shared_ways(shared.fleet, shared.arrays)
-    replicas = [float(module._fewest(shared, [way])[0]) for way in ways]
+    replicas = [float(module.fewest_replicas(shared, [way])[0]) for way in ways]
     return [
         module._candidate(shared, way, int(count))
         for way, count in zip(ways, replicas, strict=True)
@@ -430,17 +434,18 @@ def _checked() -> tuple[Fleet, Any]:
         ({}, OptimizerSettings(solver=SolverKind.GREEDY), "optimizer.solver"),
         ({}, OptimizerSettings(heterogeneous=True), "optimizer.heterogeneous"),
         ({}, OptimizerSettings(analysis=Analysis.REFERENCE), "analysis"),
-        ({"limits": {"budget_per_hour": 5}}, None, "sharing"),
-        ({"pools": [{"name": "p", "card_type": "H100", "cards": 3}]}, None, "sharing"),
-        ({"objectives": [{"name": "energy"}]}, None, "sharing"),
+        ({"limits": {"budget_per_hour": 5}}, OptimizerSettings(unlimited=True), "unlimited"),
+        (
+            {"accelerators": SLICED, "capacity": {"card": 5, "L40S": 20}},
+            None,
+            "accelerators.H100.slice",
+        ),
     ],
 )
 def test_what_is_not_combined_is_refused(
     changed: dict[str, Any], settings: OptimizerSettings | None, words: str
 ) -> None:
     document = _document([0.6, 0.3]) | changed
-    if "pools" in changed:
-        document["capacity"] = {"L40S": 20}
     with pytest.raises(InvalidInputError) as error:
         plan_fleet(document_to_fleet(document), settings)
     assert words in str(error.value)

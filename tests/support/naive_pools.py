@@ -11,342 +11,17 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from stoker.domain.accelerator import Slice
-from stoker.domain.limits import Combination, Limits, ObjectiveName, Objectives, Survival
-from stoker.domain.nodes import Node
-from stoker.domain.pools import NO_WISHES, Pool, PoolWishes, PriceKind, QuotaGroup
-from tests.support.naive_cards import naive_cards, naive_per_card, naive_share
+from stoker.domain.limits import Combination, ObjectiveName
+from stoker.domain.pools import Pool, PriceKind
+from tests.support.naive_cards import naive_cards
 from tests.support.naive_fitting import fit
-
-EPS = 1e-9
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A candidate: a configuration with what its replicas take, cost and draw.
-
-    With prefill replicas it is two pools that are taken whole: one replica that takes all cards.
-    On a slice of a card, cards are cut in the pools where its replicas stand.
-    """
-
-    accelerator: int
-    card_type: str
-    cards: int
-    unit_cost: float
-    replicas: int
-    watts: float | None = 100.0
-    idle_watts: float | None = 20.0
-    target_use: float = 0.5
-    configuration: int = 0
-    batch: int = 1
-    prefill: int = 0
-    decode: int = 0
-    slice: Slice | None = None
-
-    @property
-    def share(self) -> float:
-        """Cards of a replica, a slice by its share of one."""
-        return self.cards if self.slice is None else naive_share(self.slice)
-
-    def held_by(self, cards: int) -> int:
-        """How many replicas so many cards hold with nobody else on them."""
-        if self.slice is None:
-            return cards // self.cards
-        return cards * naive_per_card(self.slice)
-
-    @property
-    def key(self) -> tuple[int, int, int, int]:
-        """What no other offer of the server has, in the order of candidates."""
-        return self.accelerator, self.configuration, self.prefill, self.batch
-
-
-@dataclass(frozen=True)
-class Now:
-    """What runs for a server; for two pools the replicas of both."""
-
-    accelerator: int
-    replicas: int
-    configuration: int = 0
-    prefill: int = 0
-    batch: int | None = None
-    where: tuple[int, ...] | None = None  # replicas by pool, where that is told
-
-    def stays(self, offer: Offer) -> bool:
-        """Whether an offer keeps accelerator, configuration and way of serving."""
-        return (self.accelerator, self.configuration, self.prefill > 0) == (
-            offer.accelerator,
-            offer.configuration,
-            offer.prefill > 0,
-        )
-
-    def units(self, offer: Offer) -> int:
-        """How many replicas of an offer it is; 0 where it is none or another split."""
-        if not self.stays(offer):
-            return 0
-        if not offer.prefill:
-            return self.replicas
-        return int((offer.prefill, offer.decode) == (self.prefill, self.replicas - self.prefill))
-
-    def same_batch(self, offer: Offer) -> bool:
-        return self.batch in (None, offer.batch)
-
-    def same_place(self, offer: Offer, where: tuple[int, ...]) -> bool:
-        if self.where is None:
-            return True
-        if not offer.prefill:
-            return where == self.where
-        return [n > 0 for n in where] == [n > 0 for n in self.where]
-
-
-@dataclass(frozen=True)
-class Client:
-    """A server: its priority, class, load, offers, bounds, wishes, and what runs now."""
-
-    priority: int
-    rate: float
-    offers: tuple[Offer, ...]
-    group: int = 0  # service class among those of its priority
-    most: int = 10_000
-    wishes: PoolWishes = NO_WISHES
-    now: Now | None = None
-
-
-@dataclass(frozen=True)
-class Instance:
-    """Servers, pools and rules."""
-
-    clients: tuple[Client, ...]
-    pools: tuple[Pool, ...]
-    quotas: tuple[QuotaGroup, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    objectives: Objectives = field(default_factory=Objectives)
-    penalty: float = 0.1
-    nodes: tuple[Node, ...] = ()  # each names its pool; none where nodes do not count
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to treat a server."""
-
-    offer: Offer | None
-    where: tuple[int, ...]  # replicas by pool
-    serves: bool
-    changed: bool
-    share: float  # of the load that is carried
-    value: float
-
-    @property
-    def total(self) -> int:
-        return sum(self.where)
-
-
-@dataclass(frozen=True)
-class BestPlan:
-    """What the best plans have in common."""
-
-    served: tuple[int, ...]
-    stages: tuple[float, ...]
-    cards: int
-    plans: int
-
-
-def pool_price(pool: Pool, offer: Offer) -> float:
-    if pool.price_per_card_hour is not None:
-        return pool.price_per_card_hour * offer.share
-    return pool.price_factor * offer.unit_cost
-
-
-def way_cost(instance: Instance, way: Way) -> float:
-    if way.offer is None:
-        return 0.0
-    return sum(
-        n * pool_price(pool, way.offer) for n, pool in zip(way.where, instance.pools, strict=True)
-    )
-
-
-def value_of(
-    instance: Instance, client: Client, offer: Offer, where: tuple[int, ...], *, part: bool
-) -> float:
-    """Cost of the change, with penalty, starts of replicas and expected interruptions."""
-    moved = client.now is None or not client.now.stays(offer)
-    hours = instance.limits.replica_start_s / 3600.0
-    running = 0.0 if part else current_cost(client)
-    value = -running + (instance.penalty * running if moved else 0.0)
-    if not part:
-        before = 0 if client.now is None else client.now.units(offer)
-        started = max(0, sum(where) - before)
-        value += started * offer.unit_cost * hours / instance.limits.plan_hours
-    for n, pool in zip(where, instance.pools, strict=True):
-        price = pool_price(pool, offer)
-        value += n * price * (1.0 + (instance.penalty if moved else 0.0))
-        value += n * price * pool.interruptions_per_hour * hours
-    return value
-
-
-def current_cost(client: Client) -> float:
-    """Cost of what runs, at the accelerator's own price."""
-    if client.now is None:
-        return 0.0
-    for offer in client.offers:
-        if client.now.units(offer):
-            return offer.unit_cost * client.now.units(offer)
-    return 0.0
-
-
-def spreads(
-    instance: Instance, client: Client, offer: Offer, most: int
-) -> Iterator[tuple[int, ...]]:
-    """Yield every way to put up to so many replicas in the pools that the server may use."""
-    rooms = []
-    for pool in instance.pools:
-        fine = pool.card_type == offer.card_type
-        fine = fine and (not client.wishes.pools or pool.name in client.wishes.pools)
-        rooms.append(min(offer.held_by(pool.usable), most) if fine else 0)
-    for where in itertools.product(*(range(room + 1) for room in rooms)):
-        if 1 <= sum(where) <= most:
-            yield where
-
-
-def spot_fine(instance: Instance, client: Client, where: tuple[int, ...]) -> bool:
-    share = client.wishes.max_spot_share
-    if share is None:
-        share = instance.limits.max_server_spot_share
-    if share is None:
-        return True
-    spot = sum(
-        n
-        for n, pool in zip(where, instance.pools, strict=True)
-        if pool.price_kind is PriceKind.SPOT
-    )
-    return spot <= share * sum(where) + EPS
-
-
-def rules_kept(instance: Instance, client: Client, offer: Offer, where: tuple[int, ...]) -> bool:
-    """Whether zones, shares and survival are as asked for a server served in full."""
-    total = sum(where)
-    zones: Counter[tuple[str | None, str | None]] = Counter()
-    for n, pool in zip(where, instance.pools, strict=True):
-        if n:
-            zones[pool.region, pool.zone] += n
-    if len(zones) < client.wishes.spread_zones:
-        return False
-    share = client.wishes.max_zone_share
-    if share is not None and any(n > share * total + EPS for n in zones.values()):
-        return False
-    survive = instance.limits.headroom.survive
-    if survive is Survival.REPLICA:
-        return total - 1 >= offer.replicas
-    if survive is Survival.ZONE:
-        return total - max(zones.values()) >= offer.replicas
-    if survive is Survival.NODE:
-        for n, pool in zip(where, instance.pools, strict=True):
-            told = [*pool.node_cards, *(n.cards for n in instance.nodes if n.pool == pool.name)]
-            node = max(told, default=pool.cards)
-            lost = min(n, max(1, offer.held_by(node)))
-            if total - lost < offer.replicas:
-                return False
-    return True
-
-
-def power_wanted(instance: Instance) -> bool:
-    limits = instance.limits
-    return (
-        limits.power_w is not None
-        or limits.idle_power_w is not None
-        or instance.objectives.includes(ObjectiveName.ENERGY)
-    )
-
-
-def minimal_total(instance: Instance, client: Client, offer: Offer) -> int:
-    survive = instance.limits.headroom.survive
-    return max(offer.replicas + (1 if survive else 0), client.wishes.spread_zones)
-
-
-def may_grow(instance: Instance, client: Client) -> bool:
-    wishes = client.wishes
-    share = wishes.max_spot_share
-    if share is None:
-        share = instance.limits.max_server_spot_share
-    return (
-        instance.limits.headroom.survive in (Survival.NODE, Survival.ZONE)
-        or (wishes.max_zone_share is not None and wishes.max_zone_share < 1)
-        or (wishes.spread_zones > 1 and share is not None and share < 1)
-    )
-
-
-def ways(instance: Instance, index: int) -> list[Way]:
-    """Return every way to treat a server."""
-    client = instance.clients[index]
-    empty = tuple(0 for _ in instance.pools)
-    found = [Way(None, empty, False, client.now is not None, 0.0, 0.0)]
-    limits = instance.limits
-    most = client.most
-    if limits.max_replicas_per_server is not None:
-        most = min(most, limits.max_replicas_per_server)
-    partly = instance.objectives.includes(ObjectiveName.FAIRNESS)
-    staying = limits.max_changes is not None or instance.objectives.includes(ObjectiveName.CHANGES)
-    for offer in client.offers:
-        if power_wanted(instance) and offer.watts is None:
-            continue
-        least = minimal_total(instance, client, offer)
-        if least > most:
-            continue
-        top = most if may_grow(instance, client) else least
-        for where in spreads(instance, client, offer, max(top, least)):
-            total = sum(where)
-            sound = spot_fine(instance, client, where)
-            if least <= total and sound and rules_kept(instance, client, offer, where):
-                same = as_it_runs(client, offer, where)
-                value = value_of(instance, client, offer, where, part=False)
-                found.append(Way(offer, where, True, not same, 1.0, value))
-            if partly and total < offer.replicas and sound:
-                value = value_of(instance, client, offer, where, part=True)
-                found.append(Way(offer, where, False, True, total / offer.replicas, value))
-    if staying and client.now is not None:
-        found += list(staying_ways(instance, client))
-    return found
-
-
-def as_it_runs(client: Client, offer: Offer, where: tuple[int, ...]) -> bool:
-    """Whether that is what runs now, as far as it is told: to the batch limit and the pools."""
-    now = client.now
-    if now is None or not now.units(offer):
-        return False
-    return sum(where) == now.units(offer) and now.same_batch(offer) and now.same_place(offer, where)
-
-
-def staying_ways(instance: Instance, client: Client) -> Iterator[Way]:
-    """Yield what runs left as it is, which serves nobody in full unless it is enough."""
-    assert client.now is not None
-    now = client.now
-    found = sorted((offer for offer in client.offers if now.units(offer)), key=lambda o: o.key)
-    # With a batch limit that no offer has, it is told by the first of them.
-    nearest = next((offer for offer in found if now.same_batch(offer)), found[0] if found else None)
-    for offer in found:
-        if power_wanted(instance) and offer.watts is None:
-            continue
-        count = now.units(offer)
-        for where in spreads(instance, client, offer, count):
-            if sum(where) != count or not now.same_place(offer, where):
-                continue
-            value = value_of(instance, client, offer, where, part=False)
-            share = min(1.0, count / offer.replicas)
-            if offer == nearest:
-                yield Way(offer, where, False, False, share, value)
-            if not now.same_batch(offer):
-                continue
-            most = client.most
-            if instance.limits.max_replicas_per_server is not None:
-                most = min(most, instance.limits.max_replicas_per_server)
-            if (
-                count >= minimal_total(instance, client, offer)
-                and minimal_total(instance, client, offer) <= most
-                and spot_fine(instance, client, where)
-                and rules_kept(instance, client, offer, where)
-            ):
-                yield Way(offer, where, True, False, 1.0, value)
+from tests.support.naive_ways import (
+    set_ways,
+    way_cost,
+    ways,
+)
+from tests.support.pool_terms import EPS, BestPlan, Client, Instance, Together, Way
 
 
 def fits(instance: Instance, plan: tuple[Way, ...]) -> bool:
@@ -426,14 +101,18 @@ def stand_on_nodes(instance: Instance, plan: tuple[Way, ...]) -> bool:
 
 def spilled(instance: Instance, plan: tuple[Way, ...]) -> float:
     total = 0.0
-    for client, way in zip(instance.clients, plan, strict=True):
-        wanted = client.wishes.prefer_pools
-        if not wanted or way.offer is None:
+    for index, way in enumerate(plan):
+        if way.offer is None:
             continue
         for pool, n in zip(instance.pools, way.where, strict=True):
-            rank = wanted.index(pool.name) if pool.name in wanted else len(wanted)
-            total += rank * n * way.offer.share
+            ranks = [rank_of(instance.clients[member], pool) for member in way.members or (index,)]
+            total += max(ranks) * n * way.offer.share
     return float(total)
+
+
+def rank_of(client: Client, pool: Pool) -> int:
+    wanted = client.wishes.prefer_pools
+    return wanted.index(pool.name) if pool.name in wanted else len(wanted)
 
 
 def objective(instance: Instance, name: ObjectiveName, plan: tuple[Way, ...]) -> float:
@@ -442,7 +121,7 @@ def objective(instance: Instance, name: ObjectiveName, plan: tuple[Way, ...]) ->
     if name is ObjectiveName.ENERGY:
         return math.fsum(way.total * (way.offer.watts or 0.0) for way in plan if way.offer)
     if name is ObjectiveName.SLO_SLACK:
-        return math.fsum(way.offer.target_use for way in plan if way.offer and way.serves)
+        return math.fsum(way.use for way in plan)
     if name is ObjectiveName.CHANGES:
         return float(sum(way.changed for way in plan))
     return max(shortfalls(instance, plan), default=0.0)
@@ -486,19 +165,47 @@ def stage_values(instance: Instance, plan: tuple[Way, ...]) -> list[tuple[float,
 
 def combinations(instance: Instance, most: int) -> int:
     """Return the number of plans that there are to try, at most so many."""
-    total = 1
-    for index in range(len(instance.clients)):
-        total *= len(ways(instance, index))
-        if total > most:
-            return most
-    return total
+    counts = [len(ways(instance, index)) for index in range(len(instance.clients))]
+    together = {item: len(set_ways(instance, item)) for item in instance.sets}
+    total = 0
+    for chosen in disjoint(instance.sets):
+        covered = {member for item in chosen for member in item.members}
+        own = [count for index, count in enumerate(counts) if index not in covered]
+        total += math.prod(own) * math.prod(together[item] for item in chosen)
+    return min(total, most)
+
+
+def disjoint(sets: tuple[Together, ...]) -> Iterator[tuple[Together, ...]]:
+    """Yield every choice of sets no two of which have a server in common, none included."""
+    if not sets:
+        yield ()
+        return
+    first, *rest = sets
+    for chosen in disjoint(tuple(rest)):
+        yield chosen
+        if all(not set(first.members) & set(item.members) for item in chosen):
+            yield (first, *chosen)
+
+
+def every_plan(instance: Instance) -> Iterator[tuple[Way, ...]]:
+    """Yield every plan, limits that all servers have in common apart."""
+    choices = [ways(instance, index) for index in range(len(instance.clients))]
+    together = {item: set_ways(instance, item) for item in instance.sets}
+    for chosen in disjoint(instance.sets):
+        covered = {member for item in chosen for member in item.members}
+        own = [index for index in range(len(choices)) if index not in covered]
+        for alone in itertools.product(*(choices[index] for index in own)):
+            for common in itertools.product(*(together[item] for item in chosen)):
+                plan = dict(zip(own, alone, strict=True))
+                for item, parts in zip(chosen, common, strict=True):
+                    plan |= dict(zip(item.members, parts, strict=True))
+                yield tuple(plan[index] for index in range(len(choices)))
 
 
 def best_plan(instance: Instance) -> BestPlan:
     """Return the best plan over pools."""
-    choices = [ways(instance, index) for index in range(len(instance.clients))]
     priorities = sorted({client.priority for client in instance.clients})
-    plans = [plan for plan in itertools.product(*choices) if fits(instance, plan)]
+    plans = [plan for plan in every_plan(instance) if fits(instance, plan)]
     if instance.limits.max_changes is not None:
         least = min(sum(way.changed for way in plan) for plan in plans)
         allowed = max(least, instance.limits.max_changes)

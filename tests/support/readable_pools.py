@@ -43,6 +43,10 @@ class ReadableModel:
         for server in range(self.servers):
             own = [self.y[k] for k in range(o.count) if o.server[k] == server]
             self.problem += pulp.lpSum(own) <= 1
+        for group in range(len(question.sets)):
+            members = [self.y[k] for k in range(o.count) if o.group[k] == group]
+            for one in members[1:]:
+                self.problem += one == members[0]
         self._pool_rules()
         if question.places is not None:
             self._nodes(nodes)
@@ -62,7 +66,7 @@ class ReadableModel:
     def _option_rules(self, k: int) -> None:
         q, o, take = self.q, self.q.options, self.y[k]
         wishes, pools = q.wishes, q.pools
-        server, total = int(o.server[k]), self.replicas(k)
+        server, total = int(o.wisher[k]), self.replicas(k)
         if o.cards_per_replica[k] == 0:
             return
         room = int(min(o.most[k], 12 * sum(pools.cards[p] for p in self.of[k])))
@@ -231,7 +235,7 @@ class ReadableModel:
     def spill(self) -> Any:
         o, rank = self.q.options, self.q.wishes.rank
         return pulp.lpSum(
-            int(rank[o.server[k], p]) * float(o.card_share[k]) * x for (k, p), x in self.x.items()
+            int(rank[o.wisher[k], p]) * float(o.card_share[k]) * x for (k, p), x in self.x.items()
         )
 
     def solve(self) -> tuple[tuple[int, ...], list[float]]:

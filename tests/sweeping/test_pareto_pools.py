@@ -28,9 +28,12 @@ from studies.sweeping.by_budget import priority_frontier, vector_of
 from studies.sweeping.epsilon import SCALE, efficient_solutions
 from studies.sweeping.pareto import PLACE, Place, pareto_attainment, pareto_priorities
 from studies.sweeping.pooled_attainment import weighed_model
-from tests.support.naive_pools import Instance, Way, fits, way_cost, ways
+from tests.support.naive_pools import fits
+from tests.support.naive_ways import way_cost, ways
 from tests.support.pool_decisions import RELAXED
-from tests.support.pool_instances import instances, question_of
+from tests.support.pool_instances import instances
+from tests.support.pool_questions import question_of
+from tests.support.pool_terms import Instance, Way
 from tests.support.small_fleets import make_fleet, make_server
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=RELAXED, derandomize=True)
