@@ -34,6 +34,7 @@ def test_before_the_first_cycle_there_is_nothing(of: DeskWorld) -> None:
 def test_a_plan_waits_until_it_is_approved_and_is_carried_out_once(of: DeskWorld) -> None:
     first = of.cycle().document
     assert first["proposal"] == {"id": waiting(of), "servers": [CHAT]}
+    assert first["servers"][CHAT]["decision"]["held"] == ["awaits_approval"]
     seen = waiting(of)
     assert of.cycle().document["proposal"]["id"] == seen  # the very same is decided again
     assert of.chat() == 1
@@ -45,6 +46,7 @@ def test_a_plan_waits_until_it_is_approved_and_is_carried_out_once(of: DeskWorld
     done = of.cycle().document
     assert [each["outcome"] for each in done["changes"]] == ["applied"]
     assert done["proposal"] is None
+    assert done["servers"][CHAT]["decision"]["held"] == []
     grown = of.chat()
     assert grown > 1
     # Somebody takes it back: the same decision again is another one to approve.
@@ -120,7 +122,7 @@ def test_plans_wait_in_the_mode_advise_alone(tmp_path: Path, mode: Mode) -> None
 
 def test_who_does_not_lead_takes_no_approval(of: DeskWorld) -> None:
     of.world.leads = False
-    of.cycle()
+    assert of.cycle().document["servers"][CHAT]["decision"]["held"] == ["not_leader"]
     with pytest.raises(ConflictError, match="does not lead"):
         of.desk.approve(None, None)
 
@@ -132,6 +134,7 @@ def test_a_paused_loop_plans_and_changes_nothing(tmp_path: Path, mode: Mode) -> 
     found = of.cycle().document
     assert found["paused"] is True
     assert found["servers"][CHAT]["decision"]["direction"] == "up"
+    assert found["servers"][CHAT]["decision"]["held"] == ["paused"]
     if mode is Mode.ADVISE:
         of.desk.approve(None, None)
     of.cycle()
