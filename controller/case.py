@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from controller.judging import Health
 from controller.load import MeasuredLoad
-from controller.transition import Health
 from controller.world import room_for
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision
 from stoker.domain.control.cluster import ClusterState, VariantState

@@ -45,6 +45,8 @@ class Transition:
         wanted_before: Replicas that the target was to have when it began; None where that is not
             remembered.
         waiting_since: Since when more new replicas have waited for cards; None while none do.
+        draining_since: Since when nothing is left but old replicas that finish their requests; None
+            before.
     """
 
     source: WorkloadRef
@@ -57,6 +59,7 @@ class Transition:
     reason: str = ""
     wanted_before: int | None = None
     waiting_since: float | None = None
+    draining_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.case import Case
+from controller.judging import Health
 from controller.memory import ServerMemory, Transition
 from controller.stability import in_quiet_hours, may_move
-from controller.transition import Health, Means, next_step
+from controller.transition import Means, next_step
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision, VariantTarget
 from stoker.domain.control.cluster import ReplicaPhase, VariantState
 from stoker.domain.plan import PlannedAllocation

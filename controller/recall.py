@@ -132,6 +132,7 @@ def _transition(transition: Transition) -> dict[str, Any]:
         "reason": transition.reason,
         "wanted_before": transition.wanted_before,
         "waiting_since": transition.waiting_since,
+        "draining_since": transition.draining_since,
     }
 
 
@@ -147,6 +148,7 @@ def _read_transition(document: dict[str, Any]) -> Transition:
         document["reason"],
         document.get("wanted_before"),
         document.get("waiting_since"),
+        document.get("draining_since"),
     )
 
 

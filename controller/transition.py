@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from controller.judging import Health, breach, stuck, why_not_ready
 from controller.memory import Transition
 from stoker.domain.control.cluster import ReplicaPhase, VariantState
 from stoker.domain.control.settings import TransitionKind, TransitionSettings
@@ -19,22 +20,6 @@ ABORT = "stoker.dev/abort-transition"
 """Annotation on either workload that takes a transition back."""
 
 _SLACK = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the server does while it moves.
-
-    Attributes:
-        worst: Largest latency over its target, of the new replicas where they tell; None where
-            unknown.
-        error_rate: Share of requests that failed, likewise; None where unknown.
-        new_error_rate: Share of the requests to new replicas that failed; None where unknown.
-    """
-
-    worst: float | None = None
-    error_rate: float | None = None
-    new_error_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +40,6 @@ class Step:
     transition: Transition | None
     reason: str
     done: bool | None = None
-
-
-_MOST_ERRORS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +85,8 @@ def next_step(
     asked_back = "true" in (source.annotations.get(ABORT), target.annotations.get(ABORT))
     if not transition.back:
         failure = "it was asked to go back" if asked_back else ""
-        failure = failure or _stuck(transition, target, settings, at)
-        failure = failure or _breach(transition, health, settings)
+        failure = failure or stuck(transition, target, settings, at)
+        failure = failure or breach(transition, health, settings)
         if failure:
             transition = replace(transition, back=True, reason=failure)
     if transition.back:
@@ -136,24 +118,42 @@ def _forth(
     elif transition.waiting_since is None:
         transition = replace(transition, waiting_since=at)
     stay = _staying(transition, source, ready, means, settings, lacks=lacks)
-    if means.resting:
+    if means.resting or (watching and ready >= wanted):
+        # The last old ones go when the new ones have been watched doing all of the work.
         stay = max(stay, source.replicas_wanted)
     if ready >= wanted and not watching and stay == 0:
-        words = f"all {wanted} new replicas are ready: the old ones go"
-        if source.replicas_wanted == 0:
-            return Step(0, max(replicas, wanted), None, "moved", done=True)
-        return Step(0, max(replicas, wanted), transition, words)
+        return _over(transition, source, max(replicas, wanted), wanted, settings, at)
     if lacks and by_cards < goal:
         waits = f"{goal - replicas} replicas wait for free cards"
     elif lacks:
         waits = f"{goal - replicas} replicas wait for others to go"
     elif ready < goal:
-        waits = f"{ready} of {goal} new replicas are ready{_why_not(target)}"
+        waits = f"{ready} of {goal} new replicas are ready{why_not_ready(target)}"
     elif ready >= wanted and means.resting:
         waits = "the old ones stay while nothing may get smaller"
     else:
         waits = watching
     return Step(stay, replicas, transition, waits or f"{ready} of {wanted} replicas moved")
+
+
+def _over(
+    transition: Transition,
+    source: VariantState,
+    replicas: int,
+    wanted: int,
+    settings: TransitionSettings,
+    at: float,
+) -> Step:
+    """Return the step that lets the last old replicas go, or waits until they have finished."""
+    if source.replicas_wanted > 0:
+        words = f"all {wanted} new replicas are ready: the old ones go"
+        return Step(0, replicas, transition, words)
+    draining = source.count(ReplicaPhase.TERMINATING)
+    since = at if transition.draining_since is None else transition.draining_since
+    if draining and at - since < settings.drain_s:
+        words = f"{draining} old replicas finish their requests"
+        return Step(0, replicas, replace(transition, draining_since=since), words)
+    return Step(0, replicas, None, "moved", done=True)
 
 
 def _goal(
@@ -244,48 +244,3 @@ def _back(transition: Transition, source: VariantState, target: VariantState, me
     if target.replicas_wanted > 0:
         return Step(old, 0, transition, words)
     return Step(old, 0, None, words, done=False)
-
-
-def _stuck(
-    transition: Transition, target: VariantState, settings: TransitionSettings, at: float
-) -> str:
-    """Return why new replicas will not come; empty while they may."""
-    since = transition.waiting_since
-    if since is not None and at - since > settings.ready_timeout_s:
-        return f"more new replicas waited for free cards for {at - since:.0f} s"
-    waiting = [
-        replica
-        for replica in target.replicas
-        if replica.phase in (ReplicaPhase.PENDING, ReplicaPhase.STARTING)
-        and replica.created_at is not None
-        and at - replica.created_at > settings.ready_timeout_s
-    ]
-    if not waiting:
-        return ""
-    told = _why_not(target)
-    return f"{len(waiting)} new replicas were not ready after {settings.ready_timeout_s:g} s{told}"
-
-
-def _why_not(target: VariantState) -> str:
-    """Return why replicas are not ready, as the scheduler or the kubelet says; empty for nothing."""
-    waiting = (ReplicaPhase.PENDING, ReplicaPhase.STARTING)
-    told = (each.reason for each in target.replicas if each.phase in waiting)
-    words = next((reason for reason in told if reason), "")
-    return f": {words}" if words else ""
-
-
-def _breach(transition: Transition, health: Health, settings: TransitionSettings) -> str:
-    """Return what is wrong with the new replicas; empty for nothing, or nothing that is known.
-
-    Replicas that fail are wrong however the server moves. Latencies are judged in a canary alone:
-    otherwise they may be what the move is to mend.
-    """
-    if health.new_error_rate is not None and health.new_error_rate > _MOST_ERRORS:
-        return f"{health.new_error_rate:.1%} of the requests to the new replicas fail"
-    if settings.kind is not TransitionKind.CANARY or transition.step_at is None:
-        return ""
-    if health.worst is not None and health.worst > settings.breach_factor:
-        return f"a latency is {health.worst:.2f} of its target"
-    if health.error_rate is not None and health.error_rate > _MOST_ERRORS:
-        return f"{health.error_rate:.1%} of the requests fail"
-    return ""

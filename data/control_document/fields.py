@@ -131,7 +131,9 @@ class TransitionEntry(StrictModel):
     breach_factor: Annotated[float, Field(ge=1, le=100)] = Field(
         1.2, description="Latency over target that takes a step back."
     )
-    drain_s: Amount = Field(300.0, description="Seconds that leaving replicas get to finish.")
+    drain_s: Amount = Field(
+        300.0, description="Longest wait for old replicas to finish their requests, seconds."
+    )
 
 
 class ClusterEntry(StrictModel):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.judging import Health
 from controller.memory import Transition
-from controller.transition import ABORT, Health, Means, Step, next_step
+from controller.transition import ABORT, Means, Step, next_step
 from stoker.domain.control.cluster import (
     ReplicaPhase,
     ReplicaState,
@@ -181,6 +182,70 @@ def test_a_canary_is_watched_and_taken_back_on_a_breach() -> None:
     assert step.done is False
     assert (world.old, world.new) == (8, 0)
     assert "1.50 of its target" in step.reason
+
+
+def test_a_canary_that_does_all_of_the_work_is_watched_before_the_old_ones_go() -> None:
+    world = World(2, 1, replace(CANARY, canary_hold_s=90.0), startup_s=30.0)
+    while world.new == 0 or world.ready == 0:
+        world.step()
+    step = world.step()
+    assert "watched" in step.reason
+    assert (world.old, world.new) == (2, 1)
+    world.health = Health(worst=3.0)
+    step = world.run()
+    assert step.done is False
+    assert min(each.source_replicas for each in world.steps) == 2
+
+
+@pytest.mark.parametrize("settings", [ROLLING, BLUE_GREEN, CANARY])
+def test_new_replicas_that_fail_take_every_kind_of_move_back(settings: TransitionSettings) -> None:
+    world = World(4, 4, settings, startup_s=30.0)
+    while world.ready == 0:
+        world.step()
+    world.health = Health(error_rate=0.02, new_error_rate=0.3)
+    step = world.run()
+    assert step.done is False
+    assert "30.0% of the requests to the new replicas fail" in step.reason
+    assert (world.old, world.new) == (4, 0)
+
+
+def test_a_move_is_over_when_the_old_ones_have_finished_their_requests() -> None:
+    draining = tuple(ReplicaState("old", ReplicaPhase.TERMINATING, "node") for _ in range(2))
+    ready = tuple(ReplicaState("new", ReplicaPhase.READY, "node") for _ in range(4))
+    source, target = (
+        VariantState(OLD, "chat", "H100", 0, draining),
+        VariantState(NEW, "chat", "L4", 4, ready),
+    )
+    transition: Transition | None = Transition(OLD, NEW, 2, 1000.0, wanted_before=4)
+    settings = replace(ROLLING, drain_s=100.0)
+    for at, reason in (
+        (1000.0, "2 old replicas finish their requests"),
+        (1090.0, "2 old replicas finish their requests"),
+        (1101.0, "moved"),
+    ):
+        assert transition is not None
+        step = next_step(transition, source, target, Means(4, 0), HEALTHY, settings, at)
+        assert (step.source_replicas, step.target_replicas, step.reason) == (0, 4, reason)
+        transition = step.transition
+    assert step.done is True
+    gone = replace(source, replicas=())
+    begun = Transition(OLD, NEW, 2, 1000.0, wanted_before=4)
+    assert next_step(begun, gone, target, Means(4, 0), HEALTHY, settings, 1000.0).done is True
+
+
+def test_what_the_scheduler_says_is_told_while_a_move_waits() -> None:
+    pending = ReplicaState("new", ReplicaPhase.PENDING, "", 990.0, reason="no node has a card")
+    step = next_step(
+        Transition(OLD, NEW, 2, 1000.0, wanted_before=1),
+        VariantState(OLD, "chat", "H100", 2, _ready(2)),
+        VariantState(NEW, "chat", "L4", 1, (pending,)),
+        Means(1, 0),
+        HEALTHY,
+        ROLLING,
+        1000.0,
+    )
+    assert step.reason == "0 of 1 new replicas are ready: no node has a card"
+    assert (step.source_replicas, step.target_replicas) == (2, 1)
 
 
 def test_a_canary_with_errors_is_taken_back() -> None:

@@ -190,7 +190,8 @@ class TransitionSettings:
         canary_steps: Shares of the replicas that move in each step, ascending to 1.
         canary_hold_s: Time that each step is watched.
         breach_factor: A step is taken back when a latency exceeds its target by this factor.
-        drain_s: Time that leaving replicas get to finish their requests.
+        drain_s: Longest wait for the last old replicas to finish their requests, before a move
+            counts as over; how long they may take is for their own grace period to say.
     """
 
     kind: TransitionKind = TransitionKind.ROLLING
