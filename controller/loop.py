@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from controller.cycle import CycleResult, think
-from controller.degraded import (
-    Degraded,
-    cut_off,
-    cut_off_words,
-    degraded_now,
-    news,
-    powerless,
-    unscheduled,
-)
 from controller.memory import Memory
 from controller.ports import Announcer, Clock, Hands, Lock, Observer, Permit
 from controller.record import CycleRecord, JsonObject, record_of
+from controller.telling import Teller
 from stoker.domain.control.changes import (
     ChangeOutcome,
     ChangeResult,
     Direction,
-    HoldReason,
     VariantTarget,
 )
 from stoker.domain.control.settings import ControlSettings, Mode
@@ -134,9 +125,7 @@ class Loop:
         self._ports = ports
         self._document = document
         self._memory = memory
-        self._interrupted = interrupted
-        self._first = memory.cycles + 1
-        self._degraded: Mapping[str, Degraded] = {}
+        self._teller = Teller(ports.announcer, ports.lock, interrupted)
 
     @property
     def memory(self) -> Memory:
@@ -156,8 +145,9 @@ class Loop:
             began = clock.monotonic()
             try:
                 self.cycle()
-            except Exception:
+            except Exception as error:
                 logger.exception("the cycle failed; nothing more was done in it")
+                self._teller.failed(error)
             count += 1
             left = self._document.settings.loop.period_s - (clock.monotonic() - began)
             if not ended() and (most is None or count < most):
@@ -178,11 +168,7 @@ class Loop:
             result = think(observation, document.fleet, settings, self._memory)
         number = self._memory.cycles + 1
         leader = ports.lock.holds()
-        homeless = unscheduled(observation.cluster, observation.at)
-        problems += [f"{name}: {words}" for name, words in sorted(homeless.items())]
-        problems += [words for words in (ports.lock.problem, ports.announcer.problem) if words]
-        if self._interrupted is not None and number == self._first:
-            problems.append(cut_off_words(self._interrupted))
+        problems += self._teller.problems(observation)
         paused = ports.paused()
 
         def record(results: Sequence[ChangeResult], took_s: float | None) -> CycleRecord:
@@ -212,6 +198,8 @@ class Loop:
         def permit() -> str:
             if not ports.lock.holds():
                 return "this loop leads no more"
+            if ports.paused():
+                return "the loop was paused"
             late = clock.monotonic() >= deadline
             return f"the cycle took more than {settings.loop.deadline_s:g} s" if late else ""
 
@@ -225,33 +213,8 @@ class Loop:
         self._memory = memory
         ports.told(finished)
         if settings.loop.mode is not Mode.OBSERVE:
-            self._announce(result, results, homeless, leader=leader)
+            self._teller.tell(result, results, leader=leader)
         return finished
-
-    def _announce(
-        self,
-        result: CycleResult,
-        results: Sequence[ChangeResult],
-        homeless: Mapping[str, str],
-        *,
-        leader: bool,
-    ) -> None:
-        """Tell the cluster what was done and what befell; what befell it too, once it answers."""
-        at, cluster = result.observation.at, result.observation.cluster
-        if not leader:
-            why = self._ports.lock.problem
-            if why:
-                self._degraded = powerless(result.decisions, why, self._degraded, at)
-            return
-        now = degraded_now(result.decisions, cluster, homeless, self._degraded, at)
-        if any(HoldReason.STATE_UNKNOWN.value in each.reasons for each in now.values()):
-            self._degraded = {**self._degraded, **now}
-            return
-        notices = news(self._degraded, now, cluster, at)
-        if self._interrupted is not None:
-            notices = (*cut_off(self._interrupted, cluster), *notices)
-        self._interrupted, self._degraded = None, now
-        self._ports.announcer.announce(result.decisions, results, notices)
 
     def _reload(self) -> list[str]:
         """Read the documents again; those that are wrong leave the last good ones in force."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from controller.loop import Loop, Ports
 from stoker.domain.control.changes import ChangeOutcome
@@ -134,3 +135,32 @@ def test_a_cycle_that_was_cut_off_is_told_of_in_the_next_one_alone() -> None:
         assert sum("was cut off" in each for each in record["problems"]) == count
         assert told(played).count("CutOff") == count
         played.advance(30.0)
+
+
+def test_a_cycle_that_comes_a_little_late_is_no_gap() -> None:
+    played = world()
+    settings = replace(SETTINGS, loop=replace(SETTINGS.loop, period_s=60.0))
+    played.document = replace(played.document, settings=settings)
+    loop = played.loop()
+    for _ in range(4):
+        record = loop.cycle().document
+        played.advance(settings.loop.period_s + 0.2)
+    assert record["servers"]["chat"]["load_reason"] == ""
+
+
+def test_a_cycle_that_failed_is_told_of_in_the_next_one() -> None:
+    played = world()
+    loop = played.loop()
+    write, broken = played.write, iter([True])
+
+    def once_without_a_disk(*args: Any) -> None:
+        if next(broken, False):
+            raise OSError("no space left on device")
+        write(*args)
+
+    played.write = once_without_a_disk  # type: ignore[assignment, method-assign]
+    loop.run(lambda: False, 3)
+    told_in = [record.document["problems"] for record in played.records]
+    assert len(told_in) == 2
+    assert "no space left on device" in told_in[0][0]
+    assert told_in[1] == []
