@@ -66,7 +66,7 @@ def read_control(path: Path) -> ControlledFleet:
     if source not in builtin_names():
         source = str((path.parent / source).resolve())
     fleet = read_fleet(source)
-    problems = list(_against(fleet, settings, str(path)))
+    problems = [*_against(fleet, settings, str(path)), *_beyond(fleet, source)]
     if problems:
         raise InvalidInputError(problems)
     return ControlledFleet(fleet, settings, _version(path, source))
@@ -219,6 +219,26 @@ def _against(fleet: Fleet, settings: ControlSettings, file: str) -> Iterator[Pro
         if card_type not in types:
             message = f"{shown(product)}: the fleet has no card type {shown(card_type)}"
             yield Problem("cluster.product_labels", message, choices(types), file)
+
+
+def _beyond(fleet: Fleet, file: str) -> Iterator[Problem]:
+    """Yield what fleets may tell that a loop cannot carry out."""
+    if fleet.pools:
+        names = ", ".join(each.name for each in fleet.pools)
+        yield Problem(
+            "pools",
+            f"has {names}: nodes tell the type of their cards, and no pool",
+            "a fleet without pools, for the loop; pools whose nodes differ in their product label "
+            "may be card types of their own (cluster.product_labels)",
+            file,
+        )
+    if fleet.sharing:
+        yield Problem(
+            "sharing",
+            "lets servers share replicas: a workload of the cluster serves one server",
+            "a fleet without sharing, for the loop",
+            file,
+        )
 
 
 def _version(path: Path, source: str) -> str:
