@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from api.problems import ProblemType, RequestRefusedError
+from stoker.domain.errors import StokerError
 
 OPEN_PATHS = frozenset({"/metrics", "/health", "/openapi.json"})
 """What everybody may read who reaches the address: they tell Prometheus and kubelets."""
@@ -63,8 +64,9 @@ class Access:
 def _check_token(wanted: Callable[[], str], caller: Caller) -> None:
     try:
         token = wanted()
-    except OSError as error:
-        detail = f"the token of the service cannot be read: {error.strerror or error}"
+    except (OSError, StokerError) as error:
+        reason = getattr(error, "strerror", None) or error
+        detail = f"the token of the service cannot be read: {reason}"
         raise RequestRefusedError(
             HTTPStatus.SERVICE_UNAVAILABLE, ProblemType.NOT_READY, detail
         ) from error

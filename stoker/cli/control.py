@@ -23,6 +23,7 @@ from stoker.cli.options import FormatOption, examples
 from stoker.cli.output import TextFormat, show_notes, write_text
 from stoker.cli.serve import serving
 from stoker.domain.control.settings import Mode
+from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
     from controller.exposition import Heartbeat
@@ -37,6 +38,8 @@ DocumentArgument = Annotated[
         show_default=False,
     ),
 ]
+
+_ADDRESS = "--metrics-host, --metrics-port"
 
 app = typer.Typer(
     cls=StokerGroup,
@@ -114,6 +117,9 @@ def run(
     metrics = ControlMetrics(compatible=settings.records.compatible_metrics)
     heartbeat = Heartbeat(time.monotonic, settings.loop.period_s)
     if token_file is not None:
+        if metrics_port is None:
+            message = "goes with --metrics-port: without it nothing is served"
+            raise InvalidInputError([Problem("--token-file", message)])
         read_token(token_file)  # a wrong one is told before anything begins
 
     def told(record: CycleRecord) -> None:
@@ -132,7 +138,7 @@ def run(
         say(running.notes)
         if metrics_port is not None:
             app = _service(running, exposition_of(metrics), heartbeat, token_file)
-            port = stack.enter_context(serving(app, metrics_host, metrics_port))
+            port = stack.enter_context(serving(app, metrics_host, metrics_port, _ADDRESS))
             shown = f"[{metrics_host}]" if ":" in metrics_host else metrics_host
             say([f"metrics on http://{shown}:{port}/metrics"])
         ended = threading.Event()

@@ -19,6 +19,7 @@ _BYTES_PER_MB = 1_000_000
 _BACKLOG = 2048
 _MOST_SOLVES = 1024
 _PATIENCE_S = 5
+_OPTIONS = "--host, --port"
 
 EPILOG = examples(
     "stoker serve",
@@ -86,20 +87,23 @@ def serve(
 
 
 @contextmanager
-def serving(app: Callable[..., Any], host: str, port: int) -> Iterator[int]:
+def serving(
+    app: Callable[..., Any], host: str, port: int, options: str = _OPTIONS
+) -> Iterator[int]:
     """Serve an application from a thread while the context lasts; yields the port.
 
     Args:
         app: The ASGI application.
         host: Address to listen on.
         port: Port; 0 for any free one.
+        options: Options that named both.
 
     Raises:
         InvalidInputError: If the address is not ours, or the port is taken or reserved.
     """
     import uvicorn
 
-    listener = listen(host, port)
+    listener = listen(host, port, options)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -134,8 +138,13 @@ def _termination_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, options: str = _OPTIONS) -> socket.socket:
     """Return a listening socket.
+
+    Args:
+        host: Address.
+        port: Port; 0 for any free one.
+        options: Options that named both.
 
     Raises:
         InvalidInputError: If the address is not ours, or the port is taken or reserved.
@@ -146,4 +155,4 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         message = f"cannot listen on {host} port {port}: {error.strerror or error}"
         allowed = "an address of this machine and a free port"
-        raise InvalidInputError([Problem("--host, --port", message, allowed)]) from error
+        raise InvalidInputError([Problem(options, message, allowed)]) from error

@@ -92,3 +92,39 @@ def test_a_wrong_document_is_refused_with_all_that_is_wrong(tmp_path: Path) -> N
     assert result.exit_code == 2
     for words in ("loop.deadline_s", "lease.renew_s", "arrival", "is no signal"):
         assert words in result.stderr
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """Documents that are right, of a cluster that nobody asks."""
+    (tmp_path / "fleet.yaml").write_text(json.dumps(fleet_document()))
+    document = tmp_path / "control.yaml"
+    document.write_text("version: 1\nkind: control\nfleet: fleet.yaml\n")
+    return document
+
+
+WRONG: dict[str, tuple[tuple[str, ...], str]] = {
+    "a token for nobody": (("run", "CONTROL", "--token-file", "token"), "goes with --metrics-port"),
+    "no token file": (
+        ("run", "CONTROL", "--metrics-port", "0", "--token-file", "/nowhere/token"),
+        "/nowhere/token",
+    ),
+    "no such format": (("run", "CONTROL", "--log-format", "xml"), "xml"),
+    "no document": (("status", "/nowhere/control.yaml"), "/nowhere/control.yaml"),
+    "no records": (("history", "CONTROL"), "the loop has not run yet"),
+    "no time": (("history", "CONTROL", "--since", "tomorrow"), "the loop has not run yet"),
+    "no server": (("explain", "CONTROL"), "the name of a server"),
+    "two servers": (("explain", "CONTROL", "chat", "search"), "one at a time"),
+    "a token for files": (("pending", "CONTROL", "--token-file", "token"), "goes with --url"),
+    "neither": (("pause",), "a control document, or --url"),
+    "no plan": (("approve", "CONTROL", "--plan", "x"), "the loop has not run yet"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_what_is_wrong_is_told_without_a_traceback(documents: Path, case: str) -> None:
+    words, message = WRONG[case]
+    result = stoker("control", *(str(documents) if word == "CONTROL" else word for word in words))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

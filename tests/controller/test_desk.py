@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.record import CycleRecord
 from stoker.domain.control.orders import ConflictError, NotThereError
 from stoker.domain.control.settings import Mode
 from stoker.domain.errors import InvalidInputError
@@ -145,6 +146,25 @@ def test_a_paused_loop_plans_and_changes_nothing(tmp_path: Path, mode: Mode) -> 
     assert other.desk.status()["paused_since"] is not None
     of.desk.resume()
     assert of.desk.status()["paused_since"] is None
+    of.cycle()
+    assert of.chat() > 1
+
+
+def test_a_pause_counts_before_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = desk_world(tmp_path, Mode.ACT)
+    intend = of.journal.intend
+
+    def paused_meanwhile(record: CycleRecord) -> None:
+        intend(record)
+        of.desk.pause("now")
+
+    monkeypatch.setattr(of.journal, "intend", paused_meanwhile)
+    of.cycle()
+    assert of.chat() == 1
+    of.desk.resume()
+    monkeypatch.undo()
     of.cycle()
     assert of.chat() > 1
 
