@@ -109,6 +109,7 @@ def deployment(
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     startup_s: float | None = None,
+    grace_s: int = 1,
 ) -> dict[str, Any]:
     """A deployment of a model server."""
     pod_annotations = {} if startup_s is None else {STARTUP_ANNOTATION: str(startup_s)}
@@ -127,7 +128,7 @@ def deployment(
                 "metadata": {"labels": {"app": name}, "annotations": pod_annotations},
                 "spec": {
                     "nodeSelector": {PRODUCT_LABEL: product},
-                    "terminationGracePeriodSeconds": 1,
+                    "terminationGracePeriodSeconds": grace_s,
                     "containers": [
                         {
                             "name": "server",
