@@ -75,7 +75,12 @@ def call(function: Callable[..., Any], *arguments: Any, timeout_s: float, **opti
         outcome = _OUTCOMES.get(status, ChangeOutcome.FAILED)
         words, contested = _refusal(status, data)
         raise WriteError(words, outcome, status, contested=contested)
-    return json.loads(data)
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise WriteError(
+            f"the API server did not answer in JSON ({error})", ChangeOutcome.FAILED, status
+        ) from error
 
 
 def _refusal(status: int, data: bytes | str) -> tuple[str, bool]:

@@ -58,7 +58,11 @@ class ClusterHands:
         scaled = self._scaler.scale(target, dry_run=dry_run, permit=permit)
         if self._limiter is None or not target.max_batch or scaled.outcome not in _REACHED:
             return scaled
-        if permit():
+        forbidden = permit()
+        if forbidden and scaled.outcome is ChangeOutcome.UNCHANGED:
+            words = f"{target.ref}: nothing was written: {forbidden}"
+            return replace(scaled, outcome=ChangeOutcome.FAILED, detail=words)
+        if forbidden:
             return scaled  # a later cycle decides on the batch limit alone
         limited = self._limiter.limit(target, dry_run=dry_run)
         if scaled.outcome is ChangeOutcome.UNCHANGED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 from actuator.kubernetes.api import RawObject, WriteError, call
 from stoker.domain.control.changes import ChangeOutcome
 from stoker.domain.control.settings import LeaseSettings
+
+logger = logging.getLogger(__name__)
 
 _CLOCK = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -100,7 +103,12 @@ class Leadership:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self.step()
+            try:
+                self.step()
+            except Exception as error:
+                # Whatever it is: a candidate whose thread ends could never lead again.
+                logger.exception("taking part in the election failed")
+                self.problem = f"taking part in the election failed: {error}"
             self._tell()
             self._ended.wait(self._settings.renew_s)
 

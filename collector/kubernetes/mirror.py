@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.kubernetes.api import ClusterError, Kind, Objects, RawObject
+
+logger = logging.getLogger(__name__)
 
 _WATCH_S = 20.0
 _LIST_S = 20.0
@@ -165,9 +168,19 @@ class _Follower:
                     self._problem = str(error)
                     if error.status in (401, 403):
                         self._items = None  # what may not be read any more is not known
-                self.tried.set()
-                self._ended.wait(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                wait_s = self._rest(wait_s)
+            except Exception as error:
+                # Whatever it is: a thread that ends would let the copies grow old for ever.
+                logger.exception("following %s failed", self._kind.value)
+                with self._lock:
+                    self._problem = f"following {self._kind.value} failed: {error}"
+                wait_s = self._rest(wait_s)
+
+    def _rest(self, wait_s: float) -> float:
+        """Wait until it is time to ask again; return how long to wait the next time."""
+        self.tried.set()
+        self._ended.wait(wait_s)
+        return min(wait_s * 2, _LONGEST_WAIT_S)
 
     def _list(self) -> str:
         listed = self._objects.list_objects(self._kind, self._namespace, _LIST_S)
