@@ -8,6 +8,7 @@ workload on another accelerator, so that plans have something to choose.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -183,17 +184,25 @@ def deployments(found: Sequence[ScaledServer]) -> tuple[Document, ...]:
 
 
 def metrics_page(found: Sequence[ScaledServer]) -> Callable[[float], str]:
-    """Return what all pods report, by seconds since they began."""
+    """Return what all pods report, by seconds since they began.
+
+    Samples tell their time: a page that is served late tells of no more requests than there were.
+    """
     steady: list[str] = []
     growing: list[tuple[str, float]] = []
     for server in found:
         for replica in range(server.replicas):
             labels = f'model_name="{server.model}",pod="{server.name}-{replica}",engine="0"'
             _pod(labels, server.rate_rps / server.replicas, server, steady, growing)
-    constant = "".join(steady)
 
     def page(seconds: float) -> str:
-        return constant + "".join([f"{name} {rate * seconds:.6g}\n" for name, rate in growing])
+        at = f" {round(time.time() * 1000)}\n"
+        return "".join(
+            [
+                *(f"{line}{at}" for line in steady),
+                *(f"{name} {rate * seconds:.9g}{at}" for name, rate in growing),
+            ]
+        )
 
     return page
 
@@ -206,9 +215,9 @@ def _pod(
     growing: list[tuple[str, float]],
 ) -> None:
     stay_s = (server.ttft_ms + (_OUTPUT - 1) * server.itl_ms) / 1000.0
-    steady.append(f"vllm:num_requests_running{{{labels}}} {rate * stay_s:.6g}\n")
-    steady.append(f"vllm:num_requests_waiting{{{labels}}} 0\n")
-    steady.append(f"vllm:kv_cache_usage_perc{{{labels}}} 0.3\n")
+    steady.append(f"vllm:num_requests_running{{{labels}}} {rate * stay_s:.6g}")
+    steady.append(f"vllm:num_requests_waiting{{{labels}}} 0")
+    steady.append(f"vllm:kv_cache_usage_perc{{{labels}}} 0.3")
     growing.append((f'vllm:request_success_total{{{labels},finished_reason="stop"}}', rate))
     growing.append((f"vllm:prefix_cache_hits_total{{{labels}}}", 0.0))
     growing.append((f"vllm:prefix_cache_queries_total{{{labels}}}", rate * _INPUT))

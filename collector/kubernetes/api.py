@@ -17,6 +17,8 @@ RawObject = dict[str, Any]
 
 _CONNECT_S = 5.0
 _PAGE = 500
+_CONNECTIONS = 32
+"""Kept open: watches, the Lease, and writes at once."""
 _GROUP = ("leaderworkerset.x-k8s.io", "v1", "leaderworkersets")
 
 
@@ -125,6 +127,7 @@ def connect(settings: ClusterSettings) -> Any:
             f"no way to a cluster: {error}; set cluster.kubeconfig, or run inside the cluster"
         ) from error
     configuration.retries = False
+    configuration.connection_pool_maxsize = _CONNECTIONS
     return kubernetes.client.ApiClient(configuration)
 
 
