@@ -104,7 +104,7 @@ def peak_gb() -> float:
 
 
 def main() -> None:
-    """Print one row for each kind of fleet."""
+    """Print one row for each kind of fleet; the peak of memory is that of the process so far."""
     servers = int(sys.argv[1]) if len(sys.argv) > 1 else SERVERS
     only = int(sys.argv[2]) if len(sys.argv) > 2 else None
     fleet = with_batch_limits(scaled_large(servers, QUEUE_LIMIT))
