@@ -33,7 +33,7 @@ Slowness = Callable[[float], float]
 """Factor on all times of the profile in the document, by time in seconds."""
 
 _SERVER = "chat"
-_WARM_UP = 0.75
+_WARM_UP = 0.5
 """Share of the simulated requests that are not told of: those of a replica that begins empty."""
 
 
