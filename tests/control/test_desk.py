@@ -20,6 +20,9 @@ from tests.support.control_setup import MODEL
 from tests.support.real_cluster import RealCluster, eventually
 from tests.support.running_loop import PATIENCE_S, RunningLoop, running_loop
 
+# The first of them waits for a cluster, a Prometheus and a loop to start.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def running(

@@ -21,7 +21,7 @@ from tests.support.cli import ROOT, stoker
 from tests.support.control_setup import ControlSetup, control_document, fleet_document
 from tests.support.real_cluster import RealCluster, eventually
 
-PATIENCE_S = 100.0
+PATIENCE_S = 180.0
 
 
 @dataclass
