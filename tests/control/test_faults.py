@@ -17,7 +17,7 @@ from tests.support.broken_world import BrokenWorld
 from tests.support.fault_campaign import Fault, endure
 from tests.support.faults_of_parts import FAULTS
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 COUNT = int(os.environ.get(TURNS, "1"))
 """How often each fault is caused; more often in `make soak`."""

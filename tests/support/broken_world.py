@@ -42,7 +42,7 @@ PERIOD_S, DOWN_WINDOW_S, WINDOW_S, SCRAPE_S = 6.0, 3.0, 6.0, 1.0
 LEASE_S = 6.0
 PACE_S = 1.0
 """Cycles are asked for this often: a loop may be told to begin one before its period is over."""
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 ACCOUNT = ClusterUser("system:serviceaccount:stoker:stoker")
 _ROLES = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
@@ -276,14 +276,24 @@ class BrokenWorld:
 
     def scraped_whole(self) -> bool:
         """Whether Prometheus holds a whole window of every pod, by its own count of scrapes."""
-        source = PrometheusSource(MetricSettings(prometheus_url=self.prometheus.url))
         span = f"{round(WINDOW_S + 2 * SCRAPE_S)}s"
-        try:
-            found = source.query(f"sum_over_time(up[{span}])", 10.0)
-        except SourceError:
-            return False
+        found = self._asked(f"sum_over_time(up[{span}])")
         count = sum(len(self.pods(server)) for server in _PRODUCTS)
-        return sum(each.value > WINDOW_S / SCRAPE_S for each in found) >= count
+        return sum(value > WINDOW_S / SCRAPE_S for value in found.values()) >= count
+
+    def silent(self, server: str) -> int:
+        """How many pods of a server did not answer when Prometheus last asked them."""
+        found = self._asked("up")
+        return sum(found.get(name) == 0.0 for name in self.pods(server))
+
+    def _asked(self, query: str) -> dict[str, float]:
+        """What Prometheus answers by pod; nothing where it does not answer."""
+        source = PrometheusSource(MetricSettings(prometheus_url=self.prometheus.url))
+        try:
+            found = source.query(query, 10.0)
+        except SourceError:
+            return {}
+        return {each.labels.get("pod", ""): each.value for each in found}
 
 
 def told_of(record: Mapping[str, Any]) -> str:

@@ -21,8 +21,11 @@ from tests.support.broken_world import (
     BrokenWorld,
     told_of,
 )
+from tests.support.real_cluster import eventually
 
 Record = Mapping[str, Any]
+PROBLEMS = "stoker_problems"
+"""The metric of whatever has no one of its own; it has to be above 0."""
 _FAULTS = frozenset(each.value for each in FAULTS)
 
 
@@ -88,6 +91,7 @@ class Fault:
         status: What `stoker control status` has to say.
         metric: What the loop's metrics have to say.
         event: What an event has to say.
+        broken: Whether it is broken by now, asked without the loop.
         answerable: Whether what was broken can be told again, asked without the loop.
         as_ever: Whether a cycle decided as without the fault.
         meanwhile: Fewest replicas asked of the suffering server while the fault lasts.
@@ -105,6 +109,7 @@ class Fault:
     status: str
     metric: str
     event: str
+    broken: Callable[[BrokenWorld], bool] = lambda _: True
     answerable: Callable[[BrokenWorld], bool] = lambda _: True
     as_ever: Callable[[Record], bool] = as_ever
     meanwhile: int = 1
@@ -149,6 +154,7 @@ def endure(world: BrokenWorld, fault: Fault, *, thorough: bool) -> None:
     try:
         fault.begin(world)
         try:
+            eventually(lambda: fault.broken(world), PATIENCE_S)
             if not fault.late:
                 world.until(fault.told)
             world.write(fault.meanwhile)
@@ -159,7 +165,9 @@ def endure(world: BrokenWorld, fault: Fault, *, thorough: bool) -> None:
             world.for_a_while(DOWN_WINDOW_S + PACE_S)
             world.until(fault.told)
             told_status = fault.status in world.status()
-            told_metrics = fault.metric in world.metrics()
+            told_metrics = fault.metric in world.metrics() and (
+                fault.metric != PROBLEMS or f"{PROBLEMS} 0.0" not in world.metrics()
+            )
         finally:
             broken = len(world.records)
             fault.end(world)

@@ -12,7 +12,7 @@ from demos.cluster.closed_loop import NAMESPACE
 from demos.cluster.processes import ServerProcess
 from emulator.faults import FaultOrder
 from tests.support.broken_world import CARDS, CHAT, NEEDED, PERIOD_S, REPLICAS, SEARCH, BrokenWorld
-from tests.support.fault_campaign import Fault, Record, acted, held, outcomes
+from tests.support.fault_campaign import PROBLEMS, Fault, Record, acted, held, outcomes
 from tests.support.real_cluster import deployment
 
 _OTHERS = "others"
@@ -90,6 +90,7 @@ SIGNALS = (
         "its arrival rate is ",
         _held_metric("load_unknown"),
         "Degraded: chat: load_unknown",
+        broken=lambda world: world.silent(CHAT) == REPLICAS[CHAT],
         answerable=BrokenWorld.scraped_whole,
         pace_s=PERIOD_S,
     ),
@@ -97,10 +98,11 @@ SIGNALS = (
         "partial metrics: three of five replicas do not answer scrapes",
         _silence(3),
         _speak,
-        lambda record: record["servers"][CHAT]["partial"],
+        lambda record: "replicas report" in record["servers"][CHAT]["load_reason"],
         "partial_reports",
         _held_metric("partial_reports"),
         "Degraded: chat: partial_reports",
+        broken=lambda world: world.silent(CHAT) == 3,
         answerable=BrokenWorld.scraped_whole,
         pace_s=PERIOD_S,
     ),
@@ -262,9 +264,9 @@ RIGHTS = (
         _Denied("stoker-observe", "nodes"),
         told=lambda record: record["cluster"]["cards"] is None,
         status='"cards": null',
-        metric="stoker_problems 1.0",
+        metric=PROBLEMS,
         event="Degraded: chat: cards_unknown",
-        as_ever=lambda record: record["cluster"]["cards"] is not None and not record["problems"],
+        as_ever=lambda record: record["cluster"]["cards"] is not None,
         meanwhile=REPLICAS[CHAT],
         blind=False,
         pace_s=PERIOD_S,
@@ -275,9 +277,9 @@ RIGHTS = (
         _EVENTS.end,
         told=_problem("events are not written"),
         status="events are not written",
-        metric="stoker_problems 1.0",
+        metric=PROBLEMS,
         event="Scaled: search: 1 to 2",
-        as_ever=lambda record: not record["problems"],
+        as_ever=lambda record: not _problem("events are not written")(record),
         meanwhile=REPLICAS[CHAT],
         late=True,
         blind=False,
@@ -321,6 +323,11 @@ def _pods_of_node(count: int) -> Callable[[BrokenWorld], None]:
     return patch
 
 
+def _all_placed(world: BrokenWorld) -> bool:
+    found = world.core.list_namespaced_pod(NAMESPACE, label_selector=f"app={CHAT}").items
+    return all(each.spec.node_name for each in found)
+
+
 def _grew_to(replicas: int) -> Callable[[Record], bool]:
     def grown(record: Record) -> bool:
         asked = {each["server"]: each["replicas_wanted"] for each in record["cluster"]["workloads"]}
@@ -350,9 +357,10 @@ CAPACITY = (
         _pods_of_node(1000),
         _problem("found no node"),
         "found no node",
-        "stoker_problems 1.0",
+        PROBLEMS,
         "Degraded: chat: unscheduled",
-        as_ever=lambda record: not record["problems"],
+        answerable=_all_placed,
+        as_ever=lambda record: not _problem("found no node")(record),
         meanwhile=REPLICAS[CHAT] + 1,
         late=True,
         pace_s=PERIOD_S,
