@@ -15,6 +15,7 @@ import kubernetes
 import urllib3
 
 from demos.cluster.assets import COMMANDS, kubernetes_folder
+from demos.cluster.audit import audit_arguments
 from demos.cluster.processes import ServerProcess, free_port
 
 _READY_S = 120.0
@@ -237,30 +238,9 @@ class ControlPlane:
             # as no controller here would ever say so.
             "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
             "--endpoint-reconciler-type=none",
-            *self._audit(),
+            *audit_arguments(self.folder, self.audit_log, self._audited),
         )
         self.wait_ready()
-
-    def _audit(self) -> tuple[str, ...]:
-        """Return the arguments that have the requests of some users written down."""
-        if not self._audited:
-            return ()
-        policy = self.folder / "audit-policy.json"
-        policy.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "audit.k8s.io/v1",
-                    "kind": "Policy",
-                    "omitStages": ["RequestReceived", "ResponseStarted"],
-                    "rules": [
-                        {"level": "Metadata", "users": list(self._audited)},
-                        {"level": "None"},
-                    ],
-                }
-            ),
-            encoding="utf-8",
-        )
-        return f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"
 
     def _start_controllers(self, programs: Path, signing_key: Path) -> None:
         config = str(self.kubeconfig())

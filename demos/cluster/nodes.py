@@ -1,4 +1,4 @@
-"""Nodes with GPUs that are objects alone, and the kubelet that pretends to run their pods."""
+"""The kubelet that pretends to run the pods of nodes that are objects alone."""
 
 from __future__ import annotations
 
@@ -7,82 +7,34 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
 from demos.cluster.control_plane import ADMIN, ControlPlane
+from demos.cluster.gpu_node import GPU_RESOURCE, PRODUCT_LABEL, GpuNode, moment
 
-PRODUCT_LABEL = "nvidia.com/gpu.product"
-GPU_RESOURCE = "nvidia.com/gpu"
+__all__ = [
+    "GPU_RESOURCE",
+    "PRODUCT_LABEL",
+    "STARTUP_ANNOTATION",
+    "GpuNode",
+    "Kubelet",
+    "Pod",
+    "PodEvents",
+]
+
 STARTUP_ANNOTATION = "emulated/startup-seconds"
 """Seconds that a pod with this annotation takes from its start to ready."""
 
 _WATCH_S = 60
 _RETRY_S = 0.2
 _POD_IP = "127.0.0.1"
-_PODS_PER_NODE = 1000
 
 Pod = dict[str, Any]
 """A pod as the API server writes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class GpuNode:
-    """A node to pretend.
-
-    Attributes:
-        name: Name of the node.
-        product: Product label of its GPUs.
-        gpus: Number of GPUs.
-        labels: Labels beside those of every node.
-        resources: What it offers beside, by name of the resource.
-    """
-
-    name: str
-    product: str
-    gpus: int
-    labels: Mapping[str, str] = field(default_factory=dict)
-    resources: Mapping[str, int] = field(default_factory=dict)
-
-    def manifest(self) -> dict[str, Any]:
-        """Return the node as an object for the API server."""
-        resources = {
-            "cpu": "1000",
-            "memory": "4000Gi",
-            "pods": str(_PODS_PER_NODE),
-            GPU_RESOURCE: str(self.gpus),
-            **{name: str(count) for name, count in self.resources.items()},
-        }
-        return {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {
-                "name": self.name,
-                "labels": {
-                    "kubernetes.io/hostname": self.name,
-                    PRODUCT_LABEL: self.product,
-                    **self.labels,
-                },
-            },
-            "status": {
-                "capacity": resources,
-                "allocatable": resources,
-                "conditions": [
-                    {
-                        "type": "Ready",
-                        "status": "True",
-                        "reason": "Pretended",
-                        "message": "a node without a machine",
-                        "lastHeartbeatTime": _now(),
-                        "lastTransitionTime": _now(),
-                    }
-                ],
-            },
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +222,7 @@ class Kubelet:
 
     def _patch_status(self, pod: Pod, *, ready: bool) -> None:
         meta = pod["metadata"]
-        running = {"running": {"startedAt": _now()}}
+        running = {"running": {"startedAt": moment()}}
         self._request(
             "PATCH",
             f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status",
@@ -280,7 +232,7 @@ class Kubelet:
                     "podIP": _POD_IP,
                     "podIPs": [{"ip": _POD_IP}],
                     "hostIP": _POD_IP,
-                    "startTime": _now(),
+                    "startTime": moment(),
                     "conditions": _conditions(ready=ready),
                     "containerStatuses": [
                         {
@@ -346,7 +298,7 @@ def _headers(method: str = "GET") -> dict[str, str]:
 def _conditions(*, ready: bool) -> list[dict[str, str]]:
     state = "True" if ready else "False"
     return [
-        {"type": kind, "status": status, "lastTransitionTime": _now()}
+        {"type": kind, "status": status, "lastTransitionTime": moment()}
         for kind, status in (
             ("PodScheduled", "True"),
             ("Initialized", "True"),
@@ -354,7 +306,3 @@ def _conditions(*, ready: bool) -> list[dict[str, str]]:
             ("Ready", state),
         )
     ]
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
