@@ -37,6 +37,7 @@ class CardCauses:
         self._question = question
         self._taken = taken
         self._used = used
+        self._left: dict[tuple[int, int], int] = {}
 
     def missing(self, option: int, own_cards: IntArray, least: int) -> Iterator[Blocker]:
         """Yield what is missing of cards: in pools, of quotas, for zones, of spot.
@@ -103,18 +104,26 @@ class CardCauses:
         """Return how many slices of an option's kind each pool has left beside all others'."""
         question, taken = self._question, self._taken
         options, pools = question.options, question.pools
-        kind = question.kinds[int(options.kind[option])]
+        index = int(options.kind[option])
+        kind = question.kinds[index]
         others = options.server[taken.option] != options.server[option]
         took = options.take(taken.option[others])
         replicas = taken.pool_replicas[others][:, pool]
         cards = pools.cards[pool] - took.whole_cards @ replicas
+        alone = bool(np.all(others))
         left = []
-        for place, free in enumerate(cards.tolist()):
-            slices = {
-                item: int(replicas[took.kind == index, place].sum())
-                for index, item in enumerate(question.kinds)
-            }
-            left.append(slices_left(kind, slices, free, wanted))
+        for place, (at, free) in enumerate(zip(pool.tolist(), cards.tolist(), strict=True)):
+            found = self._left.get((index, at)) if alone else None
+            if found is None:
+                slices = {
+                    item: int(replicas[took.kind == other, place].sum())
+                    for other, item in enumerate(question.kinds)
+                }
+                found = slices_left(kind, slices, free)
+                if alone:
+                    # The same for all who have nothing.
+                    self._left[index, at] = found
+            left.append(min(found, wanted))
         return np.array(left, dtype=np.int64)
 
     def _quota_room(

@@ -125,16 +125,15 @@ def counted_with(taken: Mapping[int, tuple[Slice, int]]) -> dict[int, int]:
     return cards
 
 
-def slices_left(kind: Slice, others: Mapping[Slice, int], cards: int, wanted: int) -> int:
-    """Return how many slices of a kind some cards hold beside others, at most so many as wanted.
+def slices_left(kind: Slice, others: Mapping[Slice, int], cards: int) -> int:
+    """Return how many slices of a kind some cards hold beside others.
 
     Args:
         kind: The kind.
         others: Slices of each kind that are taken already.
         cards: Cards that may be cut.
-        wanted: Slices wanted.
     """
-    low, high = 0, min(wanted, cards * slices_per_card(kind))
+    low, high = 0, cards * slices_per_card(kind)
     while low < high:
         middle = (low + high + 1) // 2
         together = {**others, kind: others.get(kind, 0) + middle}
