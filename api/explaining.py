@@ -80,7 +80,7 @@ _OWN = object_of(
 )
 _CHANGE = object_of(
     {
-        "evidence": {"enum": ["resolved", "proven", "relaxed"]},
+        "evidence": {"enum": ["resolved", "repaired", "proven", "relaxed"]},
         "served_change": map_of(_WHOLE),
         "value_change": _KNOWN,
         "cost_change": _KNOWN,

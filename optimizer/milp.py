@@ -36,7 +36,7 @@ from optimizer.milp_weighted import place_weighted
 from optimizer.mixed_formulation import mixed_model
 from optimizer.placement import Outcome
 from optimizer.solver import default_backend
-from optimizer.table import CandidateTable, IntArray
+from optimizer.table import BoolArray, CandidateTable, IntArray
 from stoker.domain.settings import OptimizerSettings
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 Build = Callable[[CandidateTable, IntArray, IntArray | None], Formulation]
 
 EXACT_GAP = 1e-6
+_ANY_GAP = 0.5
+"""Gap of a plan of which only whom it serves is asked."""
 WEIGHTED_GAP = 1e-3
 DEFAULT_TIME_LIMIT_S = 120.0
 """Time limit where none is asked for: the last thousandth of a scarce or mixed fleet may take
@@ -105,6 +107,41 @@ def place_milp(
         )
     timings = {"formulate": (built - start) * 1e3, "solve": (clock() - built) * 1e3}
     return replace(outcome, backend=backend, notes=notes + outcome.notes, timings_ms=timings)
+
+
+def can_serve(
+    table: CandidateTable,
+    capacity: IntArray,
+    settings: OptimizerSettings,
+    wanted: BoolArray,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> bool:
+    """Return whether some plan serves all servers that have candidates, and these among them.
+
+    No plan is made to be good: that is all that is asked. False where the time passes undecided.
+
+    Args:
+        table: Candidates, one accelerator a server.
+        capacity: Cards available by type, shape (types,).
+        settings: Solver and time limit.
+        wanted: Servers that must be served, shape (servers,).
+        clock: Seconds.
+
+    Raises:
+        SolverUnavailableError: The solver asked for cannot be used.
+    """
+    backend, _ = default_backend(settings.backend)
+    form = with_shared_cards(single_model(table, capacity), table, capacity)
+    able = np.zeros(wanted.size, dtype=np.bool_)
+    able[form.serves[form.serves >= 0]] = True
+    able[table.server[table.accepted & (table.card_type < 0)]] = True
+    if not np.all(able[wanted]):
+        return False
+    limit = DEFAULT_TIME_LIMIT_S if settings.time_limit_s is None else settings.time_limit_s
+    groups = priority_groups(table, form)
+    session = Session(table, form, groups, backend, _ANY_GAP, clock() + limit, clock)
+    return _serve_all(session) is not None
 
 
 def _serve_all(session: Session) -> Outcome | None:

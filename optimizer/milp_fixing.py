@@ -43,11 +43,13 @@ class Priced:
         x: Values of the columns.
         reduced: What columns cost at those prices.
         bound: What no plan goes below.
+        price: Prices of rows, 0 for those of servers.
     """
 
     x: FloatArray
     reduced: FloatArray
     bound: float
+    price: FloatArray
 
 
 def relaxed_with_prices(
@@ -84,7 +86,7 @@ def relaxed_with_prices(
     np.minimum.at(least, server[own], reduced[own])
     free = np.minimum(reduced[~own], 0.0) @ model.upper[~own]
     bound = float(least.sum() + free - price @ np.where(price > 0, model.row_upper, 0.0))
-    return Priced(x, reduced, bound)
+    return Priced(x, reduced, bound, price)
 
 
 def solve_by_fixing(
@@ -110,7 +112,7 @@ def solve_by_fixing(
         clock: Seconds.
         first_open: Servers that are opened at first.
     """
-    regret, least = _regret(server, priced.reduced)
+    regret, least = regrets(server, priced.reduced)
     split = np.zeros(regret.size, dtype=np.bool_)
     parts = (np.abs(priced.x - np.rint(priced.x)) > WHOLE) & (server >= 0)
     split[server[parts]] = True
@@ -154,7 +156,7 @@ def _round(
     return None if found.x is None else part.joined(found.x)
 
 
-def _regret(server: IntArray, reduced: FloatArray) -> tuple[FloatArray, FloatArray]:
+def regrets(server: IntArray, reduced: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return what the second best of each server, or nothing, costs above its best; and that."""
     servers = int(server.max(initial=-1)) + 1
     own = np.flatnonzero(server >= 0)

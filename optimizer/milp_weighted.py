@@ -30,7 +30,7 @@ _STRICTER = 0.9
 def place_weighted(session: Session, ratio: float) -> Outcome:
     """Price unserved servers by class in one solve, and bound each class by a relaxation."""
     form = session.form
-    price, weights = _unserved_prices(session, ratio)
+    price, weights = unserved_prices(session, ratio)
     cost = form.value.copy()
     marks = form.serves >= 0
     cost[marks] -= price[form.serves[marks]]
@@ -102,7 +102,7 @@ def _by_fixing(session: Session, cost: FloatArray) -> SolveResult | None:
     return found if near else None
 
 
-def _unserved_prices(session: Session, ratio: float) -> tuple[FloatArray, FloatArray]:
+def unserved_prices(session: Session, ratio: float) -> tuple[FloatArray, FloatArray]:
     """Return the price of leaving each server unserved, and the weight of each group."""
     ranks = np.arange(len(session.groups), 0, -1, dtype=np.float64)
     most = max(len(session.groups) - 1, 1)

@@ -13,8 +13,6 @@ from typing import TypeVar
 import numpy as np
 
 from optimizer.explaining.decision import (
-    change_between,
-    decision_of,
     difference,
     own_allocation,
     part_of,
@@ -91,14 +89,14 @@ def without(situation: Situation, server: int, accelerator: str) -> Forbidden:
 def planned_without(situation: Situation, server: int, accelerator: int) -> Forbidden:
     """Return the plan without an accelerator for a server, by planning again."""
     problem, base = situation.problem, situation.base
-    after = decision_of(problem.table, problem.without(server, accelerator).placed())
+    after, change = situation.change_under(problem.without(server, accelerator), server)
     old, new = base.own[server], after.own[server]
     both = old.served and new.served and not (old.shared_with or new.shared_with)
     return Forbidden(
         accelerator=problem.table.accelerators[accelerator],
         own=new,
         own_cost_change=difference(old.cost_per_hour, new.cost_per_hour) if both else None,
-        change=change_between(base, after, Evidence.RESOLVED, but=(server,)),
+        change=change,
     )
 
 

@@ -17,18 +17,17 @@ from optimizer.explaining.decision import (
     part_of,
     pools_of,
 )
-from optimizer.explaining.edits import ProfileKey, with_slower_profiles
+from optimizer.explaining.edits import ProfileKey, profile_key, with_slower_profiles
 from optimizer.explaining.problem import PlanningProblem
+from optimizer.explaining.shared_confidence import MISSED, SharedConfidence
 from optimizer.explaining.situation import Situation
 from optimizer.predictions import ReplicaDetails, ReplicaFigures
 from optimizer.preparation import candidate_table
+from optimizer.sharing.answer import SharedChoice
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
 from stoker.domain.explanation import LatencyMargin, Regret, ReplicaRange
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan_change import Evidence, PlanChange
-
-MISSED = 1.0 + 1e-6
-"""Use of a target from which on it counts as missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,8 @@ class Confidence:
         self._entry = {
             int(table.server[row]): index for index, row in enumerate(self._rows.tolist())
         }
+        shared = situation.base.shared
+        self._shared = SharedConfidence(shared, self._slower.fleet, self._faster.fleet)
 
     def replica_range(self, server: int) -> ReplicaRange | None:
         """Return the replicas of a server's accelerator with other times.
@@ -76,6 +77,12 @@ class Confidence:
         """
         if not self._situation.base.own[server].served:
             return None
+        choice = self._shared.choice(server)
+        if choice is not None:
+            error = self._errors.get(self._shared_key(choice))
+            if error is None:
+                return None
+            return self._shared.replica_range(server, error.error, error.source)
         entries = self._situation.base.entries[server]
         table = self._situation.table
         if len(entries) != 1 or table.accelerator[entries[0][0]] == EMPTY:
@@ -105,13 +112,10 @@ class Confidence:
         """Return what the plan fails or overpays, and what would be planned knowing better."""
         base = self._situation.base
         used = {self._key(int(self._situation.table.server[row]), int(row)) for row in self._rows}
+        used |= {self._shared_key(choice) for choice in base.shared}
         known = used & set(self._errors)
         served = [server for server, own in enumerate(base.own) if own.served]
-        missed = tuple(
-            base.servers[server]
-            for server in served
-            if server in self._entry and self._missed(server, self._entry[server])
-        )
+        missed = tuple(base.servers[server] for server in served if self._misses(server))
         return Regret(
             profiles=len(known),
             unknown=len(used) - len(known),
@@ -123,6 +127,14 @@ class Confidence:
     def _replanned(self, problem: PlanningProblem) -> PlanChange:
         after = decision_of(problem.table, problem.placed())
         return change_between(self._situation.base, after, Evidence.RESOLVED)
+
+    def _misses(self, server: int) -> bool:
+        if self._shared.choice(server) is not None:
+            return bool(self._shared.missed(server))
+        return server in self._entry and bool(self._missed(server, self._entry[server]))
+
+    def _shared_key(self, choice: SharedChoice) -> ProfileKey:
+        return profile_key(self._situation.problem.fleet.profiles[choice.profile])
 
     def _key(self, server: int, row: int) -> ProfileKey:
         table = self._situation.table
@@ -147,7 +159,8 @@ class Confidence:
 
 
 def _with_profiles(problem: PlanningProblem, fleet: Fleet) -> PlanningProblem:
-    return replace(problem, fleet=fleet, table=candidate_table(fleet, problem.settings))
+    alone = replace(fleet, sharing=())
+    return replace(problem, fleet=fleet, table=candidate_table(alone, problem.settings))
 
 
 def _entries(situation: Situation) -> tuple[IntArray, IntArray]:

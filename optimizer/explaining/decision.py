@@ -30,6 +30,7 @@ class Decision:
         cards: Cards used by type of the table.
         slack: How far the objective may be from the best for the same served counts; None where
             nothing is proven.
+        shared: Replicas that several servers share.
     """
 
     servers: tuple[str, ...]
@@ -38,6 +39,7 @@ class Decision:
     entries: tuple[tuple[tuple[int, int], ...], ...]
     cards: IntArray
     slack: float | None
+    shared: tuple[SharedChoice, ...] = ()
 
     @property
     def value(self) -> float:
@@ -55,7 +57,7 @@ def decision_of(table: CandidateTable, outcome: Outcome) -> Decision:
     slack = None if outcome.bound is None else max(0.0, outcome.objective - outcome.bound)
     decision = placed_decision(table, outcome.placement, slack)
     if outcome.shared:
-        return with_shared(decision, table, outcome.shared)
+        decision = with_shared(decision, table, outcome.shared)
     if outcome.pooled is None:
         return decision
     return replace(
@@ -89,7 +91,7 @@ def with_shared(
                 shared_with=tuple(name for name in names if name != names[place]),
             )
         cards[table.card_types.index(choice.card_type)] += choice.cards
-    return replace(decision, own=tuple(own), cards=cards)
+    return replace(decision, own=tuple(own), cards=cards, shared=tuple(choices))
 
 
 def _pooled(own: OwnAllocation, answer: PooledAnswer, entry: PooledEntry | None) -> OwnAllocation:

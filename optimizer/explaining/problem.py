@@ -10,11 +10,11 @@ import numpy as np
 from optimizer.configurations.cut_cards import on_slices
 from optimizer.explaining.more_nodes import nodes_with_more
 from optimizer.kept import kept_cards
+from optimizer.milp import can_serve
 from optimizer.placement import Outcome
 from optimizer.planner import capacity_left, place
 from optimizer.preparation import Clock, Prepared, may_mix
 from optimizer.sharing.barred import NOTHING_BARRED, Barred
-from optimizer.sharing.place import place_shared
 from optimizer.table import ACCEPTED, BoolArray, CandidateTable, rejection_code
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Limits
@@ -54,12 +54,7 @@ class PlanningProblem:
 
     def placed(self) -> Outcome:
         """Return what each server gets."""
-        if self.fleet.sharing:
-            capacity = capacity_left(self.fleet, self.table, self.taken)
-            return place_shared(
-                self.fleet, self.table, self.settings, capacity, self.clock, self.barred
-            )
-        return place(self.fleet, self.table, self.settings, self.taken, self.clock)
+        return place(self.fleet, self.table, self.settings, self.taken, self.clock, self.barred)
 
     @property
     def mixes(self) -> bool:
@@ -95,9 +90,28 @@ class PlanningProblem:
         """Return the problem in which only these servers have candidates, without best effort."""
         problem = self._rejecting(~servers[self.table.server])
         settings = replace(self.settings, saturation_policy=SaturationPolicy.NONE)
-        return replace(problem, settings=settings)
+        barred = self.barred.only(frozenset(np.flatnonzero(servers).tolist()))
+        return replace(problem, settings=settings, barred=barred)
 
-    def roughly(self) -> PlanningProblem:
+    def apart(self) -> PlanningProblem:
+        """Return the problem in which every server has replicas of its own."""
+        return replace(self, fleet=replace(self.fleet, sharing=()))
+
+    def serves(self, servers: BoolArray, time_limit_s: float | None = None) -> bool:
+        """Whether some plan serves these servers, who are all that have candidates.
+
+        Args:
+            servers: The servers, (servers,).
+            time_limit_s: Seconds after which no counts for the answer; None for the plan's own.
+        """
+        if self.proves and self.counts_cards and not (self.mixes or self.fleet.sharing):
+            capacity = capacity_left(self.fleet, self.table, self.taken)
+            limit = self.settings.time_limit_s if time_limit_s is None else time_limit_s
+            settings = replace(self.settings, time_limit_s=limit)
+            return can_serve(self.table, capacity, settings, servers, clock=self.clock)
+        return bool(np.all(self._roughly().placed().placement.served[servers]))
+
+    def _roughly(self) -> PlanningProblem:
         """Return the problem for which any plan will do that serves all servers."""
         table = replace(self.table, priority=np.ones_like(self.table.priority))
         return replace(self, table=table, settings=replace(self.settings, relative_gap=_ANY))

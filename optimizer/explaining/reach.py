@@ -14,13 +14,17 @@ from optimizer.explaining.search import smallest_factors
 from optimizer.explaining.situation import Situation
 from optimizer.fleet_columns import MOST_CARDS
 from optimizer.preparation import candidate_table
-from optimizer.table import EMPTY, BoolArray
+from optimizer.table import EMPTY, BoolArray, CandidateTable
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan_change import OwnAllocation
 from stoker.domain.unplaced_explanation import FittingLoad, Purchase, ReachableTargets, Scope
 
 MANY_TIMES = 5
 """Times the fewest cards of any type from which on cards of another type are no remedy."""
+
+_LARGE_S = 2.0
+"""Seconds after which a large fleet counts as not served, where moving few servers is not enough
+and the linear relaxation does not tell."""
 
 Edit = Callable[[Fleet, int, float], Fleet]
 """A fleet in which one server asks less by a factor."""
@@ -40,6 +44,19 @@ class _Case:
     edit: Edit
 
 
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """A fleet in which a server asks less, and where its candidates are."""
+
+    fleet: Fleet
+    table: CandidateTable
+    place: int
+
+
+class OutOfTimeError(Exception):
+    """The time passed before a search was at its end."""
+
+
 class Reach:
     """Finds what would serve servers that are not served.
 
@@ -48,9 +65,15 @@ class Reach:
     them.
     """
 
-    def __init__(self, situation: Situation) -> None:
-        """Take the plan."""
+    def __init__(self, situation: Situation, late: Callable[[], bool] = lambda: False) -> None:
+        """Take the plan.
+
+        Args:
+            situation: The plan with its problem.
+            late: Whether the time is over, upon which a search raises `OutOfTimeError`.
+        """
         self._situation = situation
+        self._late = late
         self._problem = situation.problem
         self._table = situation.table
         self._served: BoolArray = np.array([own.served for own in situation.base.own])
@@ -63,6 +86,9 @@ class Reach:
 
         One for each scope in which there are any. All searches go side by side, because many
         predictions at once cost little more than one.
+
+        Raises:
+            OutOfTimeError: The time passed before all were at their ends.
         """
         cases = [
             _Case(server, scope, edit)
@@ -120,6 +146,8 @@ class Reach:
         problem = self._problem.among(self._with(server))
 
         def enough(more: int) -> bool:
+            if self._late():
+                raise OutOfTimeError
             return self._serves(problem.with_cards(card_type, more), server)
 
         # With this many, it fits beside what the others have.
@@ -155,16 +183,19 @@ class Reach:
         """Return the smallest factors by which servers must ask less, and what they would get."""
         got: dict[tuple[int, float], OwnAllocation | None] = {}
 
-        def possible(pairs: Sequence[tuple[int, float]]) -> list[bool]:
-            fleets = [
-                cases[index].edit(self._problem.fleet, cases[index].server, factor)
-                for index, factor in pairs
-            ]
-            servers = [cases[index].server for index, _ in pairs]
-            table = candidate_table(_alone(fleets, servers), self._problem.settings)
-            for place, (index, factor) in enumerate(pairs):
-                case = cases[index]
-                problem = self._problem.with_rows(fleets[place], case.server, table, place)
+        predicted: dict[tuple[int, float], _Predicted] = {}
+
+        def possible(
+            pairs: Sequence[tuple[int, float]], later: Sequence[tuple[int, float]]
+        ) -> list[bool]:
+            if any(pair not in predicted for pair in pairs):
+                wanted = [*dict.fromkeys((*pairs, *later)).keys() - predicted.keys()]
+                predicted.update(self._predicted(cases, sorted(wanted)))
+            for index, factor in pairs:
+                if self._late():
+                    raise OutOfTimeError
+                case, own = cases[index], predicted[index, factor]
+                problem = self._problem.with_rows(own.fleet, case.server, own.table, own.place)
                 got[index, factor] = self._served_own(problem, case.server, case.scope)
             return [got[pair] is not None for pair in pairs]
 
@@ -173,6 +204,18 @@ class Reach:
             (factor, None if factor is None else got[index, factor])
             for index, factor in enumerate(factors)
         ]
+
+    def _predicted(
+        self, cases: Sequence[_Case], pairs: Sequence[tuple[int, float]]
+    ) -> dict[tuple[int, float], _Predicted]:
+        """Return the candidates of servers that ask less; many at once take hardly longer."""
+        fleets = [
+            cases[index].edit(self._problem.fleet, cases[index].server, factor)
+            for index, factor in pairs
+        ]
+        servers = [cases[index].server for index, _ in pairs]
+        table = candidate_table(_alone(fleets, servers), self._problem.settings)
+        return {pair: _Predicted(fleets[place], table, place) for place, pair in enumerate(pairs)}
 
     def _served_own(
         self, problem: PlanningProblem, server: int, scope: Scope
@@ -195,7 +238,7 @@ class Reach:
         only = np.zeros(len(self._served), dtype=np.bool_)
         only[server] = True
         free = self._situation.free_for(server)
-        edited = problem.among(only)
+        edited = problem.among(only).apart()
         if free is not None:
             edited = edited.with_capacity(
                 {
@@ -213,8 +256,10 @@ class Reach:
 
     def _serves(self, problem: PlanningProblem, server: int) -> bool:
         """Whether a server can be served together with all that are served now."""
-        served = problem.roughly().placed().placement.served
-        return bool(np.all(served[self._with(server)]))
+        wanted, large = self._with(server), self._situation.large
+        if large is None:
+            return problem.serves(wanted)
+        return large.serves(problem, server, wanted) or problem.serves(wanted, _LARGE_S)
 
     def _limits(self, server: int, factor: float) -> dict[str, float]:
         edited = self._problem.fleet.servers[server]
@@ -240,4 +285,4 @@ def _alone(fleets: Sequence[Fleet], servers: Sequence[int]) -> Fleet:
         chosen.append(replace(asked, name=name, service_class=name))
         if own is not None:
             classes.append(replace(own, name=name))
-    return replace(fleets[0], servers=tuple(chosen), service_classes=tuple(classes))
+    return replace(fleets[0], servers=tuple(chosen), service_classes=tuple(classes), sharing=())

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.explaining.alternatives import least_loss
-from optimizer.explaining.decision import change_between, decision_of
 from optimizer.explaining.problem import PlanningProblem
 from optimizer.explaining.situation import Situation
 from stoker.domain.limits import Limits
@@ -83,12 +82,7 @@ def change_with(situation: Situation, ways: Sequence[PlanningProblem]) -> PlanCh
     """
     if situation.settled_but():
         return PlanChange(Evidence.PROVEN)
-    changes = [
-        change_between(
-            situation.base, decision_of(edited.table, edited.placed()), Evidence.RESOLVED
-        )
-        for edited in ways
-    ]
+    changes = [situation.change_under(edited)[1] for edited in ways]
     return least_loss(changes, lambda change: change)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.configurations.cut_cards import counted_cards, on_slices
-from optimizer.explaining.decision import Decision, cards_of
+from optimizer.explaining.decision import Decision, cards_of, change_between, decision_of
+from optimizer.explaining.large import LargeFleet
 from optimizer.explaining.problem import PlanningProblem
 from optimizer.table import EMPTY, CandidateTable, IntArray
+from stoker.domain.plan_change import Evidence, PlanChange
 
 _ROUNDING = 1e-9
 
@@ -23,6 +25,8 @@ class Situation:
         base: The plan.
         free: Cards by type that nobody uses; None for cards without end. Slices are counted as if
             no server shared a card with another, so that what fits here always fits.
+        large: What plans of a large fleet are made from under an edit; None where all of it is
+            planned again.
         unsettled: Servers with a candidate that are not served, or cost more than their candidate
             of least value; None where the sum of what is least for each bounds no plan: for a
             method that proves nothing, where servers mix accelerators or may share replicas or
@@ -34,6 +38,7 @@ class Situation:
     base: Decision
     free: IntArray | None
     unsettled: frozenset[int] | None
+    large: LargeFleet | None = None
 
     @property
     def table(self) -> CandidateTable:
@@ -44,6 +49,24 @@ class Situation:
     def sliced(self) -> bool:
         """Whether some candidate is on slices of cards, which several servers may share."""
         return bool(np.any(on_slices(self.table)))
+
+    def change_under(
+        self, edited: PlanningProblem, about: int | None = None
+    ) -> tuple[Decision, PlanChange]:
+        """Return the plan under an edit and what becomes of this one, by planning again.
+
+        Args:
+            edited: The problem under the edit.
+            about: The server that the edit is about, which is not among those that move.
+        """
+        but = () if about is None else (about,)
+        if self.large is not None:
+            near = self.large.after(edited, about)
+            if near is not None:
+                change = change_between(self.large.before, near, Evidence.REPAIRED, but=but)
+                return near, change
+        after = decision_of(edited.table, edited.placed())
+        return after, change_between(self.base, after, Evidence.RESOLVED, but=but)
 
     def has_room(self, server: int, row: int) -> bool:
         """Whether a server may have all replicas of a row while all others stay as they are."""
@@ -77,11 +100,15 @@ def situation_of(problem: PlanningProblem, base: Decision) -> Situation:
     """Return the situation of a plan."""
     bounded = problem.proves and not problem.mixes and problem.fleet.is_plain
     bounded = bounded and not problem.fleet.sharing
+    unsettled = _unsettled(problem.table, base) if bounded else None
+    # Where everybody has what is best, hardly anything is planned again.
+    settled = unsettled is not None and not unsettled
     return Situation(
         problem=problem,
         base=base,
         free=None if problem.settings.unlimited else _left(problem) - base.cards,
-        unsettled=_unsettled(problem.table, base) if bounded else None,
+        unsettled=unsettled,
+        large=None if settled else LargeFleet.of(problem, base),
     )
 
 

@@ -12,6 +12,8 @@ class Evidence(StrEnum):
 
     RESOLVED = "resolved"
     """The whole fleet was planned again under the edit."""
+    REPAIRED = "repaired"
+    """A large fleet's plan was planned again where the edit reaches; most servers stayed."""
     PROVEN = "proven"
     """It follows from the plan at hand; planning again gives the same."""
     RELAXED = "relaxed"

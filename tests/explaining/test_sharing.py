@@ -11,6 +11,13 @@ from data.explanation_format import explanation_to_document
 from data.plan_format import plan_to_document
 from data.plan_reading import parse_plan
 from data.stoker_format import document_to_fleet
+from optimizer.explaining.confidence import ProfileError
+from optimizer.explaining.edits import (
+    profile_key,
+    with_scaled_load,
+    with_scaled_targets,
+    with_slower_profiles,
+)
 from optimizer.explaining.explain import ExplainOptions, explain_plan
 from optimizer.planner import plan_fleet
 from stoker.cli.explanation_words import allocation_sentences
@@ -19,8 +26,10 @@ from stoker.domain.explanation import Explanation, Forbidden, ShadowMethod
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan
 from stoker.domain.plan_change import PlanChange
+from stoker.domain.profile import ModelProfile
 from stoker.domain.server import Allocation
 from stoker.domain.sharing import SharingGroup
+from stoker.domain.unplaced_explanation import Scope
 
 NAMES = ("chat", "mail", "reports")
 LENGTHS = ((500, 200), (1200, 150), (2500, 300))
@@ -169,9 +178,81 @@ def test_a_card_is_worth_what_the_fleet_with_one_more_costs_less() -> None:
         agrees(price.change, plan, more)
         changed = changed or served(more) != served(plan)
     assert changed
-    assert any("would serve further servers" in note for note in explanation.notes)
-    (left,) = (item for item in explanation.unplaced if item.server == "reports")
-    assert left.reachable == ()
+
+
+def test_what_would_serve_a_server_is_a_plan_with_it() -> None:
+    fleet = fleet_of(cards={"L40S": 1, "H100": 0})
+    plan = plan_fleet(fleet)
+    explanation = explain_plan(fleet, written(plan))
+    served_now = {item.server for item in plan.allocations if item.fully_served}
+    assert explanation.unplaced
+    shared = 0
+    for item in explanation.unplaced:
+        index = NAMES.index(item.server)
+        wanted = served_now | {item.server}
+        assert item.loads
+
+        def everybody(edited: Fleet, wanted: set[str] = wanted) -> bool:
+            kept = tuple(one for one in edited.servers if one.name in wanted)
+            found = plan_fleet(replace(edited, servers=kept)).allocations
+            return {one.server for one in found if one.fully_served} == wanted
+
+        for near in item.reachable:
+            if near.scope is Scope.REPLANNED:
+                assert everybody(with_scaled_targets(fleet, index, near.factor))
+                assert not everybody(with_scaled_targets(fleet, index, near.factor / 1.01))
+                shared += bool(near.own.shared_with)
+        for load in item.loads:
+            if load.scope is Scope.REPLANNED:
+                assert everybody(with_scaled_load(fleet, index, load.share))
+                assert not everybody(with_scaled_load(fleet, index, load.share * 1.01))
+                shared += bool(load.own.shared_with)
+        for bought in item.purchases:
+            for less in (0, 1):
+                counts = {one.card_type: one.count for one in fleet.capacity}
+                counts[bought.card_type] += bought.cards - less
+                cards = tuple(Capacity(name, count) for name, count in counts.items())
+                assert everybody(replace(fleet, capacity=cards)) == (less == 0)
+    assert shared
+
+
+@pytest.mark.parametrize("error", [0.3])
+def test_the_error_of_a_profile_is_the_plan_with_other_times(
+    case: tuple[Fleet, Plan, Explanation], error: float
+) -> None:
+    fleet, plan, _ = case
+    errors = {profile_key(item): ProfileError(error, "asked for") for item in fleet.profiles}
+    explanation = explain_plan(fleet, written(plan), options=ExplainOptions(errors=errors))
+    slower, faster = (
+        with_slower_profiles(fleet, {profile_key(item): factor for item in fleet.profiles})
+        for factor in (1 + error, 1 - error)
+    )
+    assert explanation.regret is not None
+    assert explanation.regret.profiles == 1
+    agrees(explanation.regret.slower, plan, plan_fleet(slower))
+    agrees(explanation.regret.faster, plan, plan_fleet(faster))
+    missed = set()
+    for item in explanation.allocations:
+        off = item.replica_range
+        assert off is not None
+        assert off.most is not None
+        assert off.fewest is not None
+        assert off.fewest <= item.replicas <= off.most
+        # As many replicas as planned, all times longer: what the plan of these replicas would tell.
+        assert bool(off.missed) <= (off.most > item.replicas)
+        if off.missed:
+            missed.add(item.server)
+        for end, other in ((off.fewest, faster), (off.most, slower)):
+            again = plan_fleet(replace(other, profiles=just(other, item.accelerator)))
+            together = [one for one in again.allocations if len(one.shared_with) == 2]
+            assert not together or together[0].replicas == end
+    assert set(explanation.regret.missed) == missed
+    assert "profile off by" in " ".join(allocation_sentences(explanation.allocations[1], "USD"))
+
+
+def just(fleet: Fleet, accelerator: str | None) -> tuple[ModelProfile, ...]:
+    """Return the profiles on one accelerator."""
+    return tuple(item for item in fleet.profiles if item.accelerator == accelerator)
 
 
 def test_each_server_has_its_own_margins(case: tuple[Fleet, Plan, Explanation]) -> None:

@@ -16,10 +16,11 @@ from optimizer.explaining.edits import profile_key, with_scaled_targets
 from optimizer.explaining.explain import ExplainOptions, explain_plan
 from optimizer.planner import plan_fleet
 from stoker.domain.accelerator import Slice
-from stoker.domain.explanation import AllocationExplanation, Explanation, ShadowMethod
+from stoker.domain.explanation import Explanation, ShadowMethod
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan import Plan
 from stoker.domain.plan_change import PlanChange
+from stoker.domain.profile import TokenWorkParameters
 from stoker.domain.unplaced_explanation import Scope
 from tests.support.configured_fleets import LOAD, TP1, Document, configured_document, profile
 from tests.support.configured_fleets import server as server_document
@@ -157,14 +158,49 @@ def test_the_nearest_targets_are_served_if_others_move() -> None:
             assert served(plan_fleet(replace(fleet, capacity=more))) == count
 
 
+def slowed(fleet: Fleet, factor: float) -> Fleet:
+    """Return the fleet in which all times of token-work profiles are multiplied."""
+    profiles = []
+    for one in fleet.profiles:
+        assert isinstance(one.parameters, TokenWorkParameters)
+        times = (one.parameters.alpha_ms, one.parameters.beta_ms, one.parameters.gamma_ms)
+        parameters = TokenWorkParameters(*(factor * time for time in times))
+        profiles.append(replace(one, parameters=parameters))
+    return replace(fleet, profiles=tuple(profiles))
+
+
+@pytest.mark.parametrize("rates", [(1, 6, 12), (8, 8)])
+def test_the_error_of_a_profile_is_the_plan_with_other_times(rates: tuple[float, ...]) -> None:
+    fleet = fleet_of(9, *rates)
+    plan = plan_fleet(fleet)
+    errors = {profile_key(one): ProfileError(0.2, "asked for") for one in fleet.profiles}
+    explanation = explain_plan(fleet, written(plan), options=ExplainOptions(errors=errors))
+    slower, faster = slowed(fleet, 1.2), slowed(fleet, 0.8)
+    assert explanation.regret is not None
+    agrees(explanation.regret.slower, plan, plan_fleet(slower))
+    agrees(explanation.regret.faster, plan, plan_fleet(faster))
+    assert any(item.card_type != item.accelerator for item in plan.allocations)
+    for item in explanation.allocations:
+        off = item.replica_range
+        assert off is not None
+        for end, other in ((off.fewest, faster), (off.most, slower)):
+            index = [server.name for server in fleet.servers].index(item.server)
+            only = replace(
+                other,
+                servers=(other.servers[index],),
+                capacity=(Capacity("A100", 500),),
+                profiles=tuple(
+                    one for one in other.profiles if one.accelerator == item.accelerator
+                ),
+            )
+            alone = plan_fleet(only).allocations
+            assert end == (alone[0].replicas if alone else None)
+
+
 def test_what_is_not_known_of_slices_is_said() -> None:
     fleet = fleet_of(2, 1, 1, 1)
     plan = plan_fleet(fleet)
-    errors = {profile_key(one): ProfileError(0.1, "asked for") for one in fleet.profiles}
-    options = ExplainOptions(errors=errors, shadow=ShadowMethod.LP)
+    options = ExplainOptions(shadow=ShadowMethod.LP)
     explanation = explain_plan(fleet, plan, options=options)
-    assert explanation.regret is None
     assert explanation.shadow_prices == ()
-    assert any("slices" in note for note in explanation.notes)
-    items: tuple[AllocationExplanation, ...] = explanation.allocations
-    assert all(item.replica_range is None for item in items)
+    assert any("none are told here" in note for note in explanation.notes)
