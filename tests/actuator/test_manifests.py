@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes
 import pytest
 import yaml
 
@@ -20,7 +19,6 @@ from actuator.manifests import (
     DesiredMetric,
     FollowedWorkload,
     Follower,
-    Manifest,
     desired_query,
     horizontal_pod_autoscaler,
     scaled_object,
@@ -32,126 +30,12 @@ from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.server import Server
 from tests.support.cli import stoker
 from tests.support.control_setup import fleet_document
+from tests.support.manifest_schemas import check
 from tests.support.real_cluster import RealCluster
 
 REF = WorkloadRef("models", "chat")
 WORKLOAD = FollowedWorkload(REF, 1, 6)
 URL = "http://prometheus:9090"
-
-
-def record(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The schema of an object with these fields and no others."""
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-TEXT, COUNT = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}
-TEXTS = {"type": "object", "additionalProperties": TEXT}
-METADATA = record({"name": TEXT, "namespace": TEXT, "labels": TEXTS})
-TARGET = record({"apiVersion": TEXT, "kind": TEXT, "name": TEXT})
-POLICY = record(
-    {
-        "type": {"enum": ["Pods", "Percent"]},
-        "value": {"type": "integer", "minimum": 1},
-        "periodSeconds": {"type": "integer", "minimum": 1, "maximum": 1800},
-    }
-)
-RULES = record(
-    {
-        "stabilizationWindowSeconds": {"type": "integer", "minimum": 0, "maximum": 3600},
-        "policies": {"type": "array", "items": POLICY, "minItems": 1},
-    },
-    {"selectPolicy": {"enum": ["Max", "Min", "Disabled"]}},
-)
-BEHAVIOUR = record({"scaleUp": RULES, "scaleDown": RULES})
-# HorizontalPodAutoscaler in autoscaling/v2, as its API reference tells the fields used here.
-HPA = record(
-    {
-        "apiVersion": {"const": "autoscaling/v2"},
-        "kind": {"const": "HorizontalPodAutoscaler"},
-        "metadata": METADATA,
-        "spec": record(
-            {
-                "scaleTargetRef": TARGET,
-                "minReplicas": {"type": "integer", "minimum": 1},
-                "maxReplicas": {"type": "integer", "minimum": 1},
-                "metrics": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": record(
-                        {
-                            "type": {"const": "External"},
-                            "external": record(
-                                {
-                                    "metric": record(
-                                        {
-                                            "name": TEXT,
-                                            "selector": record({"matchLabels": TEXTS}),
-                                        }
-                                    ),
-                                    "target": record(
-                                        {
-                                            "type": {"const": "AverageValue"},
-                                            "averageValue": {"const": "1"},
-                                        }
-                                    ),
-                                }
-                            ),
-                        }
-                    ),
-                },
-                "behavior": BEHAVIOUR,
-            }
-        ),
-    }
-)
-# ScaledObject in keda.sh/v1alpha1 with its Prometheus trigger: every value there is a string.
-SCALED_OBJECT = record(
-    {
-        "apiVersion": {"const": "keda.sh/v1alpha1"},
-        "kind": {"const": "ScaledObject"},
-        "metadata": METADATA,
-        "spec": record(
-            {
-                "scaleTargetRef": TARGET,
-                "pollingInterval": COUNT,
-                "cooldownPeriod": COUNT,
-                "minReplicaCount": COUNT,
-                "maxReplicaCount": {"type": "integer", "minimum": 1},
-                "advanced": record(
-                    {"horizontalPodAutoscalerConfig": record({"behavior": BEHAVIOUR})}
-                ),
-                "triggers": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": record(
-                        {
-                            "type": {"const": "prometheus"},
-                            "metricType": {"enum": ["AverageValue", "Value"]},
-                            "metadata": record(
-                                {
-                                    "serverAddress": TEXT,
-                                    "query": TEXT,
-                                    "threshold": {"const": "1"},
-                                    "ignoreNullValues": {"const": "false"},
-                                }
-                            ),
-                        }
-                    ),
-                },
-            }
-        ),
-    }
-)
-
-
-def check(manifest: Manifest) -> None:
-    schema = HPA if manifest["kind"] == "HorizontalPodAutoscaler" else SCALED_OBJECT
-    jsonschema.validate(manifest, schema)
 
 
 @pytest.mark.parametrize("metric", DesiredMetric)
@@ -181,26 +65,6 @@ def test_the_schemas_refuse_what_is_wrong() -> None:
                 wrong["spec"][key] = 1
             with pytest.raises(jsonschema.ValidationError):
                 check(wrong)
-
-
-def test_an_api_server_takes_the_hpa(real_cluster: RealCluster) -> None:
-    """Its version here is the one before, v2beta2, which has the same fields."""
-    ref = WorkloadRef(real_cluster.namespace(), "chat")
-    manifest = horizontal_pod_autoscaler(FollowedWorkload(ref, 1, 6), DesiredMetric.STOKER)
-    custom: Any = kubernetes.client.CustomObjectsApi(real_cluster.admin)
-    where = ("autoscaling", "v2beta2", ref.namespace, "horizontalpodautoscalers")
-    body = {**manifest, "apiVersion": "autoscaling/v2beta2"}
-    found = custom.create_namespaced_custom_object(*where, body)
-    assert found["spec"] == {
-        **manifest["spec"],
-        "behavior": {
-            way: {"selectPolicy": "Max", **rules}
-            for way, rules in manifest["spec"]["behavior"].items()
-        },
-    }
-    wrong = {**body, "spec": {**body["spec"], "minReplicas": 7}, "metadata": {"name": "other"}}
-    with pytest.raises(kubernetes.client.ApiException, match="maxReplicas"):
-        custom.create_namespaced_custom_object(*where, wrong)
 
 
 QUERIES = """

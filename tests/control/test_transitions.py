@@ -41,6 +41,9 @@ def test_a_surge_that_cannot_be_scheduled_waits_for_a_node(real_cluster: RealClu
             assert world.sizes() == (BEFORE, WANTED)
         assert world.decision()["held"] == ["in_transition"]
         assert "0 of 2 new replicas are ready" in world.decision()["reason"]
+        # In the scheduler's own words, once it has tried.
+        world.until(lambda: "nodes are available" in world.decision()["reason"])
+        assert world.sizes() == (BEFORE, WANTED)
         world.add_node(SMALL, 4)
         world.until(lambda: world.arrived(MOVED))
 
