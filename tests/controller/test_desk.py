@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from controller.record import CycleRecord
+from stoker.cli.control_report import status_report
+from stoker.cli.output import plain_text
 from stoker.domain.control.orders import ConflictError, NotThereError
 from stoker.domain.control.settings import Mode
 from stoker.domain.errors import InvalidInputError
@@ -208,3 +210,23 @@ def test_history_of_a_server_explains_it_in_each_cycle(of: DeskWorld) -> None:
         of.desk.history(5, server="no")
     with pytest.raises(NotThereError, match="cycle 9 is not among"):
         of.desk.cycle(9)
+
+
+def test_status_shows_corrected_profiles_and_orders(of: DeskWorld) -> None:
+    of.cycle()
+    of.desk.approve(None, None)
+    of.desk.pause("new nodes")
+    status = of.desk.status()
+    told = {"factor": 1.3123, "sd": 0.04, "applied": 1.3123, "why_not": ""}
+    other = {"factor": 1.25, "sd": 0.13, "applied": 1.0, "why_not": "known to 0.13 only"}
+    factors = {"decode": told, "prefill": other}
+    learned = {**status["profiles"][0], "factors": factors, "observations": 4}
+    text = plain_text(status_report({**status, "profiles": [*status["profiles"], learned]}))
+    assert text.count(learned["model"]) == 2  # nothing was learned of the others
+    assert "x1.312" in text
+    assert "x1.000" in text
+    assert "known to 0.13 only" in text
+    assert "Paused since" in text
+    assert ": new nodes" in text
+    assert f"Plan {waiting(of)} waits for approval: chat" in text
+    assert "Approved of it: chat" in text
