@@ -324,9 +324,9 @@ def broken_world(folder: Path) -> Iterator[BrokenWorld]:
         Deployed(server, card, product, REPLICAS[server], _workload(server))
         for server, (card, product) in _PRODUCTS.items()
     ]
-    prometheus = Prometheus(folder / "prometheus", SCRAPE_S)
     with contextlib.ExitStack() as stack:
         plane = stack.enter_context(ControlPlane(folder / "cluster", users))
+        prometheus = Prometheus(folder / "prometheus", SCRAPE_S)  # late: its port is free now
         stack.enter_context(prometheus)
         emulated = stack.enter_context(
             EmulatedWorkloads([each.workload for each in deployed], prometheus.set_targets)
