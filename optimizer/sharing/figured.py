@@ -78,13 +78,19 @@ def shared_sets(
         for item in all_candidates(shared, barred)
         if not _needless_beside_own(shared, table, item)
     ]
-    return tuple(_unlike(_figured(shared, found, slack=slack), slack=slack))
+    return tuple(_unlike(figured(shared, found, slack=slack), slack=slack))
 
 
-def _figured(
+def figured(
     shared: SharedFleet, candidates: Sequence[SharedCandidate], *, slack: bool
 ) -> Iterator[SharedSet]:
-    """Yield candidates with their figures, predicted many at once."""
+    """Yield candidates with their figures, predicted many at once.
+
+    Args:
+        shared: The fleet.
+        candidates: The candidates.
+        slack: Whether the share of targets that is used is asked for.
+    """
     batch_now = batch_limits_now(shared.fleet)
     kinds: dict[tuple[int, Router], list[SharedCandidate]] = {}
     for item in candidates:

@@ -14,11 +14,19 @@ from data.plan_format import plan_to_document
 from data.plan_reading import parse_plan
 from data.planned_replicas import parse_planned_replicas
 from data.stoker_format import document_to_fleet
+from optimizer.candidates import build_candidates
 from optimizer.check import check_plan
-from optimizer.planner import plan_fleet
+from optimizer.explaining.explain import ExplainOptions, explain_plan
+from optimizer.planner import place, plan_fleet
+from optimizer.pooled.ask import ask
+from optimizer.preparation import effective_settings
+from optimizer.sharing.barred import NOTHING_BARRED
+from optimizer.sharing.candidates import SharedFleet, all_candidates
+from optimizer.sharing.figured import figured, shared_sets
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.plan import Plan, PlannedAllocation, PlanStatus, UnplacedReason
-from stoker.domain.settings import OptimizerSettings
+from stoker.domain.settings import Analysis, OptimizerSettings
+from tests.support.pool_decisions import decision_of, pruned
 
 Document = dict[str, Any]
 POWER = {"idle_w": 60, "mid_w": 220, "full_w": 330, "mid_utilization": 0.6}
@@ -274,3 +282,46 @@ def test_ties_and_objectives_do_not_depend_on_who_is_first() -> None:
     turned["sharing"][0]["servers"].reverse()
     assert plan_of(turned).objective == plan.objective
     assert replace(plan_of(turned), timings_ms={}) == replace(plan, timings_ms={})
+
+
+def test_sets_that_are_left_out_would_change_nothing() -> None:
+    """Against every set in every way, with each of the limits that tell sets apart."""
+    found = document(0.6, 1.5, 0.4)
+    for server in found["servers"]:
+        server["max_batch"] = [8, 32]
+    for changes in (
+        {"limits": {"budget_per_hour": 2}},
+        {"limits": {"power_w": 400, "headroom": {"survive": "replica"}}},
+        {"objectives": [{"name": "energy"}]},
+    ):
+        fleet = document_to_fleet(found | changes)
+        table = build_candidates(replace(fleet, sharing=()), Analysis.FULL)
+        shared = SharedFleet(fleet)
+        some = shared_sets(shared, table)
+        everything = tuple(figured(shared, all_candidates(shared), slack=False))
+        assert 0 < len(some) < len(everything)
+        results = [
+            decision_of(pruned(ask(fleet, table, {}, sets=sets))) for sets in (some, everything)
+        ]
+        assert results[0].counts == results[1].counts
+        assert [stage.reached for stage in results[0].stages] == pytest.approx(
+            [stage.reached for stage in results[1].stages], rel=1e-9, abs=1e-9
+        )
+
+
+def test_what_a_plan_would_be_without_its_set_is_explained() -> None:
+    found = document(*SMALL, limits={"headroom": {"survive": "replica"}})
+    fleet = document_to_fleet(found)
+    plan = plan_fleet(fleet)
+    explanation = explain_plan(fleet, plan, options=ExplainOptions(servers=["s1"]))
+    told = next(item for item in explanation.allocations if item.server == "s1")
+    (without,) = (item for item in told.forbidden if item.shared_with)
+    assert without.shared_with == ("s0", "s2")
+    assert without.change is not None
+    sets = [item.way for item in all_candidates(SharedFleet(fleet))]
+    assert any(way.members == (0, 1, 2) for way in sets)
+    barred = NOTHING_BARRED.and_set(frozenset({0, 1, 2}))
+    settings = effective_settings(fleet.settings)
+    table = build_candidates(replace(fleet, sharing=()), Analysis.FULL)
+    again = place(fleet, table, settings, {}, lambda: 0.0, barred)
+    assert without.change.value_change == pytest.approx(again.objective - plan.objective)
