@@ -8,13 +8,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
 from demos.cluster.control_plane import ADMIN, ControlPlane
 from demos.cluster.gpu_node import GPU_RESOURCE, PRODUCT_LABEL, GpuNode, moment
+from demos.cluster.pod_events import Pod, PodEvents
 
 __all__ = [
     "GPU_RESOURCE",
@@ -32,26 +32,6 @@ STARTUP_ANNOTATION = "emulated/startup-seconds"
 _WATCH_S = 60
 _RETRY_S = 0.2
 _POD_IP = "127.0.0.1"
-
-Pod = dict[str, Any]
-"""A pod as the API server writes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodEvents:
-    """What somebody wants to hear of pods; each takes the pod as it was then.
-
-    Attributes:
-        started: Its container started.
-        ready: It was declared ready.
-        stopping: It was asked to end; returns the seconds that it still needs.
-        gone: It ended.
-    """
-
-    started: Callable[[Pod], None] = lambda _: None
-    ready: Callable[[Pod], None] = lambda _: None
-    stopping: Callable[[Pod], float] = lambda _: 0.0
-    gone: Callable[[Pod], None] = lambda _: None
 
 
 class Kubelet:
