@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.cli import ROOT, stoker
+from tests.support.rest import rest_client
 
 TEXT = (ROOT / "docs" / "pools.md").read_text(encoding="utf-8")
 SECTION = TEXT.partition("## Slices of cards and shared replicas")[2]
@@ -37,3 +39,18 @@ def test_what_it_would_cost_otherwise(tmp_path: Path, monkeypatch: pytest.Monkey
     Path("apart.yaml").write_text(apart, encoding="utf-8")
     result = stoker("solve", "apart.yaml", columns=None)
     assert "Cost       3.36 USD per hour" in result.stdout  # of it 0.96 of reports
+
+
+def test_the_service_answers_with_the_same_plan() -> None:
+    with rest_client() as client:
+        answer = client.post("/v1/plan", json=yaml.safe_load(block("yaml")))
+    assert answer.status_code == 200
+    told = answer.json()["allocations"]
+    assert {name: item["cards"] for name, item in told.items()} == {
+        "chat": 2,
+        "mail": 0,
+        "reports": 0,
+    }
+    assert told["mail"]["counted_with"] == "chat"
+    assert [part["cards"] for part in told["reports"]["placements"]] == [0, 0]
+    assert all(item["sliced"] for item in told.values())
