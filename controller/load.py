@@ -37,6 +37,7 @@ class MeasuredLoad:
         outlasts_pods: Whether requests would be seen if it had no replica: a gateway, or the
             user's own query, tells of them.
         demand: Whether requests are known to come, though the load is unknown for their size.
+        silent: Whether replicas that have served for a while do not report.
     """
 
     load: Load | None
@@ -48,6 +49,7 @@ class MeasuredLoad:
     waiting: float | None = None
     outlasts_pods: bool = False
     demand: bool = False
+    silent: bool = False
 
     @property
     def sample(self) -> tuple[float, float, float] | None:
@@ -130,8 +132,9 @@ def measured_load(
         output_tokens_cv=seen.usable(SignalName.OUTPUT_TOKENS_CV) or 0.0,
         prefix_hit_rate=min(1.0, seen.usable(SignalName.PREFIX_HIT_RATE) or 0.0),
     )
+    silent = False
     if _from_pods(rate):
-        missing_reports = _missing_reports(seen, variants, settings, at)
+        missing_reports, silent = _missing_reports(seen, variants, settings, at)
         reasons += [missing_reports] if missing_reports else []
     pending = pending_rate(seen, load)
     return MeasuredLoad(
@@ -143,6 +146,7 @@ def measured_load(
         inside,
         seen.usable(SignalName.WAITING),
         outlasts,
+        silent=silent,
     )
 
 
@@ -229,10 +233,10 @@ def _missing_reports(
     variants: Sequence[VariantState],
     settings: MetricSettings,
     at: float,
-) -> str:
+) -> tuple[str, bool]:
     """Return why the figures of pods are not those of all of them; empty where they are.
 
-    Replicas that got ready a moment ago need not report yet: while they do not, the load that they
+    Beside it, whether replicas are silent that have served for a while. Replicas that got ready a moment ago need not report yet: while they do not, the load that they
     took from the others would look lost.
     """
     ready = [
@@ -248,9 +252,9 @@ def _missing_reports(
     ]
     reporting = seen.usable(SignalName.REPORTING)
     if reporting is None:
-        return "no replica reports" if settled else ""
+        return ("no replica reports" if settled else ""), bool(settled)
     if reporting < settings.reporting_share * len(settled):
-        return f"{reporting:.0f} of {len(settled)} replicas report"
+        return f"{reporting:.0f} of {len(settled)} replicas report", True
     if reporting < len(ready) and len(ready) > len(settled):
-        return f"{reporting:.0f} of {len(ready)} replicas report; the others are fresh"
-    return ""
+        return f"{reporting:.0f} of {len(ready)} replicas report; the others are fresh", False
+    return "", False

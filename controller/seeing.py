@@ -100,6 +100,10 @@ def _measured(
         document=server.load,
         filling=since is not None and at - since < window_s,
     )
+    if measured.silent:
+        # Sizes asked for meanwhile prove nothing; and when the silent ones are back, their part of
+        # the rate is as young as that.
+        remembered = replace(remembered.unwatched(), told_since=at)
     sample = sample_of(measured, seen, at)
     if sample is not None:
         season_s, whole_s = settings.forecast.season_s, settings.forecast.history_s

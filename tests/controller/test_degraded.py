@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.loop import Loop, Ports
 from stoker.domain.control.changes import ChangeOutcome
-from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode, StabilitySettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 
@@ -164,3 +164,29 @@ def test_a_cycle_that_failed_is_told_of_in_the_next_one() -> None:
     assert len(told_in) == 2
     assert "no space left on device" in told_in[0][0]
     assert told_in[1] == []
+
+
+def test_replicas_that_were_silent_count_only_when_their_rates_are_whole() -> None:
+    played = world()
+    played.rates["chat"] = lambda _: 400.0
+    settings = replace(SETTINGS, stability=StabilitySettings(scale_down_window_s=60.0))
+    played.document = replace(played.document, settings=settings)
+    loop = played.loop()
+    for _ in range(8):
+        loop.cycle()
+        played.advance(30.0)
+    needed = played.wanted(CHAT.ref)
+    assert needed > 2
+    told, played.reporting["chat"] = played.rates["chat"], 1.0
+    played.rates["chat"] = lambda _: 20.0  # what the one that reports serves
+    for _ in range(5):
+        loop.cycle()
+        played.advance(30.0)
+    del played.reporting["chat"]  # all are back, and their rates are not yet
+    loop.cycle()
+    assert played.wanted(CHAT.ref) == needed
+    played.rates["chat"] = told
+    for _ in range(5):
+        played.advance(30.0)
+        loop.cycle()
+        assert played.wanted(CHAT.ref) == needed

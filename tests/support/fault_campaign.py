@@ -184,6 +184,7 @@ def endure(world: BrokenWorld, fault: Fault, *, thorough: bool) -> None:
         if thorough and fault.meanwhile == 1:
             world.until(lambda _: world.replicas(CHAT) < REPLICAS[CHAT])
             assert world.replicas(CHAT) >= NEEDED
+        assert not wrong(world.records[broken:], blind=False), "too few were left afterwards"
     finally:
         beside = "keeps its size as well"
         if fault.beside:
