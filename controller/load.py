@@ -236,8 +236,9 @@ def _missing_reports(
 ) -> tuple[str, bool]:
     """Return why the figures of pods are not those of all of them; empty where they are.
 
-    Beside it, whether replicas are silent that have served for a while. Replicas that got ready a moment ago need not report yet: while they do not, the load that they
-    took from the others would look lost.
+    Beside it, whether replicas are silent that have served for a while. Those that got ready a
+    moment ago need not report yet: while they do not, the load that they took from the others would
+    look lost.
     """
     ready = [
         replica
