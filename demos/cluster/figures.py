@@ -146,7 +146,7 @@ def course_figure(courses: Sequence[ServerCourse], title: str, unit_s: float, un
         unit_s: Seconds in a unit of the time axis.
         unit: What that unit is called.
     """
-    figure = blank_figure(max(6.5, 4.8 * len(courses)), 7.4, title)
+    figure = blank_figure(max(6.5, 4.5 * len(courses)), 7.0, title)
     grid = figure.add_gridspec(4, len(courses), height_ratios=[1.2, 1.4, 1.2, 1.0])
     rows: tuple[Callable[[Axes, ServerCourse, float], None], ...] = (
         _draw_load,
