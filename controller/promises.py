@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from controller.judging import Health
 from controller.memory import Transition
-from controller.transition import Health
 from stoker.domain.control.observation import Observation, ServerObservation
 from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
