@@ -14,7 +14,8 @@ import pytest
 from stoker.domain.control.cluster import ReplicaPhase
 from stoker.domain.control.settings import TransitionKind
 from stoker.domain.control.signals import Signal, SignalName
-from tests.support.moving import BEFORE, LEAP_S, MOVED, NEW, OLD, SMALL, STAYED, WANTED, moving
+from tests.support.moving import BEFORE, LEAP_S, MOVED, NEW, OLD, STAYED, WANTED, moving
+from tests.support.moving_fleet import SMALL
 from tests.support.real_cluster import RealCluster, eventually
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from actuator.kubernetes.scaling import Scaler
@@ -21,21 +21,16 @@ from collector.kubernetes.state import KINDS
 from collector.observer import FleetObserver
 from controller.loop import Document, Loop, Ports
 from controller.memory import Memory
-from controller.ports import Permit, always
 from controller.recall import memory_from_text, memory_to_text
 from controller.record import CycleRecord
 from controller.transition import ABORT
 from demos.cluster.nodes import GpuNode
-from stoker.domain.accelerator import Accelerator
 from stoker.domain.control.changes import (
-    ChangeOutcome,
     ChangeResult,
     Decisions,
     Notice,
-    VariantTarget,
 )
 from stoker.domain.control.cluster import ReplicaPhase
-from stoker.domain.control.observation import Observation, ServerObservation
 from stoker.domain.control.settings import (
     ClusterSettings,
     ControlSettings,
@@ -48,8 +43,8 @@ from stoker.domain.control.settings import (
     TransitionSettings,
 )
 from stoker.domain.control.signals import Signal, SignalName
-from stoker.domain.fleet import Capacity, Fleet
-from tests.support.controlled_fleets import controlled_fleet
+from tests.support.moving_fleet import BIG, SMALL, fleet
+from tests.support.moving_parts import Crash, Told, TouchyHands
 from tests.support.real_cluster import RealCluster, eventually
 
 RATE_RPS = 30.0
@@ -65,86 +60,6 @@ _CYCLES_TO_SEE = 3
 _PATIENCE_S = 150.0
 """A move has many steps, and the machine may be busy."""
 STARTUP_S = 0.3
-BIG, SMALL = "big", "small"
-
-
-def fleet() -> Fleet:
-    """Chat alone, on cards that no other test has; the cheaper replica takes two of them."""
-    found = controlled_fleet()
-    return replace(
-        found,
-        accelerators=(
-            Accelerator("H100", BIG, 1, 3.0, 80.0),
-            Accelerator("L4", SMALL, 2, 0.7, 48.0),
-        ),
-        capacity=(Capacity(BIG, 8), Capacity(SMALL, 8)),
-        profiles=tuple(
-            each
-            for each in found.profiles
-            if each.accelerator != "2xH100" and each.model == found.servers[0].model
-        ),
-        service_classes=tuple(
-            replace(each, targets=each.targets[:1]) for each in found.service_classes[:1]
-        ),
-        servers=found.servers[:1],
-    )
-
-
-@dataclass
-class Told:
-    """Eyes that see the real cluster, and the load that they are told."""
-
-    eyes: FleetObserver
-    signals: dict[SignalName, Signal]
-
-    def observe(self, fleet: Fleet, deadline: float) -> Observation:
-        seen = self.eyes.observe(fleet, deadline)
-        return replace(seen, servers={"chat": ServerObservation("chat", self.signals)})
-
-
-class Crash(BaseException):
-    """The loop dies at once: nothing catches it, and nothing is written down any more."""
-
-
-@dataclass
-class TouchyHands:
-    """Hands before which somebody else acts once, or in which the loop dies.
-
-    Attributes:
-        hands: The real ones.
-        meddle: What somebody else does before the next write; None for nothing.
-        deadly: Whether the loop dies before each write, and after it once more.
-        written: Replicas that were written, by name of the workload, the oldest first.
-        died: Writes before and after which the loop has died.
-    """
-
-    hands: Scaler
-    meddle: Callable[[], None] | None = None
-    deadly: bool = False
-    written: list[tuple[str, int]] = field(default_factory=list)
-    died: list[tuple[str, str, int]] = field(default_factory=list)
-
-    def apply(
-        self, targets: Sequence[VariantTarget], *, dry_run: bool, permit: Permit = always
-    ) -> tuple[ChangeResult, ...]:
-        if self.meddle is not None:
-            meddle, self.meddle = self.meddle, None
-            meddle()
-        return tuple(self._one(each, permit, dry_run=dry_run) for each in targets)
-
-    def _one(self, target: VariantTarget, permit: Permit, *, dry_run: bool) -> ChangeResult:
-        self._die("before", target)
-        (result,) = self.hands.apply([target], dry_run=dry_run, permit=permit)
-        if result.outcome is ChangeOutcome.APPLIED:
-            self.written.append((target.ref.name, target.replicas))
-            self._die("after", target)
-        return result
-
-    def _die(self, when: str, target: VariantTarget) -> None:
-        place = (when, target.ref.name, target.replicas)
-        if self.deadly and place not in self.died:
-            self.died.append(place)
-            raise Crash
 
 
 @dataclass
