@@ -43,7 +43,9 @@ def test_help_is_the_default_and_lists_every_target() -> None:
     assert done.stdout == make("help").stdout
 
 
-@pytest.mark.parametrize("target", ["plan", "watch", "test", "lint", "bench", "wheel", "docs", "help"])
+@pytest.mark.parametrize(
+    "target", ["plan", "watch", "test", "lint", "bench", "wheel", "docs", "help"]
+)
 def test_promised_targets_exist(target: str) -> None:
     assert target in declared_targets()
 
