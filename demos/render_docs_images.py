@@ -28,6 +28,7 @@ from demos import (
     d13_sharing,
     d14_explanation,
     d15_control_loop,
+    d16_placement,
 )
 from optimizer.planner import plan_fleet
 from stoker.cli.plots import write_plan_plots
@@ -50,6 +51,7 @@ SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
     "13-sharing": (d13_sharing.main, "sharing.png"),
     "14-explanation": (d14_explanation.main, "explanation.png"),
     "15-control-loop": (d15_control_loop.main, "control-loop.png"),
+    "16-placement": (d16_placement.main, "placement.png"),
 }
 """Demonstrations by name, with the picture of each that the page shows."""
 

@@ -193,3 +193,36 @@ def test_a_loop_follows_the_load_of_a_day(demo_data: Runner) -> None:
         # As many serve as were asked for, and no others.
         asked = {size for _, size in server["asked"]}
         assert max(size for _, size in server["serving"]) <= max(asked)
+
+
+def test_a_plan_that_knows_its_nodes_has_a_place_for_all_and_spread_loses_less(
+    demo_data: Runner,
+) -> None:
+    data, _ = demo_data("16")
+    counted, packed, spread = data["ways"].values()
+    free = data["free_cards"]
+    assert counted["cards"] <= sum(free.values())
+    lacking = counted["without_a_place"]["chat"]
+    assert (lacking["replicas"], lacking["reason"]) == (1, "fragmented")
+    assert counted["carried"]["chat"] < 1
+    assert counted["cost_per_hour"] < packed["cost_per_hour"] == spread["cost_per_hour"]
+    for way in (packed, spread):
+        assert way["status"] == "optimal"
+        assert way["proven"]
+        assert not way["without_a_place"]
+        assert way["carried"] == {"chat": 1, "mail": 1}
+        for server, planned in way["allocations"].items():
+            assert sum(way["standing"][server].values()) == planned["replicas"]
+    each = {"A100": 1, "2xA100": 2, "4xA100": 4}
+    for way in data["ways"].values():
+        for node, cards in free.items():
+            used = sum(
+                nodes.get(node, 0) * each[way["allocations"][server]["accelerator"]]
+                for server, nodes in way["standing"].items()
+            )
+            assert used <= cards
+    assert len(packed["idle_nodes_used"]) < len(spread["idle_nodes_used"])
+    for lost in ("carried_without_node", "carried_without_zone"):
+        worst = [min(left["chat"] for left in way[lost].values()) for way in (packed, spread)]
+        assert worst[0] < worst[1] < 1
+    assert "no place" in data["findings"][1]
