@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer.configurations.shared_cards import with_shared_cards
+from optimizer.fallback import SEARCH_SHARE, plans_at_hand, with_plan_at_hand
 from optimizer.formulation import ExtraRow, Formulation, single_model
 from optimizer.linear_model import SolveResult, SolveStatus
 from optimizer.milp_session import (
@@ -37,6 +38,7 @@ from optimizer.mixed_formulation import mixed_model
 from optimizer.placement import Outcome
 from optimizer.solver import default_backend
 from optimizer.table import BoolArray, CandidateTable, IntArray
+from stoker.domain.plan import PlanStatus
 from stoker.domain.settings import OptimizerSettings
 
 if TYPE_CHECKING:
@@ -62,9 +64,13 @@ def place_milp(
     *,
     places: Places | None = None,
     build: Build | None = None,
+    alone: CandidateTable | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Return the best placement within capacity, with what is proven about it.
+
+    A search that the time limit ends comes to no less than a plan made in one pass over the
+    servers (`optimizer.fallback`).
 
     Args:
         table: Candidates.
@@ -72,6 +78,8 @@ def place_milp(
         settings: Solver, gap, time limit, and whether servers may mix accelerators.
         places: What fits on nodes; None where cards of a type are all that counts.
         build: Returns the model of the candidates; None for the one of these settings.
+        alone: The candidates with those that a server cannot take by itself rejected; None where
+            there are none of that kind.
         clock: Seconds, for deadline and timings.
 
     Raises:
@@ -100,13 +108,23 @@ def place_milp(
         clock=clock,
     )
     built = clock()
-    outcome = _serve_all(session)
+    search = session.within(SEARCH_SHARE)
+    outcome = _serve_all(search)
     if outcome is None:
-        outcome = (
-            _staged(session) if exact else place_weighted(session, settings.class_weight_ratio)
-        )
+        outcome = _staged(search) if exact else place_weighted(search, settings.class_weight_ratio)
+    if _ended_early(session, outcome, exact=exact):
+        at_hand = plans_at_hand(table if alone is None else alone, capacity, settings, places)
+        outcome = with_plan_at_hand(session, outcome, at_hand)
     timings = {"formulate": (built - start) * 1e3, "solve": (clock() - built) * 1e3}
     return replace(outcome, backend=backend, notes=notes + outcome.notes, timings_ms=timings)
+
+
+def _ended_early(session: Session, outcome: Outcome, *, exact: bool) -> bool:
+    """Return whether a search ended before it had proven what was asked of it."""
+    if exact:
+        return outcome.status is not PlanStatus.OPTIMAL
+    # Of a large fleet the gap is promised, not whom of each priority a plan serves.
+    return outcome.gap is None or outcome.gap > session.gap * (1 + 1e-9)
 
 
 def can_serve(

@@ -35,7 +35,7 @@ def place_weighted(session: Session, ratio: float) -> Outcome:
     marks = form.serves >= 0
     cost[marks] -= price[form.serves[marks]]
     # The rest of the time is for the bounds of the classes.
-    result = _by_fixing(session.within(SEARCH_SHARE), cost) or _at_once(session, cost)
+    result = _searched(session, cost)
     if result.x is None:
         return out_of_time(session)
     x = result.x
@@ -57,6 +57,21 @@ def place_weighted(session: Session, ratio: float) -> Outcome:
     return replace(outcome, notes=(note, *outcome.notes))
 
 
+def _searched(session: Session, cost: FloatArray) -> SolveResult:
+    """Return a plan within the gap, or the best that was found in time, with the best bound."""
+    found, near = _by_fixing(session.within(SEARCH_SHARE), cost)
+    if found is not None and near:
+        return found
+    whole = _at_once(session, cost)
+    if found is None:
+        return whole
+    bounds = [item.bound for item in (found, whole) if item.bound is not None]
+    better = whole.objective is not None and (
+        found.objective is None or whole.objective <= found.objective
+    )
+    return replace(whole if better else found, bound=max(bounds, default=None))
+
+
 def _at_once(session: Session, cost: FloatArray) -> SolveResult:
     """Return what the solver makes of the whole model."""
     gap = session.gap
@@ -68,8 +83,10 @@ def _at_once(session: Session, cost: FloatArray) -> SolveResult:
     return session.within(SEARCH_SHARE).run(cost, (), gap=gap)
 
 
-def _by_fixing(session: Session, cost: FloatArray) -> SolveResult | None:
-    """Return a plan within the gap of a bound by prices; None where that is not the way, or late.
+def _by_fixing(session: Session, cost: FloatArray) -> tuple[SolveResult | None, bool]:
+    """Return a plan with a bound by prices, and whether it is within the gap of it.
+
+    None where that is not the way, or it is late.
 
     Not for few servers, where the solver is as fast and proves more, nor where servers mix
     accelerators, whose parts no price decides.
@@ -78,7 +95,7 @@ def _by_fixing(session: Session, cost: FloatArray) -> SolveResult | None:
     nobodys = form.serves == NO_SERVER
     few = len(table.servers) <= FEW_SERVERS or int(np.count_nonzero(nobodys)) > MOST_NOBODYS
     if few or session.backend != HIGHS:
-        return None
+        return None, False
 
     def left() -> float:
         return session.deadline - session.clock()
@@ -87,7 +104,7 @@ def _by_fixing(session: Session, cost: FloatArray) -> SolveResult | None:
     server = np.where(nobodys, -1, form.server)
     priced = relaxed_with_prices(model, server, form.serve_row, left())
     if priced is None:
-        return None
+        return None, False
     allowed = _STRICTER * session.gap * abs(float(form.value @ priced.x))
     found = solve_by_fixing(
         model,
@@ -99,7 +116,7 @@ def _by_fixing(session: Session, cost: FloatArray) -> SolveResult | None:
         clock=session.clock,
     )
     near = found.objective is not None and found.objective - priced.bound <= allowed
-    return found if near else None
+    return found, near
 
 
 def unserved_prices(session: Session, ratio: float) -> tuple[FloatArray, FloatArray]:

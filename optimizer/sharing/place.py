@@ -53,10 +53,11 @@ def place_shared(
     candidates = shared_candidates(shared, table, capacity, barred)
     whole, own_row, of_candidate = extended(table, candidates, shared.arrays)
     predicted = clock()
-    outcome = place_milp(whole, capacity, settings, build=SharingModel(of_candidate), clock=clock)
-    # Best effort gives replicas to a server alone.
+    # Best effort, and a plan made in turn, give replicas to a server alone.
     sets = rejection_code(Rejection.NO_CARDS)
     alone = replace(whole, rejection=np.where(of_candidate >= 0, sets, whole.rejection))
+    model = SharingModel(of_candidate)
+    outcome = place_milp(whole, capacity, settings, build=model, alone=alone, clock=clock)
     if not settings.unlimited:
         outcome = with_best_effort(alone, outcome, capacity, settings.saturation_policy)
     outcome = completed(alone, outcome)

@@ -180,19 +180,6 @@ def test_fewest_cards_among_equal_values() -> None:
     assert table.accelerator[outcome.placement.row].tolist() == [1]
 
 
-def test_time_limit_without_a_plan_says_so() -> None:
-    table, capacity = make_table(Case(((1, 2.0, 0, (ONE,)),), (9,), NOTHING_RUNS))
-    late = iter(range(0, 10_000, 10))
-    outcome = place_milp(
-        table, capacity, replace(EXACT, time_limit_s=1.0), clock=lambda: float(next(late))
-    )
-    assert outcome.status is PlanStatus.TIME_LIMIT
-    assert outcome.placement.row.size == 0
-    assert outcome.bound is None
-    assert outcome.gap is None
-    assert any("time limit" in note for note in outcome.notes)
-
-
 def test_many_classes_keep_their_order_within_the_weight_limit() -> None:
     one_each = tuple((priority, 1.0, 0, (ONE,)) for priority in range(1, 31))
     table, capacity = make_table(Case(one_each, (7,), NOTHING_RUNS * 30))
