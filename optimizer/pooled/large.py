@@ -46,6 +46,21 @@ def whole_columns(question: Question) -> Columns:
     return _joined(question, patterns, split)
 
 
+def columns_in_turn(question: Question) -> Columns:
+    """Return columns that servers are planned with one after another, without a search.
+
+    Whole options in balanced spreads where rules ask for them, and split ones where none do.
+    """
+    options, pairs = question.options, question.pairs
+    ruled = _spread_asked(question)
+    choices = np.bincount(pairs.option, minlength=options.count)
+    split = ~ruled & ((choices > 1) | ((choices == 1) & options.grows))
+    single = ~ruled[pairs.option] & ~split[pairs.option]
+    alone = np.flatnonzero(single & (pairs.room >= options.least[pairs.option]))
+    patterns = [_Patterns.alone(question, alone), *_spreads(question, ruled)]
+    return _joined(question, patterns, split)
+
+
 def relaxed_columns(question: Question) -> Columns:
     """Return columns whose linear relaxation is a bound on every plan of the exact model.
 

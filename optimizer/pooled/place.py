@@ -12,6 +12,7 @@ from optimizer.placement import Outcome
 from optimizer.pooled.ask import ask
 from optimizer.pooled.columns import split_columns
 from optimizer.pooled.decide import ByWeights, decide
+from optimizer.pooled.fallback import SEARCH_SHARE, ended_early, with_decision_at_hand
 from optimizer.pooled.generating import can_generate, relax
 from optimizer.pooled.large import relaxed_model, whole_columns
 from optimizer.pooled.model import build_model
@@ -76,7 +77,9 @@ def place_pooled(
     )
     run, by_weights = _run(question, solver, exact, settings.class_weight_ratio)
     built = clock()
-    decision = decide(run, by_weights=by_weights)
+    decision = decide(run.within(SEARCH_SHARE) if exact else run, by_weights=by_weights)
+    if ended_early(decision, exact=exact):
+        run, decision = with_decision_at_hand(run, decision, exact=exact)
     solved = clock()
     outcome = outcome_of(fleet, whole, run, decision)
     if question.places is not None and not question.places.exact:
