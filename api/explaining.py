@@ -118,6 +118,8 @@ _EXPLANATION = object_of(
                 {
                     "binding": _NAME,
                     "count_limit": _TEXT,
+                    "spare_replicas": _WHOLE,
+                    "spare_for": array_of(_TEXT),
                     "choice_limit": _NAME,
                     "margins": array_of(_MARGIN),
                     "load_headroom": _KNOWN,

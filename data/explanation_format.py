@@ -81,6 +81,8 @@ def _allocation(item: AllocationExplanation) -> Json:
         "estimate": None if item.estimate is None else item.estimate.value,
         "binding": item.binding,
         "count_limit": item.count_limit.value,
+        "spare_replicas": item.spare_replicas,
+        "spare_for": [rule.value for rule in item.spare_for],
         "choice_limit": None if item.choice_limit is None else item.choice_limit.value,
         "preferred": None if item.preferred is None else _option(item.preferred),
         "margins": [_margin(margin) for margin in item.margins],
@@ -238,6 +240,7 @@ def _brief(item: PlannedAllocation | None) -> Json | None:
         "prefill_replicas": item.prefill_replicas,
         "replicas": item.replicas,
         "max_batch": item.max_batch,
+        "shared_with": list(item.shared_with),
         "cost_per_hour": money(item.cost_per_hour),
         "fully_served": item.fully_served,
         "mix": [

@@ -35,7 +35,7 @@ def pool_faults(fleet: Fleet, plan: Plan, unknown_load: frozenset[str]) -> Itera
         if not fleet.is_plain:
             yield "the plan does not say where replicas stand"
         return
-    pools = _pools(fleet)
+    pools = known_pools(fleet)
     placed = [item for item in plan.allocations if item.server not in unknown_load]
     current = {server.name: server.current for server in fleet.servers}
     hosts = {item.server: item for item in placed}
@@ -56,7 +56,8 @@ def pool_faults(fleet: Fleet, plan: Plan, unknown_load: frozenset[str]) -> Itera
     yield from plan_limit_faults(fleet, plan, placed)
 
 
-def _pools(fleet: Fleet) -> dict[str, Pool]:
+def known_pools(fleet: Fleet) -> dict[str, Pool]:
+    """Return the pools of a fleet by name, those that card types without one stand for included."""
     pools = {pool.name: pool for pool in fleet.pools}
     pooled = {pool.card_type for pool in fleet.pools}
     alone = {
@@ -139,7 +140,7 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
     if survive is Survival.NODE:
         nodes, _ = nodes_by_pool(fleet.nodes, pools.values())
         lost = max(
-            _lost_with_node(fleet, item, p, largest_node(pools[p.pool], nodes))
+            lost_with_node(fleet, item, p, largest_node(pools[p.pool], nodes))
             for p in item.placements
         )
     if total - lost < need:
@@ -149,8 +150,15 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
         yield f"{name}: {need} replicas do not carry {item.arrival_rate_rps} requests/s"
 
 
-def _lost_with_node(fleet: Fleet, item: PlannedAllocation, part: PoolPlacement, node: int) -> int:
-    """Return how many replicas in a pool one of its nodes may take with it."""
+def lost_with_node(fleet: Fleet, item: PlannedAllocation, part: PoolPlacement, node: int) -> int:
+    """Return how many replicas in a pool one of its nodes may take with it.
+
+    Args:
+        fleet: The fleet, for what slices are of a card.
+        item: The allocation.
+        part: Where some of its replicas stand.
+        node: Cards of the largest node of that pool.
+    """
     if item.sliced:
         kind = next(a.slice for a in fleet.accelerators if a.name == item.accelerator)
         held = node * slices_per_card(kind) if kind is not None else node

@@ -95,6 +95,8 @@ def _change(
         return None if old is new else ServerChange.MOVED
     if _hardware(old) != _hardware(new):
         return ServerChange.MOVED
+    if set(old.shared_with) != set(new.shared_with):
+        return ServerChange.SHARED
     if [part.replicas for part in _parts(old)] != [part.replicas for part in _parts(new)]:
         return ServerChange.RESIZED
     same = (
@@ -134,6 +136,8 @@ def _own_causes(old: PlannedAllocation, new: PlannedAllocation) -> Iterator[Caus
         yield Cause(CauseKind.TARGETS, _told(old.targets), _told(new.targets))
     if old.mix or new.mix or _hardware(old) != _hardware(new):
         return
+    if (set(old.shared_with), old.counted_with) != (set(new.shared_with), new.counted_with):
+        return  # common replicas are paid for by one of those who share them, and carry all of them
     if old.replicas and new.replicas:
         price = old.cost_per_hour / old.replicas, new.cost_per_hour / new.replicas
         if not _close(*price):

@@ -21,6 +21,7 @@ from optimizer.explaining.relaxation import LABEL, NO_PRICES, can_relax, relaxed
 from optimizer.explaining.shadow import change_with, questions
 from optimizer.explaining.shared import forbidden_set, planned_without_set
 from optimizer.explaining.situation import Situation
+from optimizer.explaining.spare import spare_rules
 from optimizer.explaining.unserved import explain_unserved
 from optimizer.preparation import Clock
 from stoker.domain.explanation import (
@@ -86,7 +87,11 @@ class Explainer:
         unplaced = explain_unserved(
             self._situation, plan, self._options.servers, self._progress, predictable=predictable
         )
-        allocations = tuple(self._allocation(item, confidence) for item in explained_alone(plan))
+        rules = spare_rules(self._situation.problem.fleet, plan)
+        allocations = tuple(
+            replace(self._allocation(item, confidence), spare_for=rules.get(item.server, ()))
+            for item in explained_alone(plan)
+        )
         return Explanation(
             currency=plan.currency,
             cost_per_hour=plan.cost_per_hour,

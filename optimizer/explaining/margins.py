@@ -13,6 +13,7 @@ _TOLERANCE = 1e-9
 def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
     """Return what the plan alone tells of its allocations, in its order."""
     unknown = {item.server for item in plan.unplaced if item.reason.value == "load_unknown"}
+    spare = {item.server: item.spare_replicas for item in plan.allocations}
     return tuple(
         AllocationExplanation(
             server=item.server,
@@ -21,12 +22,19 @@ def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
             cost_per_hour=item.cost_per_hour,
             fully_served=item.fully_served,
             binding=item.binding,
-            count_limit=_count_limit(item, unknown_load=item.server in unknown),
+            count_limit=_count_limit(
+                item,
+                spare[item.counted_with or item.server],
+                plan.surge,
+                unknown_load=item.server in unknown,
+            ),
             margins=margins_of(item),
             load_headroom=load_headroom(item),
             configuration=item.configuration,
             estimate=item.estimate,
             shared_with=item.shared_with,
+            spare_replicas=spare[item.counted_with or item.server],
+            surge=plan.surge,
         )
         for item in plan.allocations
     )
@@ -71,15 +79,23 @@ def load_headroom(item: PlannedAllocation) -> float | None:
     return 0.0 if item.fully_served and share < 0 and share > -1e-6 else share
 
 
-def _count_limit(item: PlannedAllocation, *, unknown_load: bool) -> CountLimit:
+def _count_limit(
+    item: PlannedAllocation, spare: int, surge: float, *, unknown_load: bool
+) -> CountLimit:
     if unknown_load:
         return CountLimit.UNKNOWN_LOAD
     if item.accelerator is None:
         return CountLimit.NOTHING
     if not item.fully_served:
         return CountLimit.CARDS
-    fewer = (item.replicas - 1) * item.max_rate_rps
+    if spare:
+        return CountLimit.SPARE
     # Of a mix, and of two pools, the replicas are not alike.
-    if not item.mix and not item.pools and fewer >= item.arrival_rate_rps * (1 - _TOLERANCE):
+    if item.mix or item.pools:
+        return CountLimit.LOAD
+    fewer = (item.replicas - 1) * item.max_rate_rps
+    if fewer >= item.arrival_rate_rps * (1 - _TOLERANCE):
         return CountLimit.MINIMUM
+    if surge > 1.0 and fewer >= item.arrival_rate_rps / surge * (1 - _TOLERANCE):
+        return CountLimit.SURGE
     return CountLimit.LOAD

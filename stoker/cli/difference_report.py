@@ -75,23 +75,27 @@ def _headline(item: ServerDifference, currency: str) -> str:
             return f"{item.server}: served in full now, {before} → {after} ({cost})"
         case ServerChange.MOVED:
             return f"{item.server}: moved from {before} to {after} ({cost})"
-        case ServerChange.RESIZED:
+        case ServerChange.SHARED | ServerChange.RESIZED:
             return f"{item.server}: {before} → {after} ({cost})"
         case ServerChange.CHANGED:
             return f"{item.server}: {before}, changed ({cost})"
 
 
 def allocation_words(item: PlannedAllocation | None) -> str:
-    """Return what a server has: ``3 × H100 (tp2)``, ``2 × A100 + 1 × L4``, ``nothing``."""
+    """Return what a server has: ``3 × H100 (tp2)``, ``2 × A100 + 1 × L4``, ``nothing``.
+
+    Of replicas that others are on as well, they are named: ``2 × L4, shared with chat``.
+    """
     if item is None or item.accelerator is None:
         return "nothing"
     if item.mix:
         return " + ".join(
             replicas_words(part.replicas, part.accelerator, part.configuration) for part in item.mix
         )
-    return replicas_words(
+    words = replicas_words(
         item.replicas, item.accelerator, item.configuration, prefill=item.prefill_replicas
     )
+    return f"{words}, shared with {names_of(item.shared_with)}" if item.shared_with else words
 
 
 def cause_words(cause: Cause) -> str:

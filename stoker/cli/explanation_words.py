@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from stoker.cli.figures import count_of, duration_ms, money, target_ms
+from stoker.cli.spare_words import spare_words
 from stoker.domain.explanation import (
     AllocationExplanation,
     ChoiceLimit,
@@ -127,13 +128,21 @@ def _bound(item: AllocationExplanation) -> Iterator[str]:
             yield f"best effort with the cards left: lacks{short or ' a part of'} what it needs"
         case CountLimit.MINIMUM:
             yield "as many replicas as its minimum asks for; the load needs fewer"
+        case CountLimit.SPARE:
+            yield spare_words(item)
+        case CountLimit.SURGE:
+            yield (
+                "one replica less would carry the load, but not the surge that is planned for, "
+                f"{item.surge:g} times the load"
+            )
         case CountLimit.LOAD:
+            times = "" if item.surge == 1.0 else f" {item.surge:g} times over, as the surge asks"
             more = (
                 ""
                 if item.load_headroom is None
                 else f", and carry {percent(item.load_headroom)} more"
             )
-            yield f"one replica less would not carry the load; these do{more}"
+            yield f"one replica less would not carry the load{times}; these do{more}"
     if item.binding is not None:
         yield f"{statistic_words(item.binding)} keeps a replica from carrying more"
 

@@ -30,12 +30,35 @@ class CountLimit(StrEnum):
     """One replica less would not carry the load within the targets."""
     MINIMUM = "min_replicas"
     """The server's minimum of replicas; its load needs fewer."""
+    SPARE = "spare"
+    """Some are beyond what the load, or the minimum, needs: a rule of the plan asks for them."""
+    SURGE = "surge"
+    """One replica less would carry the load, but not times the surge that is planned for."""
     CARDS = "cards"
     """Best effort: the cards that were left, fewer than the load needs."""
     UNKNOWN_LOAD = "unknown_load"
     """Its load is unknown, so what runs was kept."""
     NOTHING = "nothing"
     """It needs nothing."""
+
+
+class SpareRule(StrEnum):
+    """What asks for more replicas than the load needs."""
+
+    REPLICA_LOST = "survive: replica"
+    """The headroom: those left after the loss of a replica are to be enough."""
+    NODE_LOST = "survive: node"
+    """The headroom: those left after the loss of a node are to be enough."""
+    ZONE_LOST = "survive: zone"
+    """The headroom: those left after the loss of a zone are to be enough."""
+    ZONES = "spread_zones"
+    """Replicas are to stand in so many zones."""
+    ZONE_SHARE = "max_zone_share"
+    """No more than a share of the replicas is to stand in one zone."""
+    SPOT_SHARE = "max_spot_share"
+    """No more than a share is to be on spot cards, of the server's replicas or of all cards."""
+    CURRENT = "current"
+    """As many run now, and to change that counts as a change."""
 
 
 class ChoiceLimit(StrEnum):
@@ -181,6 +204,11 @@ class AllocationExplanation:
         estimate: Kind of the profile behind the figures, of a mix the least trustworthy; None where
             they rest on none.
         shared_with: Names of the servers on the same replicas; empty for replicas of its own.
+        spare_replicas: How many of the replicas are beyond those that the load, or the minimum,
+            needs.
+        spare_for: Rules that one spare replica less would break, wherever it is taken from; empty
+            where none are spare, and where that is unknown.
+        surge: Factor on the load that the plan is made for; headroom is beyond it.
     """
 
     server: str
@@ -201,6 +229,9 @@ class AllocationExplanation:
     configuration: str = ""
     estimate: EstimateKind | None = None
     shared_with: tuple[str, ...] = ()
+    spare_replicas: int = 0
+    spare_for: tuple[SpareRule, ...] = ()
+    surge: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class ServerChange(StrEnum):
     MOVED = "moved"
     """It is on another accelerator, in another configuration, served another way, or mixed
     otherwise."""
+    SHARED = "shared"
+    """It shares its replicas with others than before, or no longer does, on the same hardware."""
     RESIZED = "resized"
     """It has another number of replicas."""
     CHANGED = "changed"

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from data.explanation_format import difference_to_document
 from optimizer.explaining.difference import compare_plans
 from optimizer.planner import plan_fleet
 from stoker.cli.difference_report import cause_words, difference_report
 from stoker.cli.output import plain_text
 from stoker.domain.errors import InvalidInputError
-from stoker.domain.fleet import Fleet
+from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.plan_difference import Cause, CauseKind, ServerChange
-from stoker.domain.settings import Analysis
+from stoker.domain.settings import Analysis, OptimizerSettings
+from stoker.domain.sharing import SharingGroup
 from tests.support.explained import REFERENCE, names_served
 from tests.support.small_fleets import LOAD, fleets, make_fleet, make_server
 
@@ -126,3 +128,54 @@ def test_currencies_are_not_mixed() -> None:
     plan = plan_fleet(of(4.0))
     with pytest.raises(InvalidInputError, match="EUR"):
         compare_plans(plan, replace(plan, currency="EUR"))
+
+
+def sharing(rate: float, *names: str) -> Fleet:
+    """Return three servers of one model, some of which may share replicas."""
+    fleet = of(rate, 0.4, 0.4, cards={"B": 0, "C": 20})
+    groups = (SharingGroup("g", names),) if names else ()
+    return replace(fleet, sharing=groups, settings=OptimizerSettings())
+
+
+def test_who_shares_replicas_is_named_and_their_price_is_no_cause() -> None:
+    apart, pair = plan_fleet(sharing(0.4)), plan_fleet(sharing(0.4, "s1", "s2"))
+    shared = [item for item in pair.allocations if item.shared_with]
+    assert [item.server for item in shared] == ["s1", "s2"]
+    found = compare_plans(apart, pair)
+    assert [(item.server, item.change) for item in found.servers] == [
+        ("s1", ServerChange.SHARED),
+        ("s2", ServerChange.SHARED),
+    ]
+    assert sum(item.cost_change for item in found.servers) == pytest.approx(
+        pair.cost_per_hour - apart.cost_per_hour
+    )
+    # The second pays nothing, as the first does for both: no replica's price has changed.
+    assert all(item.causes == (Cause(CauseKind.OTHERS),) for item in found.servers)
+    text = plain_text(difference_report(found))
+    assert "s2: 1 × Cheap → 1 × Cheap, shared with s1 (" in text
+    told = difference_to_document(found)["servers"]
+    assert isinstance(told, dict)
+    assert (told["s2"]["before"]["shared_with"], told["s2"]["after"]["shared_with"]) == ([], ["s1"])
+    back = compare_plans(pair, apart)
+    assert "s2: 1 × Cheap, shared with s1 → 1 × Cheap (" in plain_text(difference_report(back))
+
+
+def test_another_set_is_a_change_and_the_same_one_is_none() -> None:
+    pair, other = plan_fleet(sharing(0.4, "s1", "s2")), plan_fleet(sharing(0.4, "s0", "s1"))
+    found = {item.server: item for item in compare_plans(pair, other).servers}
+    assert {name: item.change for name, item in found.items()} == dict.fromkeys(
+        ("s0", "s1", "s2"), ServerChange.SHARED
+    )
+    text = plain_text(difference_report(compare_plans(pair, other)))
+    assert "s1: 1 × Cheap, shared with s2 → 1 × Cheap, shared with s0 (" in text
+    again = compare_plans(pair, plan_fleet(sharing(0.4, "s2", "s1")))
+    assert again.servers == ()
+
+
+def test_a_server_that_moves_onto_common_replicas_is_told_with_whom() -> None:
+    before = plan_fleet(replace(sharing(0.4), capacity=(Capacity("B", 20), Capacity("C", 0))))
+    after = plan_fleet(sharing(0.4, "s1", "s2"))
+    found = {item.server: item for item in compare_plans(before, after).servers}
+    assert found["s2"].change is ServerChange.MOVED
+    text = plain_text(difference_report(compare_plans(before, after)))
+    assert "s2: moved from 1 × Big to 1 × Cheap, shared with s1 (" in text
