@@ -66,6 +66,22 @@ class Formulation:
         lower[self.serve_row] = 1.0
         return replace(self, row_lower=lower)
 
+    def serving(self, servers: BoolArray) -> Formulation:
+        """Return the model in which every masked server that can be served must be."""
+        rows = self.served_rows(servers)
+        lower = self.row_lower.copy()
+        lower[rows] = 1.0
+        return replace(self, row_lower=lower)
+
+    def served_rows(self, servers: BoolArray) -> IntArray:
+        """Return the rows that let the masked servers be served at most once."""
+        marks = np.zeros(self.upper.size, dtype=np.bool_)
+        marks[self.served_columns(servers)] = True
+        own = np.zeros(self.row_lower.size, dtype=np.bool_)
+        own[self.serve_row] = True
+        entries = marks[self.entry_column] & own[self.entry_row]
+        return np.unique(self.entry_row[entries])
+
     def served_columns(self, servers: BoolArray) -> IntArray:
         """Return the columns that mark any of the masked servers as served."""
         marks = self.serves >= 0

@@ -203,7 +203,11 @@ def _staged(session: Session) -> Outcome:
             bounds.append(whole_bound(result.bound))
         if bounds[-1] != counts[-1]:
             notes = ("the time limit passed before the served counts were proven",)
-        rows = (*rows, session.count_row(group, float(counts[-1])))
+        if counts[-1] == session.form.served_rows(group.members).size:
+            # The same as a count of all, which slows the solver down.
+            session = replace(session, form=session.form.serving(group.members))
+        else:
+            rows = (*rows, session.count_row(group, float(counts[-1])))
     result = session.run(session.form.value, rows, gap=session.gap, restarts=False)
     if result.x is None:
         if best is None or best.x is None:
