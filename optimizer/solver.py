@@ -48,6 +48,8 @@ _ROUNDING = 1e-7
 """Rounding allowed between an objective and its bound, both relative and absolute."""
 _NO_INDEX = np.zeros(0, dtype=np.int32)
 _NO_VALUE = np.zeros(0)
+_LEAST_TIME_S = 1e-3
+"""Time limit of a solver whose time was up before it started."""
 _SILENT_GAP_SHARE = 0.5
 """Share of the gap given to a solver that reports no bound: its word is the only proof, so it
 must be worth more than the gap asked for."""
@@ -139,10 +141,18 @@ def solve(
         x = np.zeros(0) if feasible else None
         value = 0.0 if feasible else None
         return SolveResult(status, x, value, value, clock() - start)
-    result = _attempt(model, backend, limits, relaxed, presolve=True)
+
+    def left() -> SolveLimits:
+        # What building takes, and a first attempt, is time of the limit too.
+        if limits.time_limit_s is None:
+            return limits
+        time_s = max(_LEAST_TIME_S, limits.time_limit_s - (clock() - start))
+        return replace(limits, time_limit_s=time_s)
+
+    result = _attempt(model, backend, left, relaxed, presolve=True)
     if result.status is SolveStatus.FEASIBLE and _stopped_early(result, limits, clock() - start):
         # Presolve can lose solutions on the way back; without it the solver has to finish.
-        again = _attempt(model, backend, limits, relaxed, presolve=False)
+        again = _attempt(model, backend, left, relaxed, presolve=False)
         if again.x is not None and (again.objective or 0.0) <= (result.objective or 0.0):
             result = again
     return replace(result, runtime_s=clock() - start)
@@ -155,10 +165,16 @@ def _stopped_early(result: SolveResult, limits: SolveLimits, elapsed_s: float) -
 
 
 def _attempt(
-    model: LinearModel, backend: str, limits: SolveLimits, relaxed: bool, *, presolve: bool
+    model: LinearModel,
+    backend: str,
+    limits_left: Callable[[], SolveLimits],
+    relaxed: bool,
+    *,
+    presolve: bool,
 ) -> SolveResult:
-    """Solve once; the runtime is the caller's to fill in."""
+    """Solve once, within what is left once the model is built; the runtime is the caller's."""
     problem, variables = _build(model, relaxed)
+    limits = limits_left()
     with tempfile.TemporaryDirectory(prefix="stoker-solver-") as folder:
         log = Path(folder) / "cbc.log"
         try:

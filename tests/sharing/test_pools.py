@@ -325,3 +325,19 @@ def test_what_a_plan_would_be_without_its_set_is_explained() -> None:
     table = build_candidates(replace(fleet, sharing=()), Analysis.FULL)
     again = place(fleet, table, settings, {}, lambda: 0.0, barred)
     assert without.change.value_change == pytest.approx(again.objective - plan.objective)
+
+
+def test_servers_that_share_replicas_have_a_plan_without_time() -> None:
+    found = document(*SMALL, limits={"headroom": {"survive": "replica"}})
+    plan = plan_of(found, OptimizerSettings(time_limit_s=1e-9))
+    best = plan_of(found)
+    assert plan.status is PlanStatus.FEASIBLE
+    assert best.status is PlanStatus.OPTIMAL
+    assert [item.served for item in plan.services] == [item.served for item in best.services]
+    assert plan.bound is not None
+    assert plan.gap is not None
+    assert plan.bound <= best.objective + 1e-9
+    assert best.objective <= plan.objective + 1e-9
+    assert plan.notes[-1] == (
+        "the time limit ended the search before it found a plan: this one serves servers in turn"
+    )
