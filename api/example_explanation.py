@@ -22,6 +22,8 @@ EXPLAINED: dict[str, object] = {
                 "estimate": "declared",
                 "binding": "itl_ms.mean",
                 "count_limit": "load",
+                "spare_replicas": 0,
+                "spare_for": [],
                 "choice_limit": "only_one",
                 "preferred": None,
                 "margins": [
