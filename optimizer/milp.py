@@ -207,7 +207,8 @@ def _staged(session: Session) -> Outcome:
             # The same as a count of all, which slows the solver down.
             session = replace(session, form=session.form.serving(group.members))
         else:
-            rows = (*rows, session.count_row(group, float(counts[-1])))
+            most = counts[-1] if bounds[-1] == counts[-1] else np.inf
+            rows = (*rows, session.count_row(group, float(counts[-1]), float(most)))
     result = session.run(session.form.value, rows, gap=session.gap, restarts=False)
     if result.x is None:
         if best is None or best.x is None:
