@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.real_cluster import real_cluster as real_cluster  # a fixture for all tests
+from tests.support.real_cluster import cards_given_back as cards_given_back  # for all tests
+from tests.support.real_cluster import real_cluster as real_cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN_DIR = ROOT.parent / "shared" / "golden"

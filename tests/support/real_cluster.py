@@ -46,6 +46,8 @@ class RealCluster:
     plane: ControlPlane
     kubelet: Kubelet
     admin: Any = field(repr=False)
+    namespaces: list[str] = field(default_factory=list)
+    """Those that tests made, in the order in which they did."""
 
     @property
     def apps(self) -> Any:
@@ -64,11 +66,28 @@ class RealCluster:
         """A new namespace."""
         name = f"test-{os.getpid()}-{next(_NAMESPACES)}"
         self.core.create_namespace({"metadata": {"name": name}})
+        self.namespaces.append(name)
         return name
 
     def vacate(self, namespace: str) -> None:
-        """Take all deployments out of a namespace, so that others find free cards."""
+        """Take all workloads out of a namespace, so that others find free cards."""
         self.apps.delete_collection_namespaced_deployment(namespace)
+        self.apps.delete_collection_namespaced_stateful_set(namespace)
+
+    def held(self, product: str, namespace: str | None = None) -> int:
+        """Cards of a type that pods hold, everywhere or in one namespace."""
+        nodes = {
+            node.metadata.name
+            for node in self.core.list_node().items
+            if node.metadata.labels.get(PRODUCT_LABEL) == product
+        }
+        pods = self.core.list_pod_for_all_namespaces().items
+        return sum(
+            int(((container.resources and container.resources.limits) or {}).get(GPU_RESOURCE, 0))
+            for pod in pods
+            if pod.spec.node_name in nodes and namespace in (None, pod.metadata.namespace)
+            for container in pod.spec.containers
+        )
 
     def deploy(self, namespace: str, name: str, **options: Any) -> None:
         """Create a deployment as `deployment` describes it."""
@@ -165,3 +184,16 @@ def real_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealClust
     folder: Path = tmp_path_factory.mktemp("cluster")
     with ControlPlane(folder, USERS) as plane, Kubelet(plane, NODES) as kubelet:
         yield RealCluster(plane, kubelet, plane.client())
+
+
+@pytest.fixture(autouse=True)
+def cards_given_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take down what a test put into namespaces of its own, so that the next one finds cards."""
+    if "real_cluster" not in request.fixturenames:
+        yield
+        return
+    cluster: RealCluster = request.getfixturevalue("real_cluster")
+    before = len(cluster.namespaces)
+    yield
+    for namespace in cluster.namespaces[before:]:
+        cluster.vacate(namespace)
