@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from optimizer.pooled.columns import split_columns
-from optimizer.pooled.model import build_model
 from optimizer.pooled.prune import needed_options
 from stoker.domain.limits import Limits, Objective, ObjectiveName, Objectives
 from stoker.domain.pools import Pool
 from tests.support.naive_pools import best_plan
+from tests.support.pool_agreement import agrees_with_trying_everything
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
 from tests.support.pool_instances import instances
 from tests.support.pool_questions import question_of
@@ -20,24 +19,7 @@ from tests.support.pool_terms import Client, Instance, Offer
 @given(instance=instances())
 @settings(max_examples=500, deadline=None, suppress_health_check=RELAXED)
 def test_the_model_agrees_with_trying_everything(instance: Instance) -> None:
-    best = best_plan(instance)
-    question = question_of(instance)
-    decision = decision_of(pruned(question))
-    assert decision.x is not None
-    assert decision.counts == best.served
-    assert decision.bounds == best.served
-    reached = [stage.reached for stage in decision.stages]
-    expected = list(best.stages)
-    if len(reached) < len(expected):
-        # Nothing could be spilled: the stage was left out.
-        assert expected.pop(0) == 0.0
-    assert reached == pytest.approx(expected, rel=1e-9, abs=1e-9)
-    for stage in decision.stages:
-        assert stage.proven
-        assert stage.bound is not None
-        assert stage.bound <= stage.reached + 1e-9
-    model = build_model(pruned(question), split_columns(pruned(question)))
-    assert round(float(model.cards @ decision.x)) == best.cards
+    agrees_with_trying_everything(instance)
 
 
 @given(instance=instances())
