@@ -15,6 +15,7 @@ from controller.world import (
     running_variant,
     variants_of,
 )
+from optimizer.fallback import made_without_search
 from optimizer.planner import plan_fleet
 from optimizer.sharing.refuse import refuse_shared
 from stoker.domain.control.cluster import ClusterState, VariantState
@@ -80,7 +81,8 @@ def plan_now(
             plan = plan_fleet(now, settings)
         except StokerError as error:
             return Planned(bounded, None, str(error))
-        if plan.status is PlanStatus.TIME_LIMIT:
+        # A plan that no search looked for may leave out more than it must: it scales nobody.
+        if plan.status is PlanStatus.TIME_LIMIT or made_without_search(plan.notes):
             return Planned(bounded, None, f"no plan was found within {settings.time_limit_s:g} s")
         astray = (_astray(plan, variants) | _without_room(plan, fleet, cluster)) - pinned
         cramped = _cramped(plan) - unbounded

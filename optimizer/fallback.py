@@ -30,6 +30,7 @@ from stoker.domain.settings import OptimizerSettings, SaturationPolicy
 SEARCH_SHARE = 0.9
 """Share of the time for the search; the rest is for the bounds of a plan that it ends with."""
 _TIE = 1e-9
+_NOTHING = "the time limit ended the search before it found a plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +127,19 @@ def with_plan_at_hand(session: Session, outcome: Outcome, at_hand: Iterable[AtHa
     if origin is None:
         return outcome
     none = outcome.status is PlanStatus.TIME_LIMIT
-    ended = "before it found a plan" if none else "with no better plan"
+    ended = _NOTHING if none else "the time limit ended the search with no better plan"
     notes = () if none else outcome.notes
     return replace(
         outcome,
         placement=placement,
         status=PlanStatus.FEASIBLE,
-        notes=(*notes, f"the time limit ended the search {ended}: this one is made by {origin}"),
+        notes=(*notes, f"{ended}: this one is made by {origin}"),
     )
+
+
+def made_without_search(notes: Iterable[str]) -> bool:
+    """Whether a plan with these notes is one at hand since its search had found none in time."""
+    return any(note.startswith(_NOTHING) for note in notes)
 
 
 def _class_bounds(

@@ -108,8 +108,11 @@ class ServerProcess:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and nothing answers from now on."""
         self._send(signal.SIGSTOP)
+        if self._process is not None and self._process.poll() is None:
+            # A signal takes its time to stop all threads of a program.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
