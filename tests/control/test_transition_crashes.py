@@ -37,7 +37,9 @@ def test_a_loop_that_dies_at_every_write_gets_there(
         }
         for when, name, replicas in world.hands.died:
             deaths.setdefault((name, replicas), set()).add(when)
-        assert all(each == {"before", "after"} for each in deaths.values()), deaths
+        # What a loop died before may be overtaken by what the next one sees, and never be written.
+        done = {(name, replicas) for name, replicas in world.hands.written}
+        assert all(deaths[each] == {"before", "after"} for each in done), deaths
         # Nothing was given up that had been made: the new workload only ever grew.
         sizes = [replicas for name, replicas in world.hands.written if name == NEW]
         assert sizes == sorted(sizes)
