@@ -148,25 +148,23 @@ def test_cards_are_those_of_nodes_less_those_of_others(real_cluster: RealCluster
     namespace = real_cluster.namespace()
     labels = {**MANAGED, "stoker.dev/server": "chat"}
     with watching(real_cluster.admin, []) as watched:
+        # Pods of tests before this one give their cards back first.
+        eventually(real_cluster.settled)
+        eventually(lambda: watched.state().cards is not None)
+        time.sleep(1.0)  # for the watch to hear of the last of them
+        before = (watched.state().cards or {})["L4"]
         real_cluster.deploy(namespace, "ours", replicas=3, product=L4, labels=labels)
         real_cluster.deploy(namespace, "theirs", replicas=2, product=L4)
 
-        # Pods of tests before this one may still be ending.
         def counted() -> bool:
-            now = (watched.state().cards or {}).get("L4")
-            return (
-                now is not None
-                and real_cluster.held(L4, namespace) == 5
-                and now.managed + now.others == real_cluster.held(L4)
-                and now.managed >= 3
-                and now.others >= 2
-            )
+            now = (watched.state().cards or {})["L4"]
+            return now.managed == before.managed + 3 and now.others == before.others + 2
 
         eventually(counted)
         now = (watched.state().cards or {})["L4"]
-        assert now.total == 16
-        assert now.free == now.total - now.managed - now.others
-        assert now.usable == now.total - now.others
+        assert now.total == before.total == 16
+        assert now.free == before.free - 5
+        assert now.usable == before.usable - 2
 
 
 def test_replicas_without_room_are_pending_and_say_so(real_cluster: RealCluster) -> None:

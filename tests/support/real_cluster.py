@@ -74,19 +74,13 @@ class RealCluster:
         self.apps.delete_collection_namespaced_deployment(namespace)
         self.apps.delete_collection_namespaced_stateful_set(namespace)
 
-    def held(self, product: str, namespace: str | None = None) -> int:
-        """Cards of a type that pods hold, everywhere or in one namespace."""
-        nodes = {
-            node.metadata.name
-            for node in self.core.list_node().items
-            if node.metadata.labels.get(PRODUCT_LABEL) == product
-        }
-        pods = self.core.list_pod_for_all_namespaces().items
-        return sum(
-            int(((container.resources and container.resources.limits) or {}).get(GPU_RESOURCE, 0))
-            for pod in pods
-            if pod.spec.node_name in nodes and namespace in (None, pod.metadata.namespace)
-            for container in pod.spec.containers
+    def settled(self) -> bool:
+        """Whether no pod is left of workloads that are gone."""
+        names = {pod.metadata.namespace for pod in self.core.list_pod_for_all_namespaces().items}
+        return all(
+            self.apps.list_namespaced_deployment(name).items
+            or self.apps.list_namespaced_stateful_set(name).items
+            for name in names.intersection(self.namespaces)
         )
 
     def deploy(self, namespace: str, name: str, **options: Any) -> None:
