@@ -11,6 +11,14 @@ TORCH    ?= torch==2.13.0
 # Options of the two parts of `make soak`, such as SOAK="--speed 4" FAULTS="--turns 1".
 SOAK     ?=
 FAULTS   ?=
+# What `make bench` measures of the longest ones; BENCH=full measures every case.
+BENCH         ?=
+SHORT_CONTROL := --servers 100 --cycles 2
+SHORT_HARNESS := 10
+SHORT_HORIZON := --cards 5
+SHORT_PARTS   := 300 6
+SHORT_SHARING := --requests 50000
+SHORT_TRACE   := --model Qwen2.5-14B --accelerator A100-SXM-80GB
 PIP      := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels alone: building a package from source would fetch tools that no lock pins.
 INSTALL  := $(PIP) install --quiet --require-hashes --only-binary :all:
@@ -50,9 +58,22 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Measure sizing and solving, from 27 to 5000 servers
+bench: $(VENV)/.dev ## Measure sizing, solving, simulating and the loop, in a quarter of an hour on two idle cores (BENCH=full: every case)
 	@set -e; for file in benchmarks/bench_*.py; do \
-	  $(BIN)/python -m benchmarks.$$(basename $$file .py); \
+	  name=$$(basename $$file .py); options=; \
+	  if [ "$(BENCH)" != full ]; then \
+	    case $$name in \
+	      bench_control) options="$(SHORT_CONTROL)" ;; \
+	      bench_harness) options="$(SHORT_HARNESS)" ;; \
+	      bench_horizon) options="$(SHORT_HORIZON)" ;; \
+	      bench_parts) options="$(SHORT_PARTS)" ;; \
+	      bench_sharing) options="$(SHORT_SHARING)" ;; \
+	      bench_trace) options="$(SHORT_TRACE)" ;; \
+	    esac; \
+	  fi; \
+	  echo "== python -m benchmarks.$$name $$options"; began=$$(date +%s); \
+	  $(BIN)/python -m benchmarks.$$name $$options; \
+	  echo "== $$name took $$(( $$(date +%s) - began )) s"; \
 	done
 
 soak: $(VENV)/.dev servers ## Run the control loop through a ramp to five times the load and back, and break its world in every way three times (an hour), and write docs/reliability.md

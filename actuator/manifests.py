@@ -74,13 +74,14 @@ def desired_query(ref: WorkloadRef, metric: DesiredMetric) -> str:
     """Return the PromQL of the replicas that a workload is to have.
 
     It holds whether Prometheus honours the labels of the metric or renames `namespace`, which its
-    own target has too; and of several loops only the one that leads is asked.
+    own target has too; and of several loops only the one that leads and may write is asked: to one
+    that observes, every workload is to have what it has.
     """
     name = f"{metric.series}{{{metric.label}={json.dumps(ref.name)},"
     space = json.dumps(ref.namespace)
     renamed = f"{name}exported_namespace={space}}}"
     honoured = f'{name}namespace={space},exported_namespace=""}}'
-    return f"max(({renamed} or {honoured}) and on (job, instance) (stoker_leader == 1))"
+    return f"max(({renamed} or {honoured}) and on (job, instance) (stoker_acts == 1))"
 
 
 def horizontal_pod_autoscaler(workload: FollowedWorkload, metric: DesiredMetric) -> Manifest:

@@ -13,8 +13,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Message, Scope
 
 from api.catalogue_routes import CATALOGUE_ENDPOINTS
+from api.diffing import DIFF_ENDPOINT
 from api.endpoint import Endpoint, Place
 from api.explaining import EXPLAIN_ENDPOINT
+from api.horizons import HORIZON_ENDPOINT
 from api.inferno_changes import CHANGE_ENDPOINTS
 from api.inferno_reads import READ_ENDPOINTS
 from api.inferno_solves import OPTIMIZE_ONE_ENDPOINT
@@ -133,6 +135,8 @@ def served_endpoints(*, stateful: bool) -> Sequence[Endpoint]:
     return (
         *NATIVE_ENDPOINTS,
         EXPLAIN_ENDPOINT,
+        DIFF_ENDPOINT,
+        HORIZON_ENDPOINT,
         PLACEMENT_ENDPOINT,
         *CATALOGUE_ENDPOINTS,
         *OPERATIONS_ENDPOINTS,

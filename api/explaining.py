@@ -8,12 +8,15 @@ from http import HTTPStatus
 from api import example_explanation, schemas
 from api.bodies import decode_object
 from api.endpoint import Call, Content, Endpoint, JsonSchema, Place, Reply
+from api.explain_options import ExplainRequest, chosen, parse_explain
 from api.native import FLEET_BODY, fleet_and_options, fleet_of, option_parameters
 from api.schema_building import array_of, bare, definitions, map_of, named, object_of
 from api.services import Services
 from data.explanation_format import explanation_to_document
+from data.fit_errors import told_error, usual_error
 from data.plan_format import plan_to_document
 from optimizer.explaining.explain import ExplainOptions, explain_prepared
+from optimizer.explaining.profile_errors import profile_errors
 from optimizer.planner import plan_prepared
 from optimizer.preparation import Prepared, prepare
 from stoker.domain.fleet import Fleet
@@ -29,8 +32,11 @@ def explain(services: Services, call: Call) -> Reply:
     """Plan the fleet of the body, and explain the plan in the time left; predictions serve both."""
     planning = services.planning
     start = planning.clock()
-    document, options = fleet_and_options(decode_object(call.body), call.query)
+    body = decode_object(call.body)
+    told = body.pop("explain", None) if "fleet" in body else None
+    document, options = fleet_and_options(body, call.query)
     fleet = options.apply(fleet_of(document))
+    wanted = parse_explain(told, fleet)
     prepared = prepare(fleet, fleet.settings, clock=planning.clock)
 
     def place(_: Fleet, settings: OptimizerSettings) -> Plan:
@@ -38,18 +44,25 @@ def explain(services: Services, call: Call) -> Reply:
 
     plan = planning.plan(fleet, fleet.settings, place)
     left_s = max(planning.time_limit_s - (planning.clock() - start), 0.1) * _SHARE
+    if wanted.time_limit_s is not None:
+        left_s = min(left_s, wanted.time_limit_s)
     asked_s = fleet.settings.time_limit_s
     limit_s = left_s if asked_s is None else min(asked_s, left_s)
     explanation = explain_prepared(
         _within(prepared, limit_s),
         plan,
-        ExplainOptions(time_limit_s=left_s),
+        ExplainOptions(
+            servers=None if wanted.servers is None else frozenset(wanted.servers),
+            time_limit_s=left_s,
+            shadow=wanted.shadow,
+            errors=profile_errors(fleet, told_error, wanted.profile_error, usual_error),
+        ),
         clock=planning.clock,
     )
     return Reply(
         {
             "plan": plan_to_document(plan),
-            "explanation": explanation_to_document(explanation),
+            "explanation": explanation_to_document(chosen(explanation, wanted.servers)),
         }
     )
 
@@ -156,6 +169,22 @@ _REPLY = named(
     },
 )
 
+
+def _request() -> JsonSchema:
+    """Return the schema of a request: that of a plan, with `explain` beside a fleet's name."""
+    found = dict(definitions(schemas.PLAN_REQUEST))
+    asked = named("ExplainRequest", ExplainRequest.model_json_schema())
+    plain = found.pop("PlanRequest")
+    assert isinstance(plain, dict)
+    envelope = {**plain, "properties": {**plain["properties"], "explain": bare(asked)}}
+    kinds = schemas.PLAN_REQUEST["anyOf"]
+    assert isinstance(kinds, list)
+    return {
+        "anyOf": [{"$ref": "#/$defs/ExplainedFleet"}, *kinds[1:]],
+        "$defs": {**found, **definitions(asked), "ExplainedFleet": envelope},
+    }
+
+
 EXPLAIN_ENDPOINT = Endpoint(
     method="POST",
     path="/v1/explain",
@@ -170,7 +199,16 @@ EXPLAIN_ENDPOINT = Endpoint(
         "is left open, and `notes` says so."
     ),
     parameters=option_parameters(),
-    body=FLEET_BODY,
+    body=Content(
+        FLEET_BODY.description
+        + " Beside `fleet`, `explain` says what to explain, for how long, and how far off profiles "
+        "are that do not tell it.",
+        _request(),
+        {
+            **FLEET_BODY.examples,
+            "asked": {"fleet": "small", "explain": {"profile_error": 0.1, "shadow": "lp"}},
+        },
+    ),
     reply=Content(
         "The plan and its explanation.",
         _REPLY,

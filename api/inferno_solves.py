@@ -25,7 +25,8 @@ from data.inferno import (
 from data.plan_format import plan_to_document, plan_to_inferno
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, UnplacedReason
+from stoker.domain.plan import Plan
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.settings import SolverKind
 
 TAG = "Inferno: planning"

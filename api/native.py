@@ -167,6 +167,8 @@ _OPTION_EXAMPLES: Mapping[str, object] = {
     "capacity_scale": 0.5,
     "analysis": "reference",
     "placement": False,
+    "relative_gap": 0.001,
+    "minimum_kind": "declared",
     "backend": "highs",
 }
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from data.problems import problems_from_validation
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
+from stoker.domain.profile import EstimateKind
 from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
 from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
 
@@ -63,6 +64,19 @@ class PlanOptions(BaseModel):
         bool | None,
         Field(description="Plan only what has a place on the nodes of the fleet (MILP only)."),
     ] = None
+    relative_gap: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Relative gap at which a plan counts as optimal.",
+        ),
+    ] = None
+    minimum_kind: Annotated[
+        EstimateKind | None,
+        Field(strict=False, description="Least trustworthy kind of profile to plan with."),
+    ] = None
     backend: Annotated[
         str | None,
         Field(
@@ -74,8 +88,10 @@ class PlanOptions(BaseModel):
 
     def apply(self, fleet: Fleet) -> Fleet:
         """Return the fleet with these options in place of its own settings."""
-        given = self.model_dump(exclude_none=True, exclude={"capacity_scale"})
+        given = self.model_dump(exclude_none=True, exclude={"capacity_scale", "minimum_kind"})
         chosen = replace(fleet, settings=replace(fleet.settings, **given))
+        if self.minimum_kind is not None:
+            chosen = replace(chosen, rules=replace(chosen.rules, minimum_kind=self.minimum_kind))
         return chosen if (scale := self.capacity_scale) is None else scale_capacity(chosen, scale)
 
 

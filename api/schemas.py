@@ -13,7 +13,8 @@ from data.inferno import InfernoAllocation, InfernoDocument, InfernoModel
 from data.stoker_format import fleet_schema
 from stoker.domain.architecture import ModelArchitecture
 from stoker.domain.catalogue import AcceleratorSpec
-from stoker.domain.plan import PlanStatus, UnplacedReason
+from stoker.domain.plan import PlanStatus
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.routing import Router
 from stoker.domain.settings import Analysis
 

@@ -26,7 +26,8 @@ from controller.demand import rates_to_plan, with_seasons
 from controller.history import LoadHistory, LoadSample
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
-from stoker.domain.control.settings import ControlSettings, ForecastMethod, ForecastSettings
+from stoker.domain.control.choices import ForecastMethod
+from stoker.domain.control.settings import ControlSettings, ForecastSettings
 from stoker.domain.fleet import Fleet
 from stoker.domain.server import Server
 from stoker.domain.workload import Load

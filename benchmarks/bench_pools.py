@@ -32,7 +32,7 @@ from stoker.domain.settings import Analysis, OptimizerSettings
 SERVERS = 5000
 QUEUE_LIMIT = 200
 GAP = 5e-3
-TIME_LIMIT_S = 300.0
+TIME_LIMIT_S = 120.0
 ZONES = (("a", 1.0), ("b", 1.03), ("c", 1.08))
 SCARCE = 0.4
 BATCH_LIMITS = (32, 64, 128)

@@ -77,14 +77,27 @@ class FleetObserver:
                 problems.append("the cluster did not tell its workloads and pods yet")
             else:
                 problems += cluster.problems
-                age_s = self._mirror.copies(Kind.NODES).age_s
-                if age_s is not None and age_s > _STALE_NODES * self._settings.loop.period_s:
-                    problems.append(
-                        f"nodes were last confirmed {age_s:.0f} s ago: cards are unknown"
-                    )
-                    cluster = replace(cluster, cards=None)
+                cluster, late = self._with_fresh_cards(cluster, self._mirror)
+                problems += late
         workloads = self._workloads(fleet, cluster, deadline)
         return Observation(at, servers, cluster, tuple(dict.fromkeys(problems)), workloads)
+
+    def _with_fresh_cards(
+        self, cluster: ClusterState, mirror: Mirror
+    ) -> tuple[ClusterState, list[str]]:
+        """Return the state without its cards where what tells of them is too old to act on."""
+        told = {"nodes": mirror.copies(Kind.NODES)}
+        if not self._settings.cluster.sole_tenant:
+            told["pods of other namespaces"] = mirror.others()
+        late = [
+            f"{name} were last confirmed {copies.age_s:.0f} s ago: cards are unknown"
+            for name, copies in told.items()
+            if copies.age_s is not None
+            and copies.age_s > _STALE_NODES * self._settings.loop.period_s
+        ]
+        if late:
+            cluster = replace(cluster, cards=None, cards_problem="; ".join(late))
+        return cluster, late
 
     def _workloads(
         self, fleet: Fleet, cluster: ClusterState | None, deadline: float
@@ -120,4 +133,4 @@ def series_of(fleet: Fleet, settings: ControlSettings, name: str) -> ServerSerie
     """Return what the series of a server carry."""
     model = next(server.model for server in fleet.servers if server.name == name)
     control = settings.servers.get(name) or ServerControl(name)
-    return ServerSeries(name, model, control.match, control.engine, control.queries)
+    return ServerSeries(name, model, control.match, control.engine, control.queries, control.ages)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from stoker.domain.control.choices import ClassKind
 from stoker.domain.control.observation import ServerObservation
-from stoker.domain.control.settings import ClassKind, ServerControl
+from stoker.domain.control.settings import ServerControl
 from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
 from stoker.domain.workload import Load
@@ -27,12 +28,14 @@ class BatchProgress:
         deadline: Until when, in seconds since the epoch.
         at: When it was last looked at, in seconds since the epoch.
         done_tokens: Output tokens done since the document said so.
+        missed: Whether work was left when the deadline had come.
     """
 
     backlog_tokens: float
     deadline: float
     at: float
     done_tokens: float = 0.0
+    missed: bool = False
 
     @property
     def left_tokens(self) -> float:
@@ -62,7 +65,8 @@ def progress(
         return None
     told = (control.backlog_tokens, control.deadline)
     if before is None or (before.backlog_tokens, before.deadline) != told:
-        return BatchProgress(*told, at)
+        late = at >= control.deadline and control.backlog_tokens > 0
+        return BatchProgress(*told, at, missed=late)
     rate = seen.usable(SignalName.COMPLETION_RATE)
     tokens = seen.usable(SignalName.OUTPUT_TOKENS)
     passed_s = at - before.at
@@ -71,7 +75,8 @@ def progress(
     done = 0.0
     if rate is not None and tokens is not None:
         done = rate * tokens * min(passed_s, _LONGEST_GAP_S)
-    return replace(before, at=at, done_tokens=before.done_tokens + done)
+    after = replace(before, at=at, done_tokens=before.done_tokens + done)
+    return replace(after, missed=after.missed or (at >= after.deadline and after.left_tokens > 0))
 
 
 def with_sizes(load: Load, document: Load | None) -> Load:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from controller.judging import Health
 from controller.load import MeasuredLoad
 from controller.world import room_for
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision
 from stoker.domain.control.cluster import ClusterState, VariantState
 from stoker.domain.control.settings import ControlSettings, ServerControl
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.server import Server
 
 

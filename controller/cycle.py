@@ -20,8 +20,10 @@ from controller.planning import Planned, plan_now
 from controller.promises import health_now
 from controller.seeing import see
 from controller.stability import may_move
+from controller.startup_report import StartupReport, startup_reports
 from controller.world import variants_of
 from stoker.domain.control.changes import Decisions
+from stoker.domain.control.choices import Actuation
 from stoker.domain.control.observation import Observation
 from stoker.domain.control.settings import ControlSettings
 from stoker.domain.fleet import Fleet
@@ -44,6 +46,8 @@ class CycleResult:
         memory: What to hand to the next cycle, if the decisions are carried out.
         undecided: What to hand to it if they are not.
         profiles: How profiles are corrected; empty where that is switched off.
+        startups: How long replicas take to start, as it is planned with.
+        unfollowed: What was emitted and is not followed, in words.
     """
 
     observation: Observation
@@ -54,6 +58,8 @@ class CycleResult:
     memory: Memory
     undecided: Memory
     profiles: tuple[ProfileReport, ...] = ()
+    startups: tuple[StartupReport, ...] = ()
+    unfollowed: tuple[str, ...] = ()
 
 
 def think(
@@ -77,21 +83,26 @@ def think(
         notes.append(f"what runs was last confirmed {cluster.age_s:.0f} s ago: nothing is decided")
         cluster = None
     variants = variants_of(cluster)
+    emitted = memory.emitted.standing(cluster, at, settings)
+    memory = replace(memory, emitted=emitted)
+    asked = emitted.asked(cluster)
     seen = see(observation, fleet, variants, settings, memory)
     loads, memory = seen.loads, seen.memory
     notes += seen.notes
-    forecasts = rates_to_plan(fleet, loads, memory, settings, variants, at)
+    forecasts = rates_to_plan(fleet, loads, memory, settings, variants_of(asked), at)
     memory = with_seasons(memory, forecasts)
     corrected = correct(fleet, observation, loads, variants, memory, settings)
     memory = replace(memory, corrections=corrected.corrections)
     planned = plan_now(
         behind_the_others(corrected.fleet, settings.servers),
         {name: _foretold(loads[name], told) for name, told in forecasts.items()},
-        cluster,
+        asked,
         settings.servers,
         settings.loop.solver_time_limit_s,
-        _staying(fleet, memory, at, settings),
+        _staying(fleet, memory, forecasts, at, settings),
         {name: each.transition for name, each in memory.servers.items() if each.transition},
+        writes_batch_limits=settings.cluster.allow_batch_limit
+        and settings.cluster.actuation is Actuation.SCALE,
     )
     planned, late = fill_leftover(planned, memory, at)
     notes += late
@@ -102,7 +113,7 @@ def think(
         for server in fleet.servers
     }
     situation = Situation(
-        at, planned.fleet, planned.plan, planned.failure, cluster, loads, health, settings
+        at, planned.fleet, planned.plan, planned.failure, asked, loads, health, settings
     )
     decided, memories = decide(situation, memory)
     decided, memories, limited = within_limits(decided, memories, memory, situation)
@@ -121,6 +132,8 @@ def think(
         after,
         replace(memory, servers=_watched(memory, memories), cycles=memory.cycles + 1),
         corrected.reports,
+        startup_reports(fleet, variants, memory.startups, settings.forecast.startup_s),
+        emitted.not_followed(cluster, at),
     )
 
 
@@ -137,11 +150,18 @@ def _foretold(measured: MeasuredLoad, told: Forecast) -> Load:
     return replace(measured.load, arrival_rate_rps=told.rate_rps)
 
 
-def _staying(fleet: Fleet, memory: Memory, at: float, settings: ControlSettings) -> frozenset[str]:
+def _staying(
+    fleet: Fleet,
+    memory: Memory,
+    forecasts: Mapping[str, Forecast],
+    at: float,
+    settings: ControlSettings,
+) -> frozenset[str]:
     """Return the servers that may not begin a move now."""
+    rates = {name: told.rate_rps for name, told in forecasts.items()}
     return frozenset(
-        server.name
-        for server in fleet.servers
-        if memory.server(server.name).transition is None
-        and may_move(memory.server(server.name), at, settings.stability) is not None
+        name
+        for name, own in ((each.name, memory.server(each.name)) for each in fleet.servers)
+        if own.transition is None
+        and may_move(own, at, settings.stability, rates.get(name)) is not None
     )

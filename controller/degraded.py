@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from controller.record import JsonObject
-from stoker.domain.control.changes import Decisions, HoldReason, Notice
+from controller.proposals import JsonObject
+from stoker.domain.control.changes import (
+    ChangeOutcome,
+    ChangeResult,
+    Decisions,
+    HoldReason,
+    Notice,
+)
 from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState, WorkloadRef
 
 FAULTS = frozenset(
@@ -76,16 +82,18 @@ def degraded_now(
         at: Now, in seconds since the epoch.
     """
     found = {}
-    cards_unknown = cluster is not None and cluster.cards is None
+    no_cards = ""
+    if cluster is not None and cluster.cards is None:
+        no_cards = cluster.cards_problem or "cards are unknown"
     for name, decision in decisions.servers.items():
         reasons = {each.value for each in decision.held if each in FAULTS}
         words = [decision.reason] if reasons and decision.reason else []
         if name in homeless:
             reasons.add(_UNSCHEDULED)
             words.append(homeless[name])
-        if cards_unknown:
+        if no_cards:
             reasons.add(_CARDS_UNKNOWN)
-            words.append("nodes are not told: the cards of the fleet document count")
+            words.append(f"{no_cards}; the cards of the fleet document count")
         if reasons:
             since = before[name].since if name in before else at
             found[name] = Degraded(frozenset(reasons), "; ".join(words), since)
@@ -123,6 +131,26 @@ def news(
         else:
             continue
         notices += [Notice(each.ref, reason, words, well) for each in _of(name, cluster)]
+    return tuple(notices)
+
+
+def emitted(decisions: Decisions, results: Iterable[ChangeResult]) -> tuple[Notice, ...]:
+    """Return a notice for each workload that somebody else is to bring to another size."""
+    by_ref = {
+        target.ref: decision
+        for decision in decisions.servers.values()
+        for target in decision.targets
+    }
+    notices = []
+    for result in results:
+        if result.outcome is not ChangeOutcome.EMITTED:
+            continue
+        words = f"{result.replicas_before} to {result.target.replicas} replicas are emitted"
+        decision = by_ref.get(result.target.ref)
+        if decision is not None:
+            words = f"{decision.server}: {words}; the plan asks for {decision.wanted_replicas}"
+            words += f"; {decision.reason}" if decision.reason else ""
+        notices.append(Notice(result.target.ref, "Emitted", words, well=True))
     return tuple(notices)
 
 

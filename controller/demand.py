@@ -9,6 +9,7 @@ from dataclasses import replace
 from controller.batch import BatchProgress, deadline_load
 from controller.forecast import Forecast, forecast
 from controller.history import LoadHistory
+from controller.idleness import unseen
 from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
 from controller.promises import target_of
@@ -16,13 +17,9 @@ from controller.season import period_of
 from controller.startups import StartupTimes
 from controller.waiting import none_starts, with_queue
 from controller.world import running_variant
+from stoker.domain.control.choices import ForecastMethod
 from stoker.domain.control.cluster import VariantState
-from stoker.domain.control.settings import (
-    ControlSettings,
-    ForecastMethod,
-    ForecastSettings,
-    ServerControl,
-)
+from stoker.domain.control.settings import ControlSettings, ForecastSettings, ServerControl
 from stoker.domain.fleet import Fleet
 from stoker.domain.server import Server
 
@@ -59,8 +56,9 @@ def rates_to_plan(
             told = _by_deadline(work, measured, startup_s, settings)
         else:
             turn = server.name in turns
-            told = _foretold(server, measured, remembered, startup_s, settings, at, turn=turn)
-            if none_starts(variants.get(server.name, ())):
+            own = variants.get(server.name, ())
+            told = _foretold(server, measured, remembered, own, startup_s, settings, at, turn=turn)
+            if none_starts(own):
                 period_s = settings.loop.period_s
                 told = with_queue(told, measured, target_of(fleet, server), period_s)
         if told is not None:
@@ -132,6 +130,7 @@ def _foretold(
     server: Server,
     measured: MeasuredLoad,
     remembered: ServerMemory,
+    variants: Sequence[VariantState],
     startup_s: float,
     settings: ControlSettings,
     at: float,
@@ -150,7 +149,9 @@ def _foretold(
         told = replace(told, reason="its season is looked for in one of the next cycles")
     if told is None:
         return Forecast(rate, rate, 0.0, settings.forecast.method, "no history")
-    idle_s = _idle_s(server, measured, remembered.history, settings, at)
+    idle_s = None
+    if not unseen(measured, variants):
+        idle_s = _idle_s(server, measured, remembered.history, settings, at)
     if idle_s is not None and not _comes_again(told, remembered.history):
         return Forecast(0.0, 0.0, horizon_s, told.method, f"idle for {idle_s:.0f} s")
     # Never plan for less than what is offered.

@@ -22,7 +22,7 @@ def exposition_of(metrics: ControlMetrics) -> Callable[[], bytes]:
 
 
 class Heartbeat:
-    """Knows when the last cycle was over.
+    """Knows when the last cycle was over that did not fail.
 
     Args:
         monotonic: A clock that never goes back, in seconds.
@@ -36,10 +36,11 @@ class Heartbeat:
         self._beat = 0.0
         self.beat(period_s)
 
-    def beat(self, period_s: float) -> None:
-        """Tell that a cycle is over, and what the period is now."""
+    def beat(self, period_s: float, *, failed: bool = False) -> None:
+        """Tell that a cycle is over, what the period is now, and whether the cycle failed."""
         with self._lock:
-            self._beat = self._monotonic()
+            if not failed:
+                self._beat = self._monotonic()
             self._longest_s = max(_LEAST_S, _PERIODS * period_s)
 
     def stalled(self) -> str:
@@ -49,4 +50,4 @@ class Heartbeat:
             longest_s = self._longest_s
         if silent_s <= longest_s:
             return ""
-        return f"no cycle was over for {silent_s:.0f} s; {longest_s:.0f} s are the most"
+        return f"no cycle was over well for {silent_s:.0f} s; {longest_s:.0f} s are the most"

@@ -14,7 +14,8 @@ from typing import Any
 
 from controller.history import LoadHistory
 from controller.season import SeasonFit, SeasonForecast, foretell_season
-from stoker.domain.control.settings import ForecastMethod, ForecastSettings
+from stoker.domain.control.choices import ForecastMethod
+from stoker.domain.control.settings import ForecastSettings
 from stoker.domain.errors import StokerError
 
 _FEWEST_FOR_A_LINE = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,20 @@ class LoadHistory:
 
     Attributes:
         samples: The samples.
+        quiet_since: Since when no request has been known to be offered without a gap; None for
+            unknown. After a restart the samples tell it, so that it is not written down.
     """
 
     samples: tuple[LoadSample, ...] = ()
+    quiet_since: float | None = field(default=None, compare=False)
 
     def with_sample(
-        self, sample: LoadSample, keep_s: float, whole_s: float = math.inf, step_s: float = 0.0
+        self,
+        sample: LoadSample,
+        keep_s: float,
+        whole_s: float = math.inf,
+        step_s: float = 0.0,
+        longest_gap_s: float = math.inf,
     ) -> LoadHistory:
         """Return the history with one more sample, and without those older than `keep_s`.
 
@@ -49,6 +57,7 @@ class LoadHistory:
             whole_s: Age from which one sample a step is enough: what is long ago tells of seasons
                 alone, and a day of cycles is thousands of samples.
             step_s: Length of such a step.
+            longest_gap_s: Time between two samples over which the load counts as known.
         """
         if self.samples and sample.at <= self.samples[-1].at:
             return self
@@ -56,7 +65,25 @@ class LoadHistory:
         first = bisect.bisect_left(times, sample.at - keep_s)
         whole = bisect.bisect_left(times, sample.at - whole_s)
         old = _thinned(self.samples[first:whole], step_s)
-        return LoadHistory((*old, *self.samples[max(first, whole) :], sample))
+        return LoadHistory(
+            (*old, *self.samples[max(first, whole) :], sample),
+            self._quiet_since(sample, longest_gap_s),
+        )
+
+    def _quiet_since(self, sample: LoadSample, longest_gap_s: float) -> float:
+        """Return since when no request was offered, with one more sample."""
+        last = self.last
+        if sample.arrival_rate_rps > 0 or last is None or sample.at - last.at > longest_gap_s:
+            return sample.at
+        if self.quiet_since is not None:
+            return self.quiet_since
+        # Of what is long ago some samples are left out, and so it counts as a gap.
+        since = last
+        for before in reversed(self.samples):
+            if since.arrival_rate_rps > 0 or since.at - before.at > longest_gap_s:
+                break
+            since = before
+        return since.at
 
     @property
     def last(self) -> LoadSample | None:
@@ -70,16 +97,25 @@ class LoadHistory:
                 return sample.input_tokens, sample.output_tokens
         return None
 
-    def last_request_at(self) -> float | None:
-        """Return when requests were last offered; None where they never were."""
-        return next((each.at for each in reversed(self.samples) if each.arrival_rate_rps > 0), None)
-
     def idle_since(self) -> float | None:
-        """Return since when no request was offered; None where nothing was ever measured."""
-        if not self.samples:
-            return None
-        last = self.last_request_at()
-        return self.samples[0].at if last is None else last
+        """Return since when no request has been known to be offered; None where that is unknown.
+
+        Time in which nobody knew is no idleness: it begins anew after each gap.
+        """
+        return self.quiet_since
+
+    def largest_rate(self, at: float, seconds: float) -> float:
+        """Return the largest rate of so many seconds of known load; 0 where none was known.
+
+        What a gap hides of them is made up for by the time before it.
+        """
+        since = at - seconds
+        split = bisect.bisect_left([each.at for each in self.samples], since)
+        before, found = self.samples[:split], list(self.samples[split:])
+        hidden_s = (found[0].at if found else at) - since
+        if before:
+            found += [each for each in before if before[-1].at - each.at < hidden_s]
+        return max((each.arrival_rate_rps for each in found), default=0.0)
 
     def grid(self, step_s: float) -> list[float]:
         """Return the rates at equal steps up to the last sample, read between samples linearly.

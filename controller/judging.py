@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller.memory import Transition
+from stoker.domain.control.choices import TransitionKind
 from stoker.domain.control.cluster import ReplicaPhase, VariantState
-from stoker.domain.control.settings import TransitionKind, TransitionSettings
+from stoker.domain.control.settings import TransitionSettings
 
 _MOST_ERRORS = 0.05
 """Share of failing requests from which a move is taken back."""

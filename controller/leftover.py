@@ -9,10 +9,13 @@ from controller.batch import BatchProgress
 from controller.memory import Memory
 from controller.planning import Planned
 from optimizer.planner import plan_fleet
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import StokerError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, Plan, PlannedAllocation, UnplacedReason
+from stoker.domain.plan import Plan
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.server import Server
+from stoker.domain.usage import CardUsage
 
 _TRIED_RPS = 1e-3
 _WITHIN = 1.0 - 1e-9

@@ -67,7 +67,7 @@ def within_limits(
         if targets == decision.targets:
             continue
         waiting.append(name)
-        decided[name] = _cut(decision, targets)
+        decided[name] = _cut(decision, targets, _never(decision.targets, situation))
         if not targets:
             remembered[name] = replace(
                 before.server(name),
@@ -113,8 +113,28 @@ def _cost_of_one(variant: VariantState | None, situation: Situation) -> float:
     return (variant.cards_per_replica or 0) / accelerator.cards * accelerator.cost_per_hour
 
 
-def _cut(decision: ServerDecision, targets: tuple[VariantTarget, ...]) -> ServerDecision:
-    words = "the rest of its change waits: a cycle may change no more"
+def _never(targets: tuple[VariantTarget, ...], situation: Situation) -> str:
+    """Return which limit no cycle keeps with a single replica, in words; empty where all can."""
+    stability = situation.settings.stability
+    cards_limit, cost_limit = stability.max_cards_change, stability.max_cost_change_per_hour
+    variants = {each.ref: each for each in situation.cluster.variants} if situation.cluster else {}
+    for target in targets:
+        variant, more = variants.get(target.ref), _more(target, variants)
+        cards = (variant.cards_per_replica or 0) if variant else 0
+        cost = _cost_of_one(variant, situation)
+        if more and cards_limit is not None and cards > cards_limit:
+            limit = f"max_cards_change {cards_limit} is less than the {cards} cards"
+            return f"{limit} of one replica: raise it"
+        if more > 0 and cost_limit is not None and cost > cost_limit + _SLACK:
+            limit = f"max_cost_change_per_hour {cost_limit:g} is less than the {cost:g}"
+            return f"{limit} of one replica: raise it"
+    return ""
+
+
+def _cut(
+    decision: ServerDecision, targets: tuple[VariantTarget, ...], never: str
+) -> ServerDecision:
+    words = never or "the rest of its change waits: a cycle may change no more"
     return replace(
         decision,
         direction=decision.direction if targets else Direction.HOLD,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.history import LoadHistory, LoadSample
-from stoker.domain.control.cluster import ReplicaPhase, VariantState
-from stoker.domain.control.observation import ExpectedOutput, ServerObservation
+from controller.load_sizes import sizes_of, spreads_of
+from stoker.domain.control.cluster import ReplicaPhase, ReplicaState, VariantState
+from stoker.domain.control.observation import ServerObservation
 from stoker.domain.control.settings import MetricSettings
 from stoker.domain.control.signals import Signal, SignalName
 from stoker.domain.workload import Load
@@ -20,14 +21,19 @@ _SURE = 3.0
 _MS = 1000.0
 
 
+_WHOLE_WINDOWS = 1.5
+"""Windows after which the rate of a new replica is whole: it has to be found and scraped first, and
+what it did before its first sample is in no rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeasuredLoad:
     """What is known of the load of a server now.
 
     Attributes:
         load: The load; None where it is unknown.
-        partial: Whether replicas are missing from it: it is at least that, and may not make
-            anything smaller.
+        partial: Whether replicas are missing from it, or the sizes of its requests are not measured
+            now: it may not make anything smaller.
         reason: Why it is unknown or partial, in words; empty where it is neither.
         pending_rate_rps: Rate by Little's law from what is in the system and how long it stays
             there; None where that is unknown.
@@ -38,6 +44,10 @@ class MeasuredLoad:
             user's own query, tells of them.
         demand: Whether requests are known to come, though the load is unknown for their size.
         silent: Whether replicas that have served for a while do not report.
+        young: Whether replicas began to serve so lately that what they did before their first
+            samples may be missing from the rate.
+        unsized: Whether it is told in part for the sizes of its requests alone, which are those
+            measured last: its rate is told in full.
     """
 
     load: Load | None
@@ -50,6 +60,8 @@ class MeasuredLoad:
     outlasts_pods: bool = False
     demand: bool = False
     silent: bool = False
+    young: bool = False
+    unsized: bool = False
 
     @property
     def sample(self) -> tuple[float, float, float] | None:
@@ -71,11 +83,11 @@ def measured_load(
 ) -> MeasuredLoad:
     """Return the load of a server as it was seen.
 
-    Token counts outlast the requests they were told of: without requests in the window, those told
-    last are taken. Before any were told, those of the document are taken, which never makes a
-    server smaller. Output tokens that no request tells just now are those to expect of requests
-    with as many input tokens, which never makes a server smaller either. Spread and prefix hits
-    that are unknown are those of plain requests (none). Figures that pods tell count in full only
+    Token counts outlast the requests they were told of: those told last are taken where none are
+    told now. Before any were told, those of the document are taken. Output tokens that no request
+    tells just now are those to expect of requests with as many input tokens. While requests come,
+    none of these makes a server smaller. Spread that is unknown is that of the document, and no
+    prefix hits are known where nobody tells of any. Figures that pods tell count in full only
     when enough of the pods that should tell do; figures of a gateway, or of the user's own query,
     do not depend on pods. While no replica is ready, requests that wait (at a gateway) are load
     too.
@@ -102,40 +114,25 @@ def measured_load(
         reasons.append(f"{queued:.0f} requests wait, and no replica is ready")
     if rate.usable is not None and filling:
         reasons.append(f"its rate is younger than the {settings.window_s:g} s it is taken over")
-    inputs = seen.usable(SignalName.INPUT_TOKENS)
-    outputs = seen.usable(SignalName.OUTPUT_TOKENS)
-    before = history.last_tokens()
-    expected = _expected_output(seen, guess=before is None and document is None)
-    if outputs is None and inputs is not None and expected is not None and offered > 0:
-        outputs = expected.tokens
-        words = f"{expected.tokens:.4g} are expected by {expected.basis}"
-        reasons.append(f"{SignalName.OUTPUT_TOKENS.value} not measured: {words}")
-    if inputs is None or outputs is None:
-        if before is None and offered > 0:
-            missing = SignalName.INPUT_TOKENS if inputs is None else SignalName.OUTPUT_TOKENS
-            if document is None or document.output_tokens <= 0:
-                reason = f"{missing.value} unknown: {seen.signal(missing).reason}"
-                return MeasuredLoad(
-                    None, reason=reason, inside=inside, outlasts_pods=outlasts, demand=True
-                )
-            before = document.input_tokens, document.output_tokens
-            reasons.append(f"{missing.value} not measured yet: those of the fleet document count")
-        known = before or (0.0, 0.0)
-        inputs = known[0] if inputs is None else inputs
-        outputs = known[1] if outputs is None else outputs
+    sizes = sizes_of(seen, history.last_tokens(), document, offered)
+    if isinstance(sizes, str):
+        return MeasuredLoad(None, reason=sizes, inside=inside, outlasts_pods=outlasts, demand=True)
+    input_cv, output_cv = spreads_of(seen, document)
     load = Load(
         offered,
-        inputs,
-        outputs,
+        sizes.inputs,
+        sizes.outputs,
         throughput_rps=seen.usable(SignalName.COMPLETION_RATE),
-        input_tokens_cv=seen.usable(SignalName.INPUT_TOKENS_CV) or 0.0,
-        output_tokens_cv=seen.usable(SignalName.OUTPUT_TOKENS_CV) or 0.0,
+        input_tokens_cv=input_cv,
+        output_tokens_cv=output_cv,
         prefix_hit_rate=min(1.0, seen.usable(SignalName.PREFIX_HIT_RATE) or 0.0),
     )
     silent = False
     if _from_pods(rate):
         missing_reports, silent = _missing_reports(seen, variants, settings, at)
         reasons += [missing_reports] if missing_reports else []
+    unsized = sizes.as_before and not reasons
+    reasons += [sizes.reason] if sizes.reason else []
     pending = pending_rate(seen, load)
     return MeasuredLoad(
         load,
@@ -147,13 +144,9 @@ def measured_load(
         seen.usable(SignalName.WAITING),
         outlasts,
         silent=silent,
+        unsized=unsized,
+        young=_from_pods(rate) and _any_young(variants, settings, at),
     )
-
-
-def _expected_output(seen: ServerObservation, *, guess: bool) -> ExpectedOutput | None:
-    """Return what to expect by requests to the model; by those to others only for a guess."""
-    expected = seen.expected_output
-    return expected if expected is not None and (expected.of_model or guess) else None
 
 
 def _contradicted(pending: float | None, load: Load, inside: float | None) -> str:
@@ -184,9 +177,21 @@ def _outlasts_pods(seen: ServerObservation) -> bool:
 
 
 def _inside(seen: ServerObservation) -> float | None:
-    told = [seen.usable(name) for name in (SignalName.RUNNING, SignalName.WAITING)]
-    known = [each for each in told if each is not None]
-    return sum(known) if known else None
+    """Return the requests that wait or are served; None where either is unknown."""
+    running, waiting = (seen.usable(name) for name in (SignalName.RUNNING, SignalName.WAITING))
+    return None if running is None or waiting is None else running + waiting
+
+
+def _any_young(variants: Sequence[VariantState], settings: MetricSettings, at: float) -> bool:
+    """Return whether a replica began to serve too lately for its part of the rate to be whole."""
+    whole_s = _WHOLE_WINDOWS * settings.window_s
+    return any(
+        replica.phase is ReplicaPhase.READY
+        and replica.ready_at is not None
+        and at - replica.ready_at < whole_s
+        for variant in variants
+        for replica in variant.replicas
+    )
 
 
 def _any_ready(variants: Sequence[VariantState]) -> bool:
@@ -217,8 +222,8 @@ def pending_rate(seen: ServerObservation, load: Load) -> float | None:
 
 
 def sample_of(measured: MeasuredLoad, seen: ServerObservation, at: float) -> LoadSample | None:
-    """Return what is remembered of a load; None where it is unknown or told in part."""
-    if measured.load is None or measured.partial:
+    """Return what is remembered of a load; None where its rate is unknown or told in part."""
+    if measured.load is None or (measured.partial and not measured.unsized):
         return None
     return LoadSample(
         at,
@@ -226,6 +231,23 @@ def sample_of(measured: MeasuredLoad, seen: ServerObservation, at: float) -> Loa
         seen.usable(SignalName.INPUT_TOKENS),
         seen.usable(SignalName.OUTPUT_TOKENS),
     )
+
+
+def _reporting(
+    seen: ServerObservation, variants: Sequence[VariantState], ready: Sequence[ReplicaState]
+) -> float | None:
+    """Return how many of the ready replicas report.
+
+    By name, where series carry the names of pods: one that ends and still reports does not stand
+    for one that has only begun.
+    """
+    count = seen.usable(SignalName.REPORTING)
+    if count is None:
+        return None
+    beginnings = tuple(f"{variant.ref.name}-" for variant in variants)
+    if any(name.startswith(beginnings) for name in seen.reporting_pods):
+        return float(sum(replica.name in seen.reporting_pods for replica in ready))
+    return count
 
 
 def _missing_reports(
@@ -251,7 +273,7 @@ def _missing_reports(
         for replica in ready
         if replica.ready_at is None or at - replica.ready_at >= settings.fresh_replica_s
     ]
-    reporting = seen.usable(SignalName.REPORTING)
+    reporting = _reporting(seen, variants, ready)
     if reporting is None:
         return ("no replica reports" if settled else ""), bool(settled)
     if reporting < settings.reporting_share * len(settled):

@@ -11,6 +11,7 @@ from typing import Protocol
 from controller.cycle import CycleResult, think
 from controller.memory import Memory
 from controller.ports import Announcer, Clock, Hands, Lock, Observer, Permit
+from controller.problems import ProblemKind, Trouble
 from controller.record import CycleRecord, JsonObject, record_of
 from controller.telling import Teller
 from stoker.domain.control.changes import (
@@ -19,13 +20,16 @@ from stoker.domain.control.changes import (
     Direction,
     VariantTarget,
 )
-from stoker.domain.control.settings import ControlSettings, Mode
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings
 from stoker.domain.errors import StokerError
 from stoker.domain.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 
-_DONE = (ChangeOutcome.APPLIED, ChangeOutcome.UNCHANGED, ChangeOutcome.DRY_RUN)
+_DONE = (ChangeOutcome.APPLIED, ChangeOutcome.UNCHANGED, ChangeOutcome.EMITTED)
+_GIVES_UP = 5
+"""Cycles that fail in a row after which another loop had better lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Ports:
         announcer: Tells the cluster what was done.
         told: Called with every record, for metrics and status.
         paused: Returns whether somebody asked that nothing be changed for now.
+        step_down: Called when too many cycles failed in a row, so that another loop may lead.
     """
 
     clock: Clock
@@ -103,6 +108,7 @@ class Ports:
     announcer: Announcer
     told: Callable[[CycleRecord], None] = lambda _: None
     paused: Callable[[], bool] = lambda: False
+    step_down: Callable[[], None] = lambda: None
 
 
 class Loop:
@@ -126,6 +132,7 @@ class Loop:
         self._document = document
         self._memory = memory
         self._teller = Teller(ports.announcer, ports.lock, interrupted)
+        self._failures = 0
 
     @property
     def memory(self) -> Memory:
@@ -137,6 +144,21 @@ class Loop:
         """The fleet and the rules in force."""
         return self._document
 
+    @property
+    def failures(self) -> int:
+        """Cycles that failed in a row, up to now."""
+        return self._failures
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it takes no part in the election, until a cycle does not fail.
+
+        A loop that is not to write takes part in none, and has nothing to withdraw from.
+        """
+        asked = self._document.settings.loop
+        writes = asked.mode is not Mode.OBSERVE and not asked.dry_run
+        return writes and self._failures >= _GIVES_UP
+
     def run(self, ended: Callable[[], bool], most: int | None = None) -> None:
         """Run cycles until `ended()`, or so many; a cycle that fails does not end the loop."""
         clock = self._ports.clock
@@ -145,9 +167,10 @@ class Loop:
             began = clock.monotonic()
             try:
                 self.cycle()
+                self._failures = 0
             except Exception as error:
                 logger.exception("the cycle failed; nothing more was done in it")
-                self._teller.failed(error)
+                self._failed(error)
             count += 1
             left = self._document.settings.loop.period_s - (clock.monotonic() - began)
             if not ended() and (most is None or count < most):
@@ -157,7 +180,7 @@ class Loop:
         """Run one cycle, and return its record."""
         clock, ports = self._ports.clock, self._ports
         began = clock.monotonic()
-        problems = self._reload()
+        troubles = self._reload()
         document = self._document
         settings = document.settings
         deadline = began + settings.loop.deadline_s
@@ -167,8 +190,9 @@ class Loop:
         with _timed(stages, "plan", clock):
             result = think(observation, document.fleet, settings, self._memory)
         number = self._memory.cycles + 1
-        leader = ports.lock.holds()
-        problems += self._teller.problems(observation)
+        leader = not self.withdrawn and ports.lock.holds()
+        troubles += self._teller.troubles(observation)
+        degraded = self._teller.degraded(result, leader=leader)
         paused = ports.paused()
 
         def record(results: Sequence[ChangeResult], took_s: float | None) -> CycleRecord:
@@ -180,18 +204,19 @@ class Loop:
                 leader=leader,
                 fleet_version=document.version,
                 took_s=took_s,
-                problems=problems,
+                troubles=troubles,
+                degraded=degraded,
                 stages=stages,
                 paused=paused,
+                dry_run=settings.loop.dry_run,
             )
 
         intended = record((), None)
         may_act = leader and not paused
         targets = self._targets(result, intended, settings.loop.mode, may_act=may_act)
         if targets and clock.monotonic() >= deadline:
-            problems.append(
-                f"the cycle took more than {settings.loop.deadline_s:g} s: nothing was changed"
-            )
+            words = f"the cycle took more than {settings.loop.deadline_s:g} s: nothing was changed"
+            troubles.append(Trouble(ProblemKind.CYCLE_LATE, words))
             targets = ()
         results: tuple[ChangeResult, ...] = ()
 
@@ -206,22 +231,34 @@ class Loop:
         if targets:
             ports.journal.intend(intended)
             with _timed(stages, "act", clock):
-                results = self._apply(targets, permit)
-        memory = self._remembered(result, results)
+                results = self._apply(targets, permit, dry_run=settings.loop.dry_run)
+        memory = self._remembered(result, results, leader=leader)
         finished = record(results, clock.monotonic() - began)
         ports.journal.write(finished, memory)
         self._memory = memory
         ports.told(finished)
-        if settings.loop.mode is not Mode.OBSERVE:
+        if settings.loop.mode is not Mode.OBSERVE and not settings.loop.dry_run:
             self._teller.tell(result, results, leader=leader)
         return finished
 
-    def _reload(self) -> list[str]:
+    def _failed(self, error: Exception) -> None:
+        """Take in that a cycle failed. Who fails again and again keeps the Lease from nobody."""
+        self._teller.failed(error)
+        self._failures += 1
+        if self._failures != _GIVES_UP:
+            return
+        try:
+            self._ports.step_down()
+        except Exception:
+            logger.exception("the Lease was not given up; it runs out by itself")
+
+    def _reload(self) -> list[Trouble]:
         """Read the documents again; those that are wrong leave the last good ones in force."""
         try:
             self._document = self._ports.documents.read()
         except (StokerError, OSError) as error:
-            return [f"the document is not taken, the last good one stays: {error}"]
+            words = f"the document is not taken, the last good one stays: {error}"
+            return [Trouble(ProblemKind.DOCUMENT, words)]
         return []
 
     def _targets(
@@ -239,7 +276,9 @@ class Loop:
             for target in decision.targets
         )
 
-    def _apply(self, targets: Sequence[VariantTarget], permit: Permit) -> tuple[ChangeResult, ...]:
+    def _apply(
+        self, targets: Sequence[VariantTarget], permit: Permit, *, dry_run: bool
+    ) -> tuple[ChangeResult, ...]:
         """Write what grows before what shrinks: nothing is taken before what replaces it."""
         ordered = sorted(
             targets,
@@ -248,9 +287,11 @@ class Loop:
                 each.ref,
             ),
         )
-        return self._ports.hands.apply(ordered, dry_run=False, permit=permit)
+        return self._ports.hands.apply(ordered, dry_run=dry_run, permit=permit)
 
-    def _remembered(self, result: CycleResult, results: Sequence[ChangeResult]) -> Memory:
+    def _remembered(
+        self, result: CycleResult, results: Sequence[ChangeResult], *, leader: bool
+    ) -> Memory:
         """Return what to hand on: of servers whose change was not made, that it was not made."""
         outcome = {each.target.ref: each.outcome for each in results}
         memory = result.undecided
@@ -262,7 +303,8 @@ class Loop:
             stays = decision.direction is Direction.HOLD or not decision.targets
             if done or stays:
                 memory = memory.with_server(name, result.memory.server(name))
-        return replace(memory, plan=result.memory.plan)
+        emitted = result.memory.emitted.after(results, result.observation.at, told=leader)
+        return replace(memory, plan=result.memory.plan, emitted=emitted)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.batch import BatchProgress
 from controller.correction.state import Corrections
+from controller.emitted import Emitted
 from controller.history import LoadHistory
 from controller.season import SeasonFit
 from controller.startups import StartupTimes
@@ -22,11 +23,13 @@ class WantedSize:
         at: When, in seconds since the epoch.
         accelerator: On which accelerator.
         replicas: How many replicas.
+        rate_rps: The rate that they were to carry; 0 where that is not told.
     """
 
     at: float
     accelerator: str
     replicas: int
+    rate_rps: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Memory:
         plan: The last plan that was made; None for none.
         cycles: Cycles so far.
         corrections: What is known of the factors of profiles.
+        emitted: Sizes that somebody else is to write, and has not written yet.
     """
 
     servers: Mapping[str, ServerMemory] = field(default_factory=dict)
@@ -134,6 +138,7 @@ class Memory:
     plan: Plan | None = None
     cycles: int = 0
     corrections: Corrections = field(default_factory=Corrections)
+    emitted: Emitted = field(default_factory=Emitted)
 
     def server(self, name: str) -> ServerMemory:
         """Return what is remembered of a server; nothing for a new one."""

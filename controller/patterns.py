@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 
 from controller.history import LoadHistory
+from stoker.domain.control.choices import ClassKind
 from stoker.domain.control.observation import ServerObservation
-from stoker.domain.control.settings import ClassKind
 from stoker.domain.control.signals import SignalName
 
 _FEWEST = 20
@@ -15,6 +15,7 @@ _MOST = 1000
 _SHORTEST_S = 600.0
 _HALF = 0.5
 _BULK_SHARE = 0.15
+_STEADY_SHARE = 0.25
 _PILE_REQUESTS = 20.0
 _PILE_RATIO = 3.0
 _HOUR_S = 3600.0
@@ -22,22 +23,32 @@ _FEWEST_HOURS = 12
 _SWING = 3.0
 
 
-def contradiction(kind: ClassKind | None, history: LoadHistory, seen: ServerObservation) -> str:
+def contradiction(
+    kind: ClassKind | None,
+    history: LoadHistory,
+    seen: ServerObservation,
+    slots: float | None = None,
+) -> str:
     """Return how load contradicts the kind declared, in words; empty where it does not.
 
     * Load comes in bulk where half of the requests came in a small share of the time: a constant
       rate takes half of it, a sine over the day a third.
     * Requests pile up where several times more wait than are served.
+    * Requests come one by one where they come steadily, none waits, and batches are less than half
+      full: whoever works off a backlog sends what the batch takes.
     * Load swings where the busiest of its hours had several times the load of the quietest.
 
     Args:
         kind: What the server's load is declared to be; None for nothing.
         history: Its load.
         seen: What was measured of it now.
+        slots: Requests that its ready replicas take at once; None for unknown.
     """
-    if kind is None or kind is ClassKind.BATCH:
+    if kind is None:
         return ""
     share = _share_of_half(history)
+    if kind is ClassKind.BATCH:
+        return "" if share is None or share < _STEADY_SHARE else _one_by_one(seen, slots)
     if share is not None and share < _BULK_SHARE:
         return (
             f"is declared {kind.value}, but half of its requests came in {share:.0%} of the time: "
@@ -60,6 +71,20 @@ def contradiction(kind: ClassKind | None, history: LoadHistory, seen: ServerObse
             "quietest: load with a day suits kind: realtime"
         )
     return ""
+
+
+def _one_by_one(seen: ServerObservation, slots: float | None) -> str:
+    """Return that no backlog is worked off; empty where one may be, or where nobody tells."""
+    waiting, running = seen.usable(SignalName.WAITING), seen.usable(SignalName.RUNNING)
+    if waiting is None or running is None or not slots:
+        return ""
+    if waiting >= 1.0 or running >= _HALF * slots:
+        return ""
+    return (
+        f"is declared {ClassKind.BATCH.value}, but its requests come steadily, none waits, and "
+        f"{running:.0f} are served where {slots:.0f} could be: they work off no backlog, and those "
+        "of people suit kind: realtime or streaming"
+    )
 
 
 def _share_of_half(history: LoadHistory) -> float | None:

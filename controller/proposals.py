@@ -62,6 +62,4 @@ def without(decisions: Mapping[str, JsonObject], names: Collection[str]) -> dict
 
 
 def _is_done(change: JsonObject) -> bool:
-    if change["outcome"] == "unchanged":  # where somebody else writes, it is emitted until it is so
-        return bool(change["replicas_before"] == change["replicas"])
-    return change["outcome"] in ("applied", "dry_run")
+    return change["outcome"] in ("applied", "emitted", "unchanged", "dry_run")

@@ -9,16 +9,18 @@ from typing import Any
 from controller.batch import BatchProgress
 from controller.correction.gaussian import Gaussian
 from controller.correction.state import Corrections, FactorState, ProfileKey
+from controller.emitted import Emitted, EmittedSize
 from controller.history import LoadHistory, LoadSample
 from controller.memory import Memory, ServerMemory, Transition, WantedSize
 from controller.season import SeasonFit
-from controller.startups import StartupTimes
+from controller.startups import Look, StartupTimes
 from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
 from stoker.domain.errors import StokerError
 
-VERSION = 2
-_READ = (1, VERSION)
-"""Versions that are read: the first knew of no corrections and no work with a deadline."""
+VERSION = 3
+_READ = (1, 2, VERSION)
+"""Versions that are read: the first knew of no corrections and no work with a deadline; start-up
+times of the first two are left, as pods that got ready for a second time are among them."""
 
 
 class RecallError(StokerError):
@@ -39,15 +41,8 @@ def memory_to_text(memory: Memory, *, histories: bool = True) -> str:
             "servers": {
                 name: _server(each, histories=histories) for name, each in memory.servers.items()
             },
-            "startups": [
-                {
-                    "model": model,
-                    "accelerator": accelerator,
-                    "seconds": list(seconds),
-                    "counted": sorted(memory.startups.counted.get((model, accelerator), ())),
-                }
-                for (model, accelerator), seconds in memory.startups.seconds.items()
-            ],
+            "startups": _startups(memory.startups),
+            "emitted": _emitted(memory.emitted),
             "corrections": [
                 _correction(key, state) for key, state in memory.corrections.states.items()
             ],
@@ -67,17 +62,12 @@ def memory_from_text(text: str) -> Memory:
             raise RecallError(f"memory of version {document['version']}; known: {_READ}")
         return Memory(
             {name: _read_server(each) for name, each in document["servers"].items()},
-            StartupTimes(
-                {(e["model"], e["accelerator"]): tuple(e["seconds"]) for e in document["startups"]},
-                {
-                    (e["model"], e["accelerator"]): frozenset(e["counted"])
-                    for e in document["startups"]
-                },
-            ),
+            _read_startups(document["startups"]) if document["version"] > 2 else StartupTimes(),
             cycles=int(document["cycles"]),
             corrections=Corrections(
                 dict(_read_correction(each) for each in document.get("corrections", ()))
             ),
+            emitted=_read_emitted(document.get("emitted")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecallError(f"not a memory of the loop: {error!r}") from error
@@ -89,7 +79,9 @@ def _server(memory: ServerMemory, *, histories: bool) -> dict[str, Any]:
             [each.at, each.arrival_rate_rps, each.input_tokens, each.output_tokens]
             for each in (memory.history.samples if histories else ())
         ],
-        "wanted": [[each.at, each.accelerator, each.replicas] for each in memory.wanted],
+        "wanted": [
+            [each.at, each.accelerator, each.replicas, each.rate_rps] for each in memory.wanted
+        ],
         "watched_since": memory.watched_since,
         "changed_at": memory.changed_at,
         "grown_at": memory.grown_at,
@@ -116,8 +108,79 @@ def _read_server(document: dict[str, Any]) -> ServerMemory:
     )
 
 
-def _batch(work: BatchProgress) -> list[float]:
-    return [work.backlog_tokens, work.deadline, work.at, work.done_tokens]
+def _startups(startups: StartupTimes) -> dict[str, Any]:
+    pairs = sorted({*startups.seconds, *startups.too_long})
+    return {
+        "times": [
+            {
+                "model": pair[0],
+                "accelerator": pair[1],
+                "seconds": list(startups.seconds.get(pair, ())),
+                "too_long": startups.too_long.get(pair, 0),
+            }
+            for pair in pairs
+        ],
+        "looks": [
+            {
+                "workload": _ref(ref),
+                "at": look.at,
+                "starting": sorted(look.starting),
+                "others": sorted(look.others),
+            }
+            for ref, look in startups.looks.items()
+        ],
+    }
+
+
+def _read_startups(document: dict[str, Any]) -> StartupTimes:
+    times = {(each["model"], each["accelerator"]): each for each in document["times"]}
+    return StartupTimes(
+        {pair: tuple(each["seconds"]) for pair, each in times.items() if each["seconds"]},
+        {pair: each["too_long"] for pair, each in times.items() if each["too_long"]},
+        {
+            _read_ref(each["workload"]): Look(
+                each["at"], frozenset(each["starting"]), frozenset(each["others"])
+            )
+            for each in document["looks"]
+        },
+    )
+
+
+def _emitted(emitted: Emitted) -> dict[str, Any]:
+    return {
+        "told_at": emitted.told_at,
+        "sizes": [
+            {
+                "workload": _ref(ref),
+                "replicas": size.replicas,
+                "at": size.at,
+                "behind_since": size.behind_since,
+                "seen": size.seen,
+            }
+            for ref, size in emitted.sizes.items()
+        ],
+    }
+
+
+def _read_emitted(document: dict[str, Any] | None) -> Emitted:
+    if document is None:
+        return Emitted()
+    return Emitted(
+        {
+            _read_ref(each["workload"]): EmittedSize(
+                each["replicas"],
+                each["at"],
+                each.get("behind_since", each["at"]),
+                each.get("seen"),
+            )
+            for each in document["sizes"]
+        },
+        document["told_at"],
+    )
+
+
+def _batch(work: BatchProgress) -> list[float | bool]:
+    return [work.backlog_tokens, work.deadline, work.at, work.done_tokens, work.missed]
 
 
 def _transition(transition: Transition) -> dict[str, Any]:

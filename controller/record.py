@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from controller.correction.applying import ProfileReport
 from controller.cycle import CycleResult
+from controller.degraded import Degraded
+from controller.problems import Trouble, kinds_of, troubles_of
 from controller.proposals import JsonObject, proposal_of, waiting_decisions
+from controller.recorded_cluster import change_of, cluster_of
+from controller.recorded_state import batch_of, degraded_of, startup_of_record, tell_desired
 from stoker.domain.control.changes import ChangeResult, Decisions, HoldReason
-from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
+from stoker.domain.control.choices import Mode
 from stoker.domain.control.observation import ServerObservation, TokenHistogram
-from stoker.domain.control.settings import Mode
 from stoker.domain.control.signals import Signal
 from stoker.domain.plan import Plan
 
@@ -54,9 +56,11 @@ def record_of(
     leader: bool,
     fleet_version: str,
     took_s: float | None,
-    problems: Sequence[str] = (),
+    troubles: Sequence[Trouble] = (),
+    degraded: Mapping[str, Degraded] | None = None,
     stages: Mapping[str, float] | None = None,
     paused: bool = False,
+    dry_run: bool = False,
 ) -> CycleRecord:
     """Return the record of a cycle.
 
@@ -68,11 +72,14 @@ def record_of(
         leader: Whether it was the one that may act.
         fleet_version: Version of the documents.
         took_s: How long it took; None while it is not over.
-        problems: What went wrong around it.
+        troubles: What went wrong around it.
+        degraded: What keeps servers from being decided on as ever, by name.
         stages: Seconds of its parts, by name.
         paused: Whether somebody had paused the loop.
+        dry_run: Whether changes were only tried.
     """
     at = result.observation.at
+    told = (*troubles, *troubles_of(result))
     document: JsonObject = {
         "version": VERSION,
         "cycle": number,
@@ -80,20 +87,29 @@ def record_of(
         "mode": mode.value,
         "leader": leader,
         "paused": paused,
+        "dry_run": dry_run,
         "fleet_version": fleet_version,
         "took_s": took_s,
         "stages_s": {name: round(seconds, 3) for name, seconds in (stages or {}).items()},
-        "problems": [*problems, *result.observation.problems, *result.decisions.notes],
-        "cluster": _cluster(result.observation.cluster),
+        "problems": [each.words for each in told],
+        "problem_kinds": kinds_of(told, result),
+        "cluster": cluster_of(result.observation.cluster),
         "servers": {
-            server.name: _server(server.name, result) for server in result.planned.fleet.servers
+            server.name: {
+                **_server(server.name, result),
+                "degraded": degraded_of((degraded or {}).get(server.name)),
+                "batch": batch_of(result.memory.server(server.name).batch),
+            }
+            for server in result.planned.fleet.servers
         },
+        "startups": [startup_of_record(each) for each in result.startups],
         "profiles": [_profile(each) for each in result.profiles],
         "plan": _plan(result.planned.plan, result.planned.failure),
-        "changes": [_change(each) for each in results],
+        "changes": [change_of(each) for each in results],
     }
     document["proposal"] = proposal_of(waiting_decisions(document))
     _tell_what_keeps_it(document)
+    tell_desired(document, result.memory.emitted)
     return CycleRecord(number, at, mode, leader, fleet_version, took_s, document)
 
 
@@ -260,41 +276,3 @@ def _profile(report: ProfileReport) -> JsonObject:
 def _known(value: float | None) -> float | None:
     """Return a figure, or None for NaN: JSON has no such number."""
     return None if value is None or math.isnan(value) else value
-
-
-def _cluster(cluster: ClusterState | None) -> JsonObject | None:
-    if cluster is None:
-        return None
-    return {
-        "age_s": cluster.age_s,
-        "cards": None
-        if cluster.cards is None
-        else {
-            name: {"total": stock.total, "managed": stock.managed, "others": stock.others}
-            for name, stock in cluster.cards.items()
-        },
-        "workloads": [_variant(each) for each in cluster.variants],
-    }
-
-
-def _variant(variant: VariantState) -> Mapping[str, Any]:
-    return {
-        "workload": str(variant.ref),
-        "server": variant.server,
-        "accelerator": variant.accelerator,
-        "replicas_wanted": variant.replicas_wanted,
-        **{phase.value: variant.count(phase) for phase in ReplicaPhase},
-        "max_batch": variant.max_batch,
-        "paused": variant.paused,
-        "problem": variant.problem,
-    }
-
-
-def _change(result: ChangeResult) -> Mapping[str, Any]:
-    return {
-        "workload": str(result.target.ref),
-        "replicas": result.target.replicas,
-        "replicas_before": result.replicas_before,
-        "outcome": result.outcome.value,
-        "detail": result.detail,
-    }

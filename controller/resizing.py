@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from controller.batch import is_batch
 from controller.case import Case
+from controller.idleness import unseen
 from controller.memory import ServerMemory
 from controller.stability import Settled, Sizing, may_move, remembered, settle
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision, VariantTarget
-from stoker.domain.control.cluster import VariantState
-from stoker.domain.plan import PlannedAllocation
+from stoker.domain.control.cluster import VariantState, WorkloadKind
 
 
 def resize(
@@ -18,10 +19,12 @@ def resize(
 ) -> tuple[ServerDecision, ServerMemory]:
     """Bring a workload to the size that the plan asks for, as far as rules and cards allow now."""
     before = variant.replicas_wanted
-    settled = _within_room(case, variant, _settled(case, variant, placed, memory))
+    batch = _batch(case, variant, placed, memory)
+    settled = _settled(case, variant, placed, memory)
+    settled = _with_batch_of_pods(case, variant, placed, settled, batch)
+    settled = _within_room(case, variant, settled)
     after = settled.replicas
     case.take(variant, after - before)
-    batch = _batch(case, variant, placed, memory)
     direction = Direction.HOLD
     if after != before:
         direction = Direction.UP if after > before else Direction.DOWN
@@ -76,10 +79,19 @@ def _sizing(case: Case, variant: VariantState, placed: PlannedAllocation) -> Siz
         least=least,
         most=most,
         partial=case.load is not None and case.load.partial,
-        idle_s=0.0 if case.load is not None and case.load.inside else case.idle_s,
+        young=case.load is not None and case.load.young,
+        idle_s=_idle_s(case),
+        unseen="" if case.load is None else unseen(case.load, case.variants),
         zero_allowed=case.control.scale_to_zero and _demand_is_seen(case),
         accelerator=variant.accelerator,
     )
+
+
+def _idle_s(case: Case) -> float | None:
+    """Return how long nobody has asked, waited or been served; None where unknown."""
+    if case.load is not None and case.load.inside:
+        return 0.0
+    return None if case.load is not None and unseen(case.load, case.variants) else case.idle_s
 
 
 def _demand_is_seen(case: Case) -> bool:
@@ -100,6 +112,39 @@ def _within_room(case: Case, variant: VariantState, settled: Settled) -> Settled
     )
 
 
+def _with_batch_of_pods(
+    case: Case,
+    variant: VariantState,
+    placed: PlannedAllocation,
+    settled: Settled,
+    batch: int | None,
+) -> Settled:
+    """Return the size that pods with the batch limit that they have can do with.
+
+    The plan counts with replicas that take more requests than these do: fewer of these would not
+    carry the load.
+    """
+    told, running = variant.max_batch, variant.replicas_wanted
+    if told is None or settled.replicas >= running or placed.replicas == 0:
+        return settled
+    if is_batch(case.control) and not placed.fully_served:
+        return settled  # others need the cards, and it is served in part as it is
+    _, most = case.bounds(variant)
+    stays = running if most is None else max(settled.replicas, min(running, most))
+    if placed.max_batch - told <= case.now.settings.stability.hysteresis * told:
+        return settled
+    words = f"its pods take {told} requests at once, and the plan counts on {placed.max_batch}"
+    if batch is not None:
+        words += ": that limit goes first"
+    elif variant.ref.kind is WorkloadKind.LEADER_WORKER_SET:
+        words += ": raise the limit in its manifest"
+    elif case.now.settings.cluster.allow_batch_limit:
+        words += ": the limit is written when the server may move again"
+    else:
+        words += ": raise the limit in its manifest, or set cluster.allow_batch_limit: true"
+    return Settled(stays, (*settled.held, HoldReason.STABILIZING), words)
+
+
 def _batch(
     case: Case, variant: VariantState, placed: PlannedAllocation, memory: ServerMemory
 ) -> int | None:
@@ -111,6 +156,8 @@ def _batch(
     cluster, stability = case.now.settings.cluster, case.now.settings.stability
     if not cluster.allow_batch_limit or not placed.max_batch:
         return None
+    if variant.ref.kind is WorkloadKind.LEADER_WORKER_SET:
+        return None  # they are told none
     if may_move(memory, case.now.at, stability) is not None:
         return None
     now = variant.max_batch

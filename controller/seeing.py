@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.batch import progress, with_sizes
@@ -10,13 +10,17 @@ from controller.load import MeasuredLoad, measured_load, sample_of
 from controller.memory import Memory, ServerMemory
 from controller.patterns import contradiction
 from controller.season import SEASON_STEPS
-from stoker.domain.control.cluster import VariantState
+from controller.startups import Watch
+from stoker.domain.control.cluster import ReplicaPhase, VariantState
 from stoker.domain.control.observation import Observation, ServerObservation
 from stoker.domain.control.settings import ControlSettings, ServerControl
 from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
 from stoker.domain.server import Server
 from stoker.domain.workload import Load
+
+_MISSED_PERIODS = 3
+"""Periods without a look at a workload after which something may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ def see(
     at = observation.at
     loads: dict[str, MeasuredLoad] = {}
     servers = dict(memory.servers)
-    startups = memory.startups
+    startups, period_s = memory.startups, settings.loop.period_s
+    watch = Watch(at, _MISSED_PERIODS * period_s, period_s, settings.transition.ready_timeout_s)
     notes: list[str] = []
     for server in fleet.servers:
         seen = observation.server(server.name)
@@ -64,12 +69,29 @@ def see(
         measured, note = _with_work(server, measured, own, remembered)
         loads[server.name] = measured
         for variant in own:
-            startups = startups.with_variant(server.model, variant)
+            startups = startups.with_variant(server.model, variant, watch)
         if remembered != ServerMemory() or remembered.told_at is not None:
             servers[server.name] = remembered
-        against = contradiction(control.kind, remembered.history, seen)
+        slots = _slots(server, own, fleet)
+        against = contradiction(control.kind, remembered.history, seen, slots)
         notes += [each for each in (note, against and f"{server.name} {against}") if each]
+    if variants:
+        startups = startups.only({each.ref for own in variants.values() for each in own})
     return Seen(loads, replace(memory, servers=servers, startups=startups), tuple(notes))
+
+
+def _slots(server: Server, variants: Sequence[VariantState], fleet: Fleet) -> float | None:
+    """Return how many requests the ready replicas take at once; None where nobody tells."""
+    limits = {
+        each.accelerator: each.max_batch for each in fleet.profiles if each.model == server.model
+    }
+    slots = 0.0
+    for variant in variants:
+        limit = variant.max_batch or server.max_batch or limits.get(variant.accelerator)
+        if limit is None:
+            return None
+        slots += limit * variant.count(ReplicaPhase.READY)
+    return slots or None
 
 
 def _measured(
@@ -87,9 +109,12 @@ def _measured(
     """
     remembered = memory.server(server.name)
     window_s = settings.metrics.window_s
+    # A cycle may come late: a gap is what is longer than two periods.
+    longest_gap_s = max(window_s, 2 * settings.loop.period_s)
+    if remembered.wanted and at - remembered.wanted[-1].at > longest_gap_s:
+        remembered = remembered.unwatched()  # the loop was away
     if seen.usable(SignalName.ARRIVAL_RATE) is not None:
-        # A cycle may come late: a gap is what is longer than two periods.
-        remembered = remembered.told(at, max(window_s, 2 * settings.loop.period_s))
+        remembered = remembered.told(at, longest_gap_s)
     since = remembered.told_since
     measured = measured_load(
         seen,
@@ -108,7 +133,7 @@ def _measured(
     if sample is not None:
         season_s, whole_s = settings.forecast.season_s, settings.forecast.history_s
         history = remembered.history.with_sample(
-            sample, max(whole_s, 3 * season_s), whole_s, season_s / SEASON_STEPS
+            sample, max(whole_s, 3 * season_s), whole_s, season_s / SEASON_STEPS, longest_gap_s
         )
         remembered = replace(remembered, history=history)
     return measured, remembered

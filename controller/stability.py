@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from controller.memory import ServerMemory
 from stoker.domain.control.changes import HoldReason
@@ -25,7 +24,9 @@ class Sizing:
         least: Fewest replicas that are allowed.
         most: Most replicas that are allowed; None for any.
         partial: Whether the load is told in part.
+        young: Whether replicas began to serve so lately that their part of the load may be missing.
         idle_s: Time since the last request; None where unknown.
+        unseen: Why nobody knows whether requests wait or are served; empty where that is known.
         zero_allowed: Whether it may have no replica at all.
         accelerator: Accelerator that these are replicas on; sizes asked for on others do not count.
     """
@@ -37,7 +38,9 @@ class Sizing:
     least: int = 0
     most: int | None = None
     partial: bool = False
+    young: bool = False
     idle_s: float | None = None
+    unseen: str = ""
     zero_allowed: bool = False
     accelerator: str = ""
 
@@ -119,8 +122,11 @@ def _shrink(
         )
     if in_quiet_hours(at, settings):
         return Settled(running, (HoldReason.QUIET_HOURS,), "nothing shrinks in quiet hours")
-    since = memory.watched_since
-    if since is None or at - since < settings.scale_down_window_s - _SLACK:
+    if sizing.young:
+        words = "replicas began to serve a moment ago: their part of the rate may not be whole yet"
+        return Settled(running, (HoldReason.STABILIZING,), words)
+    if not _watched(memory, at, settings):
+        since = memory.watched_since
         left = settings.scale_down_window_s - (0.0 if since is None else at - since)
         return Settled(
             running, (HoldReason.STABILIZING,), f"a smaller size must hold for {left:.0f} s more"
@@ -143,7 +149,10 @@ def _shrink(
     if target == 0 and not _may_be_zero(sizing, settings):
         target = min(1, running)
         reasons.append(HoldReason.STABILIZING)
-        words = f"it had requests within {settings.zero_after_s:g} s"
+        words = f"it is not known to have been idle for {settings.zero_after_s:g} s"
+        if sizing.zero_allowed and sizing.unseen:
+            reasons[-1] = HoldReason.PARTIAL_REPORTS
+            words = f"{sizing.unseen}: one stays"
     if target < running:
         if memory.changed_at is not None and at - memory.changed_at < settings.cooldown_down_s:
             left = settings.cooldown_down_s - (at - memory.changed_at)
@@ -158,6 +167,12 @@ def _shrink(
                 f"at most {step} fewer in a cycle",
             )
     return Settled(target, tuple(reasons), words)
+
+
+def _watched(memory: ServerMemory, at: float, settings: StabilitySettings) -> bool:
+    """Return whether sizes were asked for without a gap during the whole window."""
+    since = memory.watched_since
+    return since is not None and at - since >= settings.scale_down_window_s - _SLACK
 
 
 def _with_hysteresis(sizing: Sizing, settings: StabilitySettings) -> int:
@@ -177,23 +192,42 @@ def _idle_for(sizing: Sizing, seconds: float) -> bool:
 
 
 def in_quiet_hours(at: float, settings: StabilitySettings) -> bool:
-    """Return whether a moment is within quiet hours; some pass midnight."""
-    moment = datetime.fromtimestamp(at, UTC)
-    minute = moment.hour * 60 + moment.minute
-    return any(
-        start <= minute < end if start <= end else minute >= start or minute < end
-        for start, end in settings.quiet_hours
-    )
+    """Return whether a moment is within quiet hours."""
+    return any(each.covers(at) for each in settings.quiet_hours)
 
 
-def may_move(memory: ServerMemory, at: float, settings: StabilitySettings) -> Settled | None:
-    """Return what forbids a move to another accelerator now; None where nothing does."""
+def may_move(
+    memory: ServerMemory, at: float, settings: StabilitySettings, rate_rps: float | None = None
+) -> Settled | None:
+    """Return what forbids a move to another accelerator now; None where nothing does.
+
+    Args:
+        memory: What was asked for before.
+        at: Now, in seconds since the epoch.
+        settings: The rules.
+        rate_rps: Rate that a move is sized for now; None where nothing is sized.
+    """
     if in_quiet_hours(at, settings):
         return Settled(0, (HoldReason.QUIET_HOURS,), "nothing moves in quiet hours")
     if memory.moved_at is not None and at - memory.moved_at < settings.cooldown_move_s:
         left = settings.cooldown_move_s - (at - memory.moved_at)
         return Settled(0, (HoldReason.COOLDOWN,), f"it moved lately; {left:.0f} s to wait")
+    # A move in a dip would be sized for the dip, and give away what carries the load around it.
+    largest = max((each.rate_rps for each in memory.wanted), default=0.0)
+    within = f"{settings.scale_down_window_s:g} s"
+    if not _watched(memory, at, settings) and not _has_work(memory):
+        # What was asked for tells of a part of the window alone: the load goes on counting.
+        largest = max(largest, memory.history.largest_rate(at, settings.scale_down_window_s))
+        within = f"the last {within} that were known"
+    if rate_rps is not None and largest > rate_rps * (1 + settings.hysteresis):
+        words = f"{largest:.3g} requests/s came within {within}"
+        return Settled(0, (HoldReason.STABILIZING,), f"{words}: a move for fewer has to wait")
     return None
+
+
+def _has_work(memory: ServerMemory) -> bool:
+    """Return whether a deadline sizes the server, and not the rate at which requests come."""
+    return memory.batch is not None and memory.batch.left_tokens > 0
 
 
 def remembered(

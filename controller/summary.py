@@ -15,6 +15,7 @@ def summary_of(document: JsonObject) -> JsonObject:
         "mode": document["mode"],
         "leader": document["leader"],
         "paused": document.get("paused", False),
+        "dry_run": document.get("dry_run", False),
         "fleet_version": document["fleet_version"],
         "took_s": document["took_s"],
         "plan_status": plan["status"],
@@ -44,6 +45,7 @@ def explanation_of(document: JsonObject, server: str) -> JsonObject:
         "mode": document["mode"],
         "leader": document["leader"],
         "paused": document.get("paused", False),
+        "dry_run": document.get("dry_run", False),
         "server": server,
         **told,
         "plan": {
@@ -53,5 +55,6 @@ def explanation_of(document: JsonObject, server: str) -> JsonObject:
             "unplaced": plan.get("unplaced", {}).get(server),
         },
         "workloads": own,
+        "startups": [each for each in document.get("startups", ()) if server in each["servers"]],
         "changes": [each for each in document["changes"] if each["workload"] in names],
     }

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from controller.judging import Health, breach, stuck, why_not_ready
 from controller.memory import Transition
+from stoker.domain.control.choices import TransitionKind
 from stoker.domain.control.cluster import ReplicaPhase, VariantState
-from stoker.domain.control.settings import TransitionKind, TransitionSettings
+from stoker.domain.control.settings import TransitionSettings
 
 ABORT = "stoker.dev/abort-transition"
 """Annotation on either workload that takes a transition back."""

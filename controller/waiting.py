@@ -39,7 +39,8 @@ def with_queue(
         target: What is promised; None for nothing.
         within_s: Time in which they are to be served.
     """
-    if target is None or measured.load is None or measured.partial or not measured.waiting:
+    untold = measured.partial and not measured.unsized  # a queue is one whatever sizes it has
+    if target is None or measured.load is None or untold or not measured.waiting:
         return told
     promised_ms = [
         limit_ms for statistic, limit_ms in target.limits() if statistic.latency is Latency.TTFT

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from controller.places import doubled, unclear
+from optimizer.configurations.running import RunningAllocations
 from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState, WorkloadRef
+from stoker.domain.control.configurations import Configurations, configurations_of
 from stoker.domain.control.settings import ServerControl
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.server import Allocation, Server
@@ -68,7 +71,8 @@ def _cards_out_of_reach(cluster: ClusterState) -> dict[str, int]:
     found: dict[str, int] = {}
     for variant in cluster.variants:
         if variant.problem:
-            held = sum(bool(each.node) for each in variant.replicas)
+            # Of a group that has some of its nodes, all that it will take is out of reach.
+            held = sum(bool(each.node) or each.partly for each in variant.replicas)
             cards = held * (variant.cards_per_replica or 0)
             found[variant.card_type] = found.get(variant.card_type, 0) + cards
     return found
@@ -100,15 +104,19 @@ def fleet_now(
         headed: The workload that servers are on their way to: they count as being there.
     """
     variants = variants_of(cluster)
+    prices = _Prices(fleet)
+    configurations = configurations_of(fleet)
     servers = tuple(
         _server_now(
             server,
+            prices,
             loads.get(server.name),
             variants.get(server.name, ()),
             controls.get(server.name),
             keep=server.name in pinned,
             bounded=server.name not in unbounded,
             headed=(headed or {}).get(server.name),
+            configurations=configurations,
             seen=cluster is not None,
         )
         for server in fleet.servers
@@ -128,8 +136,22 @@ def fleet_now(
     return replace(fleet, servers=servers, capacity=capacity)
 
 
+class _Prices:
+    """What workloads cost as they run: a move pays only where it saves more than it costs."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._running = RunningAllocations(fleet)
+        self._unit = {item.name: item.cost_per_hour for item in fleet.accelerators}
+
+    def priced(self, server: Server, now: Allocation) -> Allocation:
+        """Return what runs with its cost; 0 where it runs on what the fleet does not know."""
+        unit = self._unit.get(now.accelerator or "", 0.0)
+        return replace(now, cost_per_hour=unit * self._running.of(server, now).units)
+
+
 def _server_now(
     server: Server,
+    prices: _Prices,
     load: Load | None,
     variants: tuple[VariantState, ...],
     control: ServerControl | None,
@@ -137,6 +159,7 @@ def _server_now(
     keep: bool,
     bounded: bool,
     headed: WorkloadRef | None,
+    configurations: Configurations,
     seen: bool,
 ) -> Server:
     current = server.current
@@ -145,12 +168,15 @@ def _server_now(
         running = going or running_variant(variants)
         current = None
         if running is not None:
-            current = Allocation(
+            twins = doubled(server, variants, configurations)
+            counted = twins if running in twins else (running,)
+            now = Allocation(
                 running.accelerator,
-                running.replicas_wanted,
+                sum(each.replicas_wanted for each in counted),
                 running.max_batch,
                 configuration=running.configuration or None,
             )
+            current = prices.priced(server, now)
     accelerators = {variant.accelerator for variant in variants}
     # The document's most replicas bound the plan too, so that it does not promise more.
     most = [
@@ -161,9 +187,13 @@ def _server_now(
     least = server.min_replicas
     if control is not None and control.min_replicas is not None:
         least = max(least, control.min_replicas)
+    if any(variant.paused for variant in variants) or unclear(
+        server, variants, running_variant(variants), configurations
+    ):
+        load = None
     return replace(
         server,
-        load=None if any(variant.paused for variant in variants) else load,
+        load=load,
         current=current,
         keep_accelerator=server.keep_accelerator or keep or len(accelerators) == 1,
         max_replicas=min(most) if most else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from data.plan_format import Json, known, money
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.explanation import (
     AllocationExplanation,
     Explanation,
@@ -18,7 +19,6 @@ from stoker.domain.explanation import (
     ReplicaRange,
     ShadowPrice,
 )
-from stoker.domain.plan import PlannedAllocation
 from stoker.domain.plan_change import OwnAllocation, PlanChange
 from stoker.domain.plan_difference import Cause, PlanDifference
 from stoker.domain.unplaced_explanation import UnplacedExplanation

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from data.plan_format import Json, known, money
 from data.plan_pools import placement_words
 from data.wording import shown
+from stoker.domain.allocation import MixPart, PlannedAllocation
 from stoker.domain.latency import MEAN_ITL, MEAN_TTFT, Latency
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 
 _POOL_COLUMNS = ("placements", "spare_replicas", "power_w")
 """Columns of plans over pools, beside the rest."""

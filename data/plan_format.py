@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from data.inferno import InfernoAllocation, load_to_inferno, to_json
 from data.latency_fields import target_value
 from data.plan_pools import placements_of, pools_of_plan
+from stoker.domain.allocation import BatchChoice, MixPart, PlannedAllocation, PoolPart
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import (
     MEAN,
@@ -19,14 +20,7 @@ from stoker.domain.latency import (
     LatencyStatistics,
     percentile_name,
 )
-from stoker.domain.plan import (
-    BatchChoice,
-    MixPart,
-    Plan,
-    PlannedAllocation,
-    PoolPart,
-    Unplaced,
-)
+from stoker.domain.plan import Plan, Unplaced
 from stoker.domain.serving import Parallelism
 from stoker.domain.slo import SloTarget
 from stoker.domain.units import cents_from_units

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.allocation import PlannedAllocation
+from stoker.domain.plan import Plan
 
 Json = dict[str, object]
 

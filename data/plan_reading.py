@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,30 +27,26 @@ from data.written_plan import (
     percentile_of,
     unknown_words,
 )
-from stoker.domain.latency import MEAN, Latency, LatencyStatistics
-from stoker.domain.plan import (
+from stoker.domain.allocation import (
     BatchChoice,
-    CardUsage,
-    ClassService,
-    LimitUse,
     MixPart,
-    ObjectiveValue,
-    Plan,
     PlannedAllocation,
-    PlanStatus,
     PoolPart,
     PoolPlacement,
-    PoolUsage,
-    Rejection,
-    Unplaced,
-    UnplacedReason,
 )
+from stoker.domain.errors import InvalidInputError
+from stoker.domain.latency import MEAN, Latency, LatencyStatistics
+from stoker.domain.plan import ClassService, ObjectiveValue, Plan, PlanStatus, Unplaced
 from stoker.domain.pools import PriceKind
 from stoker.domain.profile import EstimateKind
+from stoker.domain.reasons import Rejection, UnplacedReason
 from stoker.domain.routing import Router
 from stoker.domain.serving import Parallelism
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget
+from stoker.domain.usage import CardUsage, LimitUse, PoolUsage
+
+_WRITTEN_BY = "a plan as `stoker solve FLEET --format json --output FILE` writes it"
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -58,7 +55,13 @@ def read_plan(path: str | Path) -> Plan:
     Raises:
         InvalidInputError: The file cannot be read, or every problem in it.
     """
-    return _plan(read_document(Path(path)), str(path))
+    try:
+        decoded = read_document(Path(path))
+    except InvalidInputError as error:
+        # A table of a plan that was written to a file looks like a plan to people alone.
+        told = [replace(each, allowed=each.allowed or _WRITTEN_BY) for each in error.problems]
+        raise InvalidInputError(told) from error
+    return _plan(decoded, str(path))
 
 
 def parse_plan(document: object, *, file: str = "") -> Plan:

@@ -165,20 +165,23 @@ def _parts(plan: PlannedDocument) -> Iterator[tuple[str, Loc, PlannedPart, str |
             continue  # on the replicas of another server
         loc: Loc = ("allocations", server)
         stands = allocation.placements
-        # Prefill and decode replicas stand in one pool of cards together.
-        pool_of_all = stands[0].pool if stands else None
         if allocation.mix:
             for index, part in enumerate(allocation.mix):
                 yield server, (*loc, "mix", index), part, None
         elif allocation.pools:
+            # Deployments are alike: each place has its share of the replicas of both pools.
+            total = max(1, sum(stand.replicas for stand in stands))
+            places: list[tuple[int, str | None]]
+            places = [(stand.replicas, stand.pool) for stand in stands] or [(total, None)]
             for index, pool in enumerate(allocation.pools):
-                part = PlannedPart(
-                    accelerator=allocation.accelerator,
-                    replicas=pool.replicas,
-                    cards=pool.cards,
-                    card_type=allocation.card_type,
-                )
-                yield server, (*loc, "pools", index), part, pool_of_all
+                for share, place in places:
+                    part = PlannedPart(
+                        accelerator=allocation.accelerator,
+                        replicas=pool.replicas * share // total,
+                        cards=pool.cards * share // total,
+                        card_type=allocation.card_type,
+                    )
+                    yield server, (*loc, "pools", index), part, place
         elif stands:
             for index, stand in enumerate(stands):
                 part = PlannedPart(

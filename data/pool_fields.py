@@ -10,6 +10,8 @@ from pydantic import ConfigDict, Field
 from data.fields import Amount, Count, Fraction, Name, PositiveAmount, PositiveCount, StrictModel
 from stoker.domain.limits import (
     COST_ALONE,
+    LEAST_WEIGHT,
+    MOST_WEIGHT,
     Combination,
     Headroom,
     Limits,
@@ -24,6 +26,7 @@ MOST_NODES = 100_000
 """Nodes that one entry of a pool may stand for."""
 
 _SpotShare = Annotated[float, Field(ge=0, le=1)]
+_Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class PoolNodesEntry(StrictModel):
@@ -125,9 +128,7 @@ class ObjectiveEntry(StrictModel):
         description="Which: value an hour, power, use of targets, servers changed, or the largest "
         "share of a class's load that is not served."
     )
-    weight: PositiveAmount | None = Field(
-        None, description="Factor on it; the sum of all is minimized."
-    )
+    weight: _Weight | None = Field(None, description="Factor on it; the sum of all is minimized.")
     tolerance: Fraction | None = Field(
         None, description="Share of its best value that later objectives may give away."
     )

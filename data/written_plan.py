@@ -10,9 +10,10 @@ from data.fields import Count, Name
 from data.latency_fields import LatencyTarget
 from data.problems import Finding
 from stoker.domain.latency import MEAN, Latency
-from stoker.domain.plan import PlanStatus, Rejection, UnplacedReason
+from stoker.domain.plan import PlanStatus
 from stoker.domain.pools import PriceKind
 from stoker.domain.profile import EstimateKind
+from stoker.domain.reasons import Rejection, UnplacedReason
 from stoker.domain.routing import Router
 from stoker.domain.settings import Analysis
 

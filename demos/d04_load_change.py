@@ -14,14 +14,13 @@ from pathlib import Path
 from rich.table import Table
 
 from data.fleets import read_fleet
-from demos.measures import allocation_of, hardware, with_load
+from demos.measures import allocation_of, hardware, running, with_load
 from demos.report import Report, numbers_table, publish, run
 from optimizer.planner import plan_fleet
 from stoker.cli.figures import count_of, money
 from stoker.cli.plots import Change, changes_figure
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import Plan
-from stoker.domain.server import Allocation, Server
 
 FACTORS = {"Premium": 2.0, "Bronze": 1.0, "Free": 0.5}
 """How the arrival rate of each class changes."""
@@ -72,29 +71,13 @@ def _shift_words() -> str:
 
 def _after_the_change(fleet: Fleet, plan: Plan) -> Fleet:
     """Return the fleet with the new load, running what was planned for the old one."""
-    servers = (_running(server, plan) for server in fleet.servers)
+    servers = (running(server, plan) for server in fleet.servers)
     return replace(
         fleet,
         servers=tuple(
             with_load(server, FACTORS.get(server.service_class, 1.0)) for server in servers
         ),
     )
-
-
-def _running(server: Server, plan: Plan) -> Server:
-    item = allocation_of(plan, server.name)
-    if item is None:
-        return server
-    current = Allocation(
-        accelerator=item.accelerator,
-        replicas=item.replicas,
-        max_batch=item.max_batch,
-        cost_per_hour=item.cost_per_hour,
-        itl_ms=item.itl_ms,
-        ttft_ms=item.ttft_ms,
-        load=server.load,
-    )
-    return replace(server, current=current)
 
 
 def _changes(fleet: Fleet, before: Plan, after: Plan) -> list[Change]:

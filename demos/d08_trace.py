@@ -135,13 +135,13 @@ def _findings(study: TraceStudy, best: MinimumFleet, found: Backtest, currency: 
         if item.proposed is not None and item.replicas is not None
     ]
     words.append(f"Analysis proposed {', '.join(f'{each:+d}' for each in off)} replicas beside it.")
-    if found.clairvoyant is not None and found.static is not None:
-        saved = 1 - found.clairvoyant.cost / found.static.cost
+    if found.hindsight is not None and found.static is not None:
+        saved = 1 - found.hindsight.cost / found.static.cost
         words.append(
-            f"Replicas that follow the load by hindsight cost {saved:.0%} less than a fixed fleet; "
+            f"The best replicas found in hindsight cost {saved:.0%} less than a fixed fleet; "
             f"planning without it keeps the targets of {found.planned.attainment:.1%} at "
-            f"{found.planned.cost / found.clairvoyant.cost - 1:+.0%} of the cost of hindsight. "
-            f"Nothing costs less than {found.least_cost / found.clairvoyant.cost:.0%} of that."
+            f"{found.planned.cost / found.hindsight.cost - 1:+.0%} of their cost. It is proven "
+            f"that nothing costs less than {found.least_cost / found.hindsight.cost:.0%} of that."
         )
     return words
 

@@ -19,8 +19,9 @@ from demos.report import Report, numbers_table, publish, run
 from optimizer.planner import plan_fleet
 from stoker.cli.figures import money
 from stoker.cli.plots.servers import servers_figure
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 
 Document = dict[str, Any]
 

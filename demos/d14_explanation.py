@@ -17,9 +17,10 @@ from demos.measures import served_words
 from demos.report import Report, numbers_table, publish, run
 from optimizer.explaining.difference import compare_plans
 from optimizer.explaining.explain import ExplainOptions, explain_plan
+from optimizer.explaining.plan_words import signed
 from optimizer.planner import plan_fleet
 from stoker.cli.difference_report import allocation_words, cause_words
-from stoker.cli.explanation_words import change_words, own_words, signed
+from stoker.cli.explanation_words import change_words, own_words
 from stoker.cli.figures import money
 from stoker.cli.plots.explanation import alternatives_figure
 from stoker.domain.explanation import AllocationExplanation, ChoiceLimit, Explanation, ShadowPrice

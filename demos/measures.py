@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
-from stoker.domain.server import Server
+from stoker.domain.plan import Plan
+from stoker.domain.server import Allocation, Server
 
 
 def served_vector(plan: Plan) -> tuple[int, ...]:
@@ -39,6 +40,23 @@ def with_load(server: Server, factor: float) -> Server:
         return server
     rate = server.load.arrival_rate_rps * factor
     return replace(server, load=replace(server.load, arrival_rate_rps=rate))
+
+
+def running(server: Server, plan: Plan) -> Server:
+    """Return a server that runs what a plan gave it; as it is where it gave it nothing."""
+    item = allocation_of(plan, server.name)
+    if item is None:
+        return server
+    current = Allocation(
+        accelerator=item.accelerator,
+        replicas=item.replicas,
+        max_batch=item.max_batch,
+        cost_per_hour=item.cost_per_hour,
+        itl_ms=item.itl_ms,
+        ttft_ms=item.ttft_ms,
+        load=server.load,
+    )
+    return replace(server, current=current)
 
 
 def carried_by_class(fleet: Fleet, plan: Plan) -> dict[str, float]:

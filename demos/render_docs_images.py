@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -29,10 +30,21 @@ from demos import (
     d14_explanation,
     d15_control_loop,
     d16_placement,
+    d17_objectives,
 )
+from optimizer.explaining.difference import compare_plans
+from optimizer.explaining.explain import ExplainOptions, explain_plan
 from optimizer.planner import plan_fleet
-from stoker.cli.plots import write_plan_plots
+from stoker.cli.explanation_options import profile_errors
+from stoker.cli.plots import (
+    difference_figure,
+    write_explanation_plots,
+    write_figure,
+    write_plan_plots,
+)
+from stoker.cli.plots.write import ALTERNATIVES, LIMITS, POOLS
 from stoker.domain.errors import StokerError
+from stoker.domain.limits import Headroom, Limits, Survival
 from stoker.domain.scaling import scale_capacity
 
 SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
@@ -52,10 +64,16 @@ SHOWN: dict[str, tuple[Callable[[Path, str], dict[str, object]], str]] = {
     "14-explanation": (d14_explanation.main, "explanation.png"),
     "15-control-loop": (d15_control_loop.main, "control-loop.png"),
     "16-placement": (d16_placement.main, "placement.png"),
+    "17-objectives": (d17_objectives.main, "objectives.png"),
 }
 """Demonstrations by name, with the picture of each that the page shows."""
 
 _SCALE = 0.35
+_FEWER = 0.6
+"""Cards of the small fleet whose plan is explained."""
+_ERROR = 0.05
+_BUDGET = 80.0
+_POWER_W = 80_000.0
 
 
 def render(directory: Path) -> list[Path]:
@@ -67,6 +85,7 @@ def render(directory: Path) -> list[Path]:
     fleet = scale_capacity(read_fleet("large"), _SCALE)
     plan = plan_fleet(fleet)
     written = write_plan_plots(fleet, plan, directory / "plots")
+    written += _pools(directory / "plots") + _explanation(directory / "plots")
     target = directory / "demos"
     target.mkdir(parents=True, exist_ok=True)
     for name, (main, picture) in SHOWN.items():
@@ -78,6 +97,36 @@ def render(directory: Path) -> list[Path]:
                 continue
             written.append(Path(copyfile(Path(folder) / picture, target / f"{name}.png")))
     return written
+
+
+def _pools(directory: Path) -> list[Path]:
+    """Draw the pools and limits of a plan over the pools of the demonstration."""
+    limits = Limits(
+        budget_per_hour=_BUDGET,
+        power_w=_POWER_W,
+        max_server_spot_share=d11_pools.SPOT_SHARE,
+        headroom=Headroom(survive=Survival.ZONE),
+    )
+    fleet = replace(d11_pools.quarter_fleet(), pools=d11_pools.POOLS, limits=limits)
+    with TemporaryDirectory() as folder:
+        drawn = write_plan_plots(fleet, plan_fleet(fleet), Path(folder))
+        kept = [path for path in drawn if path.name in (POOLS, LIMITS)]
+        return [Path(copyfile(path, directory / path.name)) for path in kept]
+
+
+def _explanation(directory: Path) -> list[Path]:
+    """Draw why a plan on fewer cards is so, and how it differs from that on all of them."""
+    whole = read_fleet("small")
+    fewer = scale_capacity(whole, _FEWER)
+    before, plan = plan_fleet(whole), plan_fleet(fewer)
+    options = ExplainOptions(time_limit_s=None, errors=profile_errors(fewer, _ERROR))
+    with TemporaryDirectory() as folder:
+        drawn = write_explanation_plots(explain_plan(fewer, plan, options=options), Path(folder))
+        # The alternatives are what a demonstration shows.
+        kept = [path for path in drawn if path.name != ALTERNATIVES]
+        written = [Path(copyfile(path, directory / path.name)) for path in kept]
+    figure = difference_figure(compare_plans(before, plan))
+    return [*written, write_figure(figure, directory / "difference.png")]
 
 
 if __name__ == "__main__":

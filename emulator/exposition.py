@@ -166,13 +166,13 @@ def _sglang(model: str, loop: IterationLoop, meter: Meter) -> Iterator[Metric]:
         ("prompt_tokens", "Prefill tokens processed.", meter.prefilled),
         ("generation_tokens", "Generation tokens processed.", meter.generated),
         ("cached_tokens", "Cached prompt tokens.", meter.cached),
-        ("num_requests", "Requests processed.", meter.finished_by["length"]),
+        # Who gives up while it is served is counted as done, too; in the queue, as aborted alone.
+        ("num_requests", "Requests processed.", meter.finished_by["length"] + meter.cut_short),
         (
             "num_aborted_requests",
             "Requests that were broken off or failed.",
             meter.finished_by["abort"] + meter.answered["5xx"],
         ),
-        ("num_aborted_requests", "Requests aborted.", meter.finished_by["abort"]),
         ("num_retracted_requests", "Requests that lost their KV.", meter.preemptions),
     ):
         yield of.counter(f"sglang:{name}", text, count)

@@ -31,6 +31,7 @@ class Meter:
         cached: Those of them found in the prefix cache.
         preemptions: KV losses so far.
         finished_by: Requests that ended, by reason (length, stop, abort).
+        cut_short: Those of the aborted ones that were being served.
         arrived: Requests that came.
         answered: Requests that were answered over HTTP, by class of the status (2xx, 5xx).
     """
@@ -52,6 +53,7 @@ class Meter:
         self.cached = 0
         self.preemptions = 0
         self.finished_by: Counter[str] = Counter({"length": 0, "stop": 0, "abort": 0})
+        self.cut_short = 0
         self.arrived = 0
         self.answered: Counter[str] = Counter({"2xx": 0})
 
@@ -98,6 +100,7 @@ class Meter:
         """Count a request that was answered with an error of the server."""
         self.answered["5xx"] += 1
 
-    def aborted(self) -> None:
-        """Count a request that was broken off."""
+    def aborted(self, *, served: bool) -> None:
+        """Count a request that was broken off, in the queue or while it was served."""
         self.finished_by["abort"] += 1
+        self.cut_short += served

@@ -158,7 +158,7 @@ class EmulatedReplica:
             self.advance(now_ms)
         if not request.ended:
             self.loop.abort(request, now_ms)
-            self.meter.aborted()
+            self.meter.aborted(served=not math.isnan(request.admitted_ms))
 
     def drain(self, now_ms: float) -> None:
         """Take no more requests, and go when the last one is done."""

@@ -19,9 +19,10 @@ from optimizer.predictions import binding_names
 from optimizer.table import EMPTY, CandidateTable, IntArray
 from optimizer.transition import mix_value
 from optimizer.usage import cards_by_type
+from stoker.domain.allocation import MixPart, PlannedAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, LatencyStatistics
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation, PlanStatus
+from stoker.domain.plan import Plan, PlanStatus
 from stoker.domain.profile import EstimateKind
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import SloTarget

@@ -13,8 +13,8 @@ from optimizer.predictions import Predictor, Replicas, binding_names
 from optimizer.predictors import predictor_of
 from optimizer.table import ACCEPTED, EMPTY, CandidateTable, FloatArray, IntArray
 from queueing.engine.batch_choice import TOLERANCE, best_limits
+from stoker.domain.allocation import BatchChoice
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import BatchChoice
 from stoker.domain.settings import PlanningRules
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from optimizer.batch_choice import with_chosen_batches
 from optimizer.configurations.bundles import with_bundles
 from optimizer.configurations.pruning import pruned
-from optimizer.configurations.split_candidates import predict_split
+from optimizer.configurations.spare_splits import with_spare_splits
+from optimizer.configurations.split_candidates import pool_rows, predict_split
 from optimizer.configurations.visible import visible_in
 from optimizer.counted import (
     TARGET_TOLERANCE,
@@ -34,20 +35,34 @@ from optimizer.table import (
 )
 from optimizer.transition import candidate_values
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import Analysis
 
-__all__ = ["TARGET_TOLERANCE", "build_candidates", "table_from_estimates"]
+__all__ = ["TARGET_TOLERANCE", "build_candidates", "every_candidate", "table_from_estimates"]
 
 
 def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> CandidateTable:
     """Return the candidate table of a fleet: every server on every accelerator.
 
-    There is a row for every configuration, way of serving and batch limit to choose from; of those
-    on one accelerator the ones that another is at least as good as in every respect are left out
-    (see `optimizer.configurations.pruning`). A server without load and without minimum has one
-    row, the empty allocation. Capacity plays no part here: a candidate may need more cards than
-    there are.
+    Of the rows of `every_candidate` on one accelerator the ones that another is at least as good as
+    in every respect are left out (see `optimizer.configurations.pruning`).
+
+    Args:
+        fleet: What to plan for; its rules decide queue limits, TPS, blocking and bounds.
+        analysis: Performance model behind the predictions.
+
+    Raises:
+        InvalidInputError: A target is beyond the analysis (see `refuse_beyond`).
+    """
+    return pruned(every_candidate(fleet, analysis), visible_in(fleet))
+
+
+def every_candidate(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> CandidateTable:
+    """Return the candidates of a fleet, those included that others are at least as good as.
+
+    There is a row for every configuration, way of serving and batch limit to choose from. A server
+    without load and without minimum has one row, the empty allocation. Capacity plays no part here:
+    a candidate may need more cards than there are.
 
     Args:
         fleet: What to plan for; its rules decide queue limits, TPS, blocking and bounds.
@@ -71,8 +86,12 @@ def build_candidates(fleet: Fleet, analysis: Analysis = Analysis.REFERENCE) -> C
         arrays, fleet.rules.max_blocking, predictor, pairs, total_rate, predictions
     )
     table = _table(arrays, pairs, total_rate, predictions, prefill, decode)
-    table = with_bundles(replace(table, analysis=analysis), fleet)
-    return pruned(table, visible_in(fleet))
+    table = replace(table, analysis=analysis)
+    if np.any(table.disaggregated):
+        rows = np.arange(len(pairs.server))
+        asked = pool_rows(pairs, rows, prefill, decode)
+        table = with_spare_splits(table, fleet, arrays, asked, pairs.min_replicas)
+    return with_bundles(table, fleet)
 
 
 def _predict_empty(pairs: Pairs, predictions: Predictions) -> None:

@@ -15,9 +15,10 @@ from optimizer.configurations.bundles import whole_cards
 from optimizer.configurations.counting import UnitCounts
 from optimizer.configurations.slices import fewest_cards
 from stoker.domain.accelerator import Slice
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.server import Server
 
 TARGET_TOLERANCE = 1e-6

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from stoker.domain.accelerator import Accelerator, PowerCurve
+from stoker.domain.allocation import PlannedAllocation, PoolPlacement
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation, PoolPlacement
+from stoker.domain.plan import Plan
 from stoker.domain.pools import PriceKind
 from stoker.domain.server import Allocation
 
@@ -106,9 +107,7 @@ def _together_as_now(
 
 def _differs(item: PlannedAllocation, now: Allocation) -> bool:
     """Return whether an allocation is anything else than what runs, as far as that is told."""
-    # Prefill and decode pools stand as one.
-    replicas = item.replicas if item.pools else sum(part.replicas for part in item.placements)
-    if (item.accelerator, replicas) != (now.accelerator, now.replicas):
+    if (item.accelerator, item.replicas) != (now.accelerator, now.replicas):
         return True
     if item.prefill_replicas != now.prefill_replicas:
         return True

@@ -15,9 +15,10 @@ from optimizer.check_pool_limits import MONEY, SHARE, card_shares, plan_limit_fa
 from optimizer.configurations.slices import fewest_cards, slices_per_card
 from optimizer.pooled.pool_nodes import largest_node, nodes_by_pool
 from stoker.domain.accelerator import Slice
+from stoker.domain.allocation import PlannedAllocation, PoolPlacement
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Survival
-from stoker.domain.plan import Plan, PlannedAllocation, PoolPlacement
+from stoker.domain.plan import Plan
 from stoker.domain.pools import NO_WISHES, Pool, PriceKind
 from stoker.domain.routing import Router
 from stoker.domain.server import Allocation
@@ -74,7 +75,7 @@ def _placed(
     """One allocation: where it stands, what it costs there, and its own rules."""
     name = item.server
     stand = item.replicas if item.cards or item.placements else 0
-    if sum(part.replicas for part in item.placements) != stand and not item.pools:
+    if sum(part.replicas for part in item.placements) != stand:
         yield f"{name}: its placements do not add up to {item.replicas} replicas"
     if sum(part.cards for part in item.placements) != item.cards:
         yield f"{name}: its placements do not add up to {item.cards} cards"
@@ -143,6 +144,8 @@ def _spread(fleet: Fleet, pools: dict[str, Pool], item: PlannedAllocation) -> It
             lost_with_node(fleet, item, p, largest_node(pools[p.pool], nodes))
             for p in item.placements
         )
+    if survive is Survival.REPLICA and any(part.replicas < 2 for part in item.pools):
+        yield f"{name} has a pool of one replica, whose loss it does not survive"
     if total - lost < need:
         yield f"{name} has {total - lost} replicas after the loss of a {survive.value}, of {need}"
     loaded = item.arrival_rate_rps > 0 and item.router is Router.RANDOM and not item.pools

@@ -16,7 +16,7 @@ from optimizer.predictions import (
 )
 from optimizer.table import ACCEPTED, EMPTY, BoolArray, FloatArray, IntArray, rejection_code
 from stoker.domain.latency import Latency, Statistic
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 
 TARGET_TOLERANCE = 1e-6
 """Relative amount by which a prediction may exceed its target and still counts as keeping it."""

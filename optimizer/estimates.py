@@ -20,7 +20,7 @@ from optimizer.table import ACCEPTED, EMPTY, CandidateTable, FloatArray, IntArra
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 
 _MOST_REPLICAS = 2**31 - 1
 """Beyond it products of counts would overflow."""

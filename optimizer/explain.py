@@ -13,15 +13,11 @@ from optimizer.fleet_columns import MOST_CARDS
 from optimizer.placement import Outcome
 from optimizer.remedies import RejectionRemedies, count_of, some_names
 from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable, IntArray
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import (
-    CardUsage,
-    PlannedAllocation,
-    PlanStatus,
-    Rejection,
-    Unplaced,
-    UnplacedReason,
-)
+from stoker.domain.plan import PlanStatus, Unplaced
+from stoker.domain.reasons import Rejection, UnplacedReason
+from stoker.domain.usage import CardUsage
 
 _WORDS = {
     Rejection.NO_PROFILE: "the model has no profile on {}",

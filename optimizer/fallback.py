@@ -1,90 +1,29 @@
-"""The plan that is at hand without a search, for when a time limit ends one.
+"""What a search that a time limit ends is held to: the best plan at hand, with bounds.
 
-Servers in turn, as the greedy method takes them: once for all candidates, and once with what runs
-now first. The better of them, by served servers of each priority and then by value, is what a
-search that ends early is held to; relaxations and what candidates cost at least bound both.
+Plans at hand take no search (`optimizer.at_hand`). The best of them is the one by served servers of
+each priority and then by value; relaxations and what candidates cost at least bound it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from optimizer.best_effort import CardsLeft, Left
-from optimizer.fitting.places import Places
-from optimizer.fitting.sharing import PlacesLeft
+from optimizer.at_hand import AtHand
 from optimizer.formulation import ExtraRow, Formulation
 from optimizer.gap import bound_and_gap
-from optimizer.greedy import place_greedy
 from optimizer.linear_model import SolveStatus
-from optimizer.milp_session import EXACT_METHOD, Session, whole_bound
-from optimizer.ordering import Candidates, candidates_by_value
-from optimizer.outcome import anything_for_the_loaded, cards_used, make_placement
-from optimizer.placement import Outcome, Placement
-from optimizer.table import EMPTY, BoolArray, CandidateTable, IntArray, rejection_code
-from stoker.domain.plan import ClassService, PlanStatus, Rejection
-from stoker.domain.settings import OptimizerSettings, SaturationPolicy
+from optimizer.milp_session import EXACT_METHOD, NO_PLAN_IN_TIME, Session, whole_bound
+from optimizer.outcome import anything_for_the_loaded
+from optimizer.placement import Outcome
+from stoker.domain.plan import ClassService, PlanStatus
 
 SEARCH_SHARE = 0.9
 """Share of the time for the search; the rest is for the bounds of a plan that it ends with."""
 _TIE = 1e-9
 _NOTHING = "the time limit ended the search before it found a plan"
-
-
-@dataclass(frozen=True, slots=True)
-class AtHand:
-    """A plan that takes no search.
-
-    Attributes:
-        placement: Servers served in full, and nothing else.
-        origin: Where it comes from, as the end of a sentence.
-    """
-
-    placement: Placement
-    origin: str
-
-
-def plans_at_hand(
-    table: CandidateTable,
-    capacity: IntArray,
-    settings: OptimizerSettings,
-    places: Places | None = None,
-) -> tuple[AtHand, ...]:
-    """Return plans that one pass over the servers makes.
-
-    Args:
-        table: Candidates that a server may take by itself.
-        capacity: Cards available by type, shape (types,).
-        settings: Those of the greedy method.
-        places: What fits on nodes; None where cards of a type are all that counts.
-    """
-    runs = _as_it_runs(table)
-    if places is not None:
-        keeping = bool(np.any(runs & table.accepted))
-        found = [AtHand(_first_fit(table, capacity, places, None), "servers in turn")]
-        if keeping:
-            found.append(AtHand(_first_fit(table, capacity, places, runs), _KEEPING))
-        return tuple(found)
-    alone = replace(settings, saturation_policy=SaturationPolicy.NONE)
-    found = [AtHand(_full(table, place_greedy(table, capacity, alone).placement), _GREEDY)]
-    if settings.saturation_policy is not SaturationPolicy.NONE:
-        whole = place_greedy(table, capacity, settings).placement
-        found.append(AtHand(_full(table, whole), _GREEDY))
-    found.append(AtHand(_frugal(table, capacity), "serving those first who need the fewest cards"))
-    if np.any(runs & table.accepted):
-        first = _only(table, runs)
-        kept = _full(table, place_greedy(first, capacity, alone).placement)
-        left = capacity - cards_used(table, kept, len(capacity))
-        others = _only(table, ~kept.served[table.server])
-        rest = _full(table, place_greedy(others, left, alone).placement)
-        found.append(AtHand(_joined(table, kept, rest), _KEEPING))
-    return tuple(found)
-
-
-_GREEDY = "the greedy method"
-_KEEPING = "keeping what runs as far as it fits, and serving the others in turn"
 
 
 def with_plan_at_hand(session: Session, outcome: Outcome, at_hand: Iterable[AtHand]) -> Outcome:
@@ -138,8 +77,11 @@ def with_plan_at_hand(session: Session, outcome: Outcome, at_hand: Iterable[AtHa
 
 
 def made_without_search(notes: Iterable[str]) -> bool:
-    """Whether a plan with these notes is one at hand since its search had found none in time."""
-    return any(note.startswith(_NOTHING) for note in notes)
+    """Whether a plan with these notes, or a part of it, is at hand as its search had found none.
+
+    Notes of a plan in parts begin with how many parts they are of.
+    """
+    return any(_NOTHING in note or NO_PLAN_IN_TIME in note for note in notes)
 
 
 def _class_bounds(
@@ -200,92 +142,3 @@ def _least_value(session: Session, counts: tuple[int, ...]) -> float | None:
         own = np.sort(least[group.members & np.isfinite(least)])
         total += float(own[:count].sum() + np.minimum(own[count:], 0.0).sum())
     return total
-
-
-def _as_it_runs(table: CandidateTable) -> BoolArray:
-    """Mask the rows of the accelerator that their server runs on now."""
-    if table.transitions is None:
-        return np.zeros(len(table.server), dtype=np.bool_)
-    now = table.transitions.accelerator[table.server]
-    return np.asarray((now != EMPTY) & (table.accelerator == now), dtype=np.bool_)
-
-
-def _only(table: CandidateTable, rows: BoolArray) -> CandidateTable:
-    """Return a table in which only some rows may be taken."""
-    out = rejection_code(Rejection.NO_CARDS)
-    ruled = np.where(table.accepted & ~rows, out, table.rejection)
-    return replace(table, rejection=ruled)
-
-
-def _full(table: CandidateTable, placement: Placement) -> Placement:
-    """Return a placement without what is not served in full."""
-    kept = placement.served[table.server[placement.row]]
-    return Placement(placement.row[kept], placement.replicas[kept], placement.served)
-
-
-def _joined(table: CandidateTable, one: Placement, other: Placement) -> Placement:
-    rows = np.concatenate([one.row, other.row]).tolist()
-    return make_placement(table, {int(table.server[row]): row for row in rows}, {})
-
-
-def _frugal(table: CandidateTable, capacity: IntArray) -> Placement:
-    """Serve the servers of each priority by what candidates take of all cards of their type."""
-    rows = np.flatnonzero(table.accepted)
-    held = table.card_type[rows] >= 0
-    cards = np.where(table.accelerator[rows] == EMPTY, 0, table.cards[rows])
-    there = np.append(capacity, 0)[table.card_type[rows]]
-    share = np.where(held, cards / np.maximum(there, 1), 0.0)
-    order = rows[np.lexsort((rows, table.value[rows], share, table.priority[table.server[rows]]))]
-    left = capacity.tolist()
-    taken: dict[int, int] = {}
-    for row, server, card_type, need in zip(
-        order.tolist(),
-        table.server[order].tolist(),
-        table.card_type[order].tolist(),
-        table.cards[order].tolist(),
-        strict=True,
-    ):
-        if server in taken or (card_type >= 0 and need > left[card_type]):
-            continue
-        if card_type >= 0:
-            left[card_type] -= need
-        taken[server] = row
-    return make_placement(table, taken, {})
-
-
-def _first_fit(
-    table: CandidateTable, capacity: IntArray, places: Places, first: BoolArray | None
-) -> Placement:
-    """Serve servers in turn, each by its first candidate all of whose replicas have a place."""
-    candidates = candidates_by_value(table)
-    nothing = np.zeros(0, dtype=np.int64)
-    empty = Placement(nothing, nothing, np.zeros(len(table.servers), dtype=np.bool_))
-    left = PlacesLeft(candidates, CardsLeft(candidates, capacity.tolist()), places, empty)
-    taken: dict[int, int] = {}
-    servers = candidates.in_order(list(range(len(table.servers))))
-    if first is not None:
-        _take(candidates, servers, left, taken, first.tolist())
-    _take(candidates, servers, left, taken, None)
-    return make_placement(table, taken, {})
-
-
-def _take(
-    candidates: Candidates,
-    servers: list[int],
-    left: Left,
-    taken: dict[int, int],
-    only: list[bool] | None,
-) -> None:
-    for server in servers:
-        if server in taken:
-            continue
-        for position in candidates.of(server):
-            row, replicas = candidates.row[position], candidates.replicas[position]
-            if only is not None and not only[row]:
-                continue
-            if replicas and left.most([position], replicas) < replicas:
-                continue
-            if replicas:
-                left.take([position], replicas)
-            taken[server] = row
-            break

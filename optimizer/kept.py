@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from optimizer.configurations.bundles import whole_cards
 from optimizer.configurations.running import RunningAllocations
 from optimizer.remedies import count_of, some_names
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PlannedAllocation
 from stoker.domain.slo import SloTarget
 
 _NO_TARGET = SloTarget(model="")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from optimizer.table import BoolArray, FloatArray, IntArray
 
 FEASIBILITY_TOLERANCE = 1e-6
@@ -49,6 +51,13 @@ class LinearModel:
     row_lower: FloatArray
     row_upper: FloatArray
 
+    @property
+    def in_range(self) -> bool:
+        """Whether costs and coefficients are finite, and no bound is NaN."""
+        finite = (bool(np.all(np.isfinite(own))) for own in (self.cost, self.entry_value))
+        bounds = (self.lower, self.upper, self.row_lower, self.row_upper)
+        return all(finite) and not any(bool(np.any(np.isnan(own))) for own in bounds)
+
 
 @dataclass(frozen=True, slots=True)
 class SolveLimits:
@@ -83,6 +92,8 @@ class SolveResult:
         objective: ``cost @ x``; None without a solution.
         bound: Proven lower bound on the objective; None where the solver reports none.
         runtime_s: Wall-clock time in seconds, model building included.
+        reduced: Reduced cost of each column of a relaxation; None for whole solutions, and where
+            the solver does not tell.
     """
 
     status: SolveStatus
@@ -90,3 +101,4 @@ class SolveResult:
     objective: float | None
     bound: float | None
     runtime_s: float
+    reduced: FloatArray | None = None

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.at_hand import keeping_what_runs, plans_at_hand
 from optimizer.configurations.shared_cards import with_shared_cards
-from optimizer.fallback import SEARCH_SHARE, plans_at_hand, with_plan_at_hand
-from optimizer.formulation import ExtraRow, Formulation, single_model
+from optimizer.fallback import SEARCH_SHARE, with_plan_at_hand
+from optimizer.formulation import NO_ROW, ExtraRow, Formulation, single_model
 from optimizer.linear_model import SolveResult, SolveStatus
+from optimizer.milp_core import plan_of_core
 from optimizer.milp_session import (
     COUNT_TOLERANCE,
     EXACT_METHOD,
@@ -33,11 +35,11 @@ from optimizer.milp_session import (
     priority_groups,
     whole_bound,
 )
-from optimizer.milp_weighted import place_weighted
+from optimizer.milp_weighted import FEW_SERVERS, place_weighted
 from optimizer.mixed_formulation import mixed_model
 from optimizer.placement import Outcome
 from optimizer.solver import default_backend
-from optimizer.table import BoolArray, CandidateTable, IntArray
+from optimizer.table import BoolArray, CandidateTable, FloatArray, IntArray
 from stoker.domain.plan import PlanStatus
 from stoker.domain.settings import OptimizerSettings
 
@@ -106,6 +108,7 @@ def place_milp(
         gap=(EXACT_GAP if exact else WEIGHTED_GAP) if gap is None else gap,
         deadline=start + limit,
         clock=clock,
+        known=None if places is not None else _known(table, form, capacity, settings),
     )
     built = clock()
     search = session.within(SEARCH_SHARE)
@@ -117,6 +120,19 @@ def place_milp(
         outcome = with_plan_at_hand(session, outcome, at_hand)
     timings = {"formulate": (built - start) * 1e3, "solve": (clock() - built) * 1e3}
     return replace(outcome, backend=backend, notes=notes + outcome.notes, timings_ms=timings)
+
+
+def _known(
+    table: CandidateTable, form: Formulation, capacity: IntArray, settings: OptimizerSettings
+) -> FloatArray | None:
+    """Return the plan that keeps what runs, the one of last time, as values of the columns."""
+    few = len(table.servers) <= FEW_SERVERS and not settings.heterogeneous
+    if not few or np.any(form.table_row == NO_ROW):
+        return None
+    kept = keeping_what_runs(table, capacity, settings)
+    if kept is None:
+        return None
+    return np.isin(form.table_row, kept.row).astype(np.float64)
 
 
 def _ended_early(session: Session, outcome: Outcome, *, exact: bool) -> bool:
@@ -173,7 +189,8 @@ def _serve_all(session: Session) -> Outcome | None:
     if relaxation.objective is None or -relaxation.objective < goal - COUNT_TOLERANCE:
         return None
     session = replace(session, form=form.serving_all())
-    result = session.within(SERVE_ALL_SHARE).run(form.value, (), gap=session.gap)
+    part = session.within(SERVE_ALL_SHARE)
+    result = part.run(form.value, (), gap=session.gap, start=session.known)
     if result.x is None:
         return None
     counts = tuple(session.served(group, result.x) for group in session.groups)
@@ -191,7 +208,8 @@ def _staged(session: Session) -> Outcome:
         cost = np.zeros(session.form.upper.size)
         cost[group.columns] = -1.0
         # Counts are whole numbers, so a gap below one of them proves the maximum.
-        result = session.run(cost, rows, gap=0.5 / max(group.columns.size, 1))
+        start = session.known if best is None else best.x
+        result = session.run(cost, rows, gap=0.5 / max(group.columns.size, 1), start=start)
         if result.x is None:
             if best is None or best.x is None:
                 return out_of_time(session)
@@ -209,11 +227,14 @@ def _staged(session: Session) -> Outcome:
         else:
             most = counts[-1] if bounds[-1] == counts[-1] else np.inf
             rows = (*rows, session.count_row(group, float(counts[-1]), float(most)))
-    result = session.run(session.form.value, rows, gap=session.gap, restarts=False)
+    value = session.form.value
+    start = plan_of_core(session, session.form.model(value, rows))
+    if start is None and best is not None:
+        start = best.x
+    result = session.run(value, rows, gap=session.gap, restarts=False, start=start)
     if result.x is None:
         if best is None or best.x is None:
             return out_of_time(session)
-        value = float(session.form.value @ best.x)
-        result = SolveResult(SolveStatus.FEASIBLE, best.x, value, None, 0.0)
+        result = SolveResult(SolveStatus.FEASIBLE, best.x, float(value @ best.x), None, 0.0)
     outcome = finish(session, result, rows, tuple(counts), tuple(bounds), EXACT_METHOD)
     return replace(outcome, notes=notes + outcome.notes)

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.highs import GrowingProgram
 from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
 from optimizer.open_part import WHOLE, open_part
 from optimizer.scaled_solve import solve_in_scale
-from optimizer.solver import GrowingProgram
 from optimizer.table import BoolArray, FloatArray, IntArray
 
 FIRST_OPEN = 300

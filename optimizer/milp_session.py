@@ -17,6 +17,7 @@ from stoker.domain.plan import ClassService, PlanStatus
 
 EXACT_METHOD = "milp-exact"
 WEIGHTED_METHOD = "milp-weighted"
+NO_PLAN_IN_TIME = "the time limit passed before the solver found a plan"
 TIE_NODES = 1000
 """Nodes spent on the tie-break by cards; within it nearly all ties are settled for good."""
 
@@ -63,6 +64,7 @@ class Session:
         gap: Relative gap of value at which a plan counts as optimal.
         deadline: Reading of the clock at which to stop.
         clock: Seconds.
+        known: A plan to start from, as values of the columns; None where there is none.
     """
 
     table: CandidateTable
@@ -72,6 +74,7 @@ class Session:
     gap: float
     deadline: float
     clock: Callable[[], float]
+    known: FloatArray | None = None
 
     def within(self, share: float) -> Session:
         """Return the session with only a share of the time that is left."""
@@ -87,12 +90,15 @@ class Session:
         relaxed: bool = False,
         max_nodes: int | None = None,
         restarts: bool = True,
+        start: FloatArray | None = None,
     ) -> SolveResult:
         """Solve with the time that is left, in a scale that the solver's tolerances suit."""
         left = self.deadline - self.clock()
         limits = SolveLimits(gap, left, max_nodes, restarts=restarts)
         model = self.form.model(cost, rows)
-        return solve_in_scale(model, self.backend, limits, relaxed=relaxed, clock=self.clock)
+        return solve_in_scale(
+            model, self.backend, limits, relaxed=relaxed, start=start, clock=self.clock
+        )
 
     def count_row(self, group: Group, low: float, high: float = np.inf) -> ExtraRow:
         """Return the row that bounds the number of served servers of a group."""
@@ -220,5 +226,5 @@ def out_of_time(session: Session) -> Outcome:
         gap=None,
         services=tuple(ClassService(g.priority, g.size, 0, None) for g in session.groups),
         method=EXACT_METHOD if len(session.groups) == 0 else "milp",
-        notes=("the time limit passed before the solver found a plan",),
+        notes=(NO_PLAN_IN_TIME,),
     )

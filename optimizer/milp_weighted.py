@@ -23,6 +23,8 @@ MOST_NOBODYS = 2000
 """Most columns of no server (ways to cut cards or to fill nodes) with which servers are fixed."""
 SEARCH_SHARE = 0.8
 """Share of the time for the search; the rest is for the bounds of the classes."""
+ABOVE_THE_LIMIT = " servers are above the limit for exact stages: "
+"""What the note about weights says of how many servers they are for."""
 _STRICTER = 0.9
 """Share of the gap that is asked for, as it is promised on what is found."""
 
@@ -51,7 +53,7 @@ def place_weighted(session: Session, ratio: float) -> Outcome:
         for group, weight in zip(session.groups, weights, strict=True)
     )
     note = (
-        f"{len(session.table.servers):,} servers are above the limit for exact stages: unserved "
+        f"{len(session.table.servers):,}{ABOVE_THE_LIMIT}unserved "
         f"demand was priced at a multiple of each server's cheapest candidate ({told})"
     )
     return replace(outcome, notes=(note, *outcome.notes))
@@ -80,7 +82,7 @@ def _at_once(session: Session, cost: FloatArray) -> SolveResult:
         # The gap is promised on value alone, so the solver's own, which counts prices, is scaled.
         value = abs(float(session.form.value @ relaxation.x))
         gap *= _STRICTER * min(1.0, value / max(abs(relaxation.objective), 1e-12))
-    return session.within(SEARCH_SHARE).run(cost, (), gap=gap)
+    return session.within(SEARCH_SHARE).run(cost, (), gap=gap, start=session.known)
 
 
 def _by_fixing(session: Session, cost: FloatArray) -> tuple[SolveResult | None, bool]:

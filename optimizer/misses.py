@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from optimizer.remedies import count_of, some_names
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 
 _TOLERANCE = 1e-6
 """Relative amount by which a figure may miss; given figures are often rounded."""

@@ -11,8 +11,8 @@ from optimizer.fleet_columns import UNKNOWN, FleetArrays, pick
 from optimizer.table import ACCEPTED, EMPTY, BoolArray, IntArray, rejection_code
 from queueing.chain import MAX_BATCH_LIMIT
 from queueing.engine.cases import LARGEST_BATCH
-from stoker.domain.plan import Rejection
 from stoker.domain.profile import EstimateKind
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import Analysis, PlanningRules, QueueRule
 
 _MOST_REPLICAS = 2**31 - 1

@@ -15,7 +15,7 @@ from optimizer.fitting.plan import place_on_nodes
 from optimizer.fitting.verify import with_places
 from optimizer.greedy import place_greedy
 from optimizer.kept import kept_allocations, kept_cards, kept_notes
-from optimizer.milp import place_milp
+from optimizer.milp_parts import place_in_parts
 from optimizer.misses import missed_notes
 from optimizer.mixes import with_kept_targets
 from optimizer.placement import Outcome
@@ -30,9 +30,10 @@ from optimizer.sharing.place import place_shared
 from optimizer.table import CandidateTable, IntArray
 from optimizer.unlimited import place_unlimited
 from optimizer.usage import card_counts
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.settings import OptimizerSettings, SolverKind
 
 
@@ -164,7 +165,7 @@ def place(
     capacity = capacity_left(fleet, table, taken)
     if settings.solver is SolverKind.GREEDY:
         return completed(table, place_greedy(table, capacity, settings))
-    outcome = place_milp(table, capacity, settings, clock=clock)
+    outcome = place_in_parts(table, capacity, settings, clock=clock)
     if settings.heterogeneous:
         outcome = with_kept_targets(fleet, table, outcome, capacity)
     return completed(table, with_best_effort(table, outcome, capacity, settings.saturation_policy))

@@ -15,10 +15,10 @@ from optimizer.predictors import refuse_mixing
 from optimizer.sharing.refuse import refuse_sharing
 from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import for_mixing
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PlannedAllocation
 from stoker.domain.settings import DEFAULT_ANALYSIS, Analysis, OptimizerSettings, SolverKind
 
 Clock = Callable[[], float]

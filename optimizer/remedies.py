@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from optimizer.configurations.reasons import named_row
 from optimizer.table import REJECTIONS, CandidateTable
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Rejection
 from stoker.domain.profile import EstimateKind
+from stoker.domain.reasons import Rejection
 from stoker.domain.server import Server
 from stoker.domain.slo import SloTarget
 

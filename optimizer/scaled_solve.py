@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.linear_model import LinearModel, SolveLimits, SolveResult, SolveStatus
 from optimizer.solver import solve
+from optimizer.table import FloatArray
 
 COST_SCALE = 1e3
 """Largest coefficient of an objective as a solver sees it."""
@@ -20,6 +21,7 @@ def solve_in_scale(
     limits: SolveLimits,
     *,
     relaxed: bool,
+    start: FloatArray | None = None,
     clock: Callable[[], float],
 ) -> SolveResult:
     """Return what a solver finds, objective and bound in the model's own scale.
@@ -29,6 +31,7 @@ def solve_in_scale(
         backend: PuLP's name of the solver.
         limits: of the solve; without time left nothing is tried.
         relaxed: whether integers may be broken.
+        start: a solution to start from, or None.
         clock: seconds.
     """
     if limits.time_limit_s is not None and limits.time_limit_s <= 0:
@@ -36,8 +39,10 @@ def solve_in_scale(
     largest = float(np.max(np.abs(model.cost), initial=0.0))
     scale = COST_SCALE / largest if largest > 0 else 1.0
     scaled = replace(model, cost=model.cost * scale)
-    result = solve(scaled, backend, limits, relaxed=relaxed, clock=clock)
+    result = solve(scaled, backend, limits, relaxed=relaxed, start=start, clock=clock)
     if result.x is None:
         return result
     bound = None if result.bound is None else result.bound / scale
-    return replace(result, objective=float(model.cost @ result.x), bound=bound)
+    reduced = None if result.reduced is None else result.reduced / scale
+    value = float(model.cost @ result.x)
+    return replace(result, objective=value, bound=bound, reduced=reduced)

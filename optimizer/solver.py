@@ -1,4 +1,4 @@
-"""The one room that knows a solver library: a linear model in, a normalized result out.
+"""A linear model in, a normalized result out, by any solver that PuLP knows.
 
 Models are built in PuLP, so that any solver PuLP knows can be asked for by name. HiGHS is the
 default and CBC the bundled fallback. A result never says more than was proven: a solver that
@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 import numpy as np
 import pulp
 
+from optimizer.highs import available, solve_by_highs
 from optimizer.linear_model import (
-    FEASIBILITY_TOLERANCE,
     LinearModel,
     SolveLimits,
     SolveResult,
     SolveStatus,
 )
-from optimizer.table import FloatArray, IntArray
+from optimizer.table import FloatArray
 from stoker.domain.errors import SolverUnavailableError
 
 _T = TypeVar("_T")
@@ -42,12 +42,8 @@ _ALIASES = {
     "scip": "SCIP_PY",
     "glpk": "GLPK_CMD",
 }
-_HIGHS_FEASIBLE_POINT = 2
-"""HiGHS's code of a feasible primal point (kSolutionStatusFeasible)."""
 _ROUNDING = 1e-7
 """Rounding allowed between an objective and its bound, both relative and absolute."""
-_NO_INDEX = np.zeros(0, dtype=np.int32)
-_NO_VALUE = np.zeros(0)
 _LEAST_TIME_S = 1e-3
 """Time limit of a solver whose time was up before it started."""
 _SILENT_GAP_SHARE = 0.5
@@ -85,7 +81,7 @@ def available_backends() -> tuple[str, ...]:
 def _available(backend: str) -> bool:
     """Return whether a solver can be used here."""
     if backend == HIGHS:
-        return bool(_Highs(msg=False).available())
+        return available()
     if backend == CBC:
         return bool(pulp.COIN_CMD(path=_bundled_cbc(), msg=False).available())
     return bool(_quietly(lambda: pulp.getSolver(backend, msg=False).available()))
@@ -119,6 +115,7 @@ def solve(
     limits: SolveLimits,
     *,
     relaxed: bool = False,
+    start: FloatArray | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> SolveResult:
     """Solve a model.
@@ -128,34 +125,36 @@ def solve(
         backend: PuLP's name of the solver, from `resolve_backend`.
         limits: When to stop.
         relaxed: Whether to drop integrality (linear relaxation).
+        start: A solution to start from, shape (columns,); one that breaks a row changes nothing.
+            Solvers other than HiGHS ignore it.
         clock: Seconds, for the runtime.
 
     Raises:
         SolverUnavailableError: The solver failed to run at all (a licence, a missing program).
     """
-    start = clock()
+    began = clock()
     if model.cost.size == 0:
         # Solvers differ on empty models, and there is nothing to decide.
         feasible = bool(np.all((model.row_lower <= 0) & (model.row_upper >= 0)))
         status = SolveStatus.OPTIMAL if feasible else SolveStatus.INFEASIBLE
         x = np.zeros(0) if feasible else None
         value = 0.0 if feasible else None
-        return SolveResult(status, x, value, value, clock() - start)
+        return SolveResult(status, x, value, value, clock() - began)
 
     def left() -> SolveLimits:
         # What building takes, and a first attempt, is time of the limit too.
         if limits.time_limit_s is None:
             return limits
-        time_s = max(_LEAST_TIME_S, limits.time_limit_s - (clock() - start))
+        time_s = max(_LEAST_TIME_S, limits.time_limit_s - (clock() - began))
         return replace(limits, time_limit_s=time_s)
 
-    result = _attempt(model, backend, left, relaxed, presolve=True)
-    if result.status is SolveStatus.FEASIBLE and _stopped_early(result, limits, clock() - start):
+    result = _attempt(model, backend, left, relaxed, start, presolve=True)
+    if result.status is SolveStatus.FEASIBLE and _stopped_early(result, limits, clock() - began):
         # Presolve can lose solutions on the way back; without it the solver has to finish.
-        again = _attempt(model, backend, left, relaxed, presolve=False)
+        again = _attempt(model, backend, left, relaxed, start, presolve=False)
         if again.x is not None and (again.objective or 0.0) <= (result.objective or 0.0):
             result = again
-    return replace(result, runtime_s=clock() - start)
+    return replace(result, runtime_s=clock() - began)
 
 
 def _stopped_early(result: SolveResult, limits: SolveLimits, elapsed_s: float) -> bool:
@@ -169,24 +168,49 @@ def _attempt(
     backend: str,
     limits_left: Callable[[], SolveLimits],
     relaxed: bool,
+    start: FloatArray | None,
     *,
     presolve: bool,
 ) -> SolveResult:
-    """Solve once, within what is left once the model is built; the runtime is the caller's."""
-    problem, variables = _build(model, relaxed)
+    """Solve once, within what is left of the time; the runtime is the caller's."""
+    if backend == HIGHS:
+        limits = limits_left()
+        result = solve_by_highs(model, limits, relaxed=relaxed, start=start, presolve=presolve)
+    else:
+        result, limits = _through_pulp(model, backend, limits_left, relaxed)
+    if result.status is not SolveStatus.OPTIMAL or result.objective is None:
+        return result
+    # The word "optimal" counts only with a bound that bears it out.
+    room = (limits.relative_gap + _ROUNDING) * abs(result.objective) + _ROUNDING
+    proven = result.bound is not None and result.objective - result.bound <= room
+    return result if proven else replace(result, status=SolveStatus.FEASIBLE)
+
+
+def _through_pulp(
+    model: LinearModel,
+    backend: str,
+    limits_left: Callable[[], SolveLimits],
+    relaxed: bool,
+) -> tuple[SolveResult, SolveLimits]:
+    """Return what a solver says of a model built in PuLP, and within which limits."""
+    if not model.in_range:
+        raise SolverUnavailableError(
+            f"solver {backend!r} refused a model: its numbers are out of range"
+        )
+    problem, variables = as_pulp(model, relaxed=relaxed)
     limits = limits_left()
     with tempfile.TemporaryDirectory(prefix="stoker-solver-") as folder:
         log = Path(folder) / "cbc.log"
         try:
-            problem.solve(_solver(backend, limits, log, presolve))
+            problem.solve(_solver(backend, limits, log))
         except (pulp.PulpError, OSError) as error:
             raise SolverUnavailableError(f"solver {backend!r} failed: {error}") from error
         log_text = log.read_text(errors="replace") if log.exists() else ""
-    return _result(model, problem, variables, limits, relaxed, log_text)
+    return _result(model, problem, variables, limits, relaxed, log_text), limits
 
 
-def _build(model: LinearModel, relaxed: bool) -> tuple[Any, list[Any]]:
-    """Return the PuLP problem and its variables, in the order of the columns."""
+def as_pulp(model: LinearModel, *, relaxed: bool = False) -> tuple[Any, list[Any]]:
+    """Return a model as a problem of PuLP, and its variables in the order of the columns."""
     problem = pulp.LpProblem("plan", pulp.LpMinimize)
     kinds = ["Continuous" if relaxed or not whole else "Integer" for whole in model.integer]
     variables = [
@@ -216,36 +240,8 @@ def _build(model: LinearModel, relaxed: bool) -> tuple[Any, list[Any]]:
     return problem, variables
 
 
-class _Highs(pulp.HiGHS):  # type: ignore[misc]  # PuLP ships no types
-    """PuLP's HiGHS, taught the end at a node limit, which PuLP does not know."""
-
-    def findSolutionValues(self, lp: Any) -> tuple[int, int]:  # noqa: N802 (PuLP's name)
-        try:
-            return super().findSolutionValues(lp)  # type: ignore[no-any-return]
-        except KeyError:
-            found = int(lp.solverModel.getInfo().primal_solution_status) == _HIGHS_FEASIBLE_POINT
-            if found:
-                return pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible
-            return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
-
-
-def _solver(backend: str, limits: SolveLimits, log: Path, presolve: bool) -> Any:
-    """Return a configured PuLP solver: one thread and fixed tolerances, for equal answers."""
-    if backend == HIGHS:
-        return _Highs(
-            msg=False,
-            threads=1,
-            gapRel=limits.relative_gap,
-            gapAbs=0.0,
-            timeLimit=limits.time_limit_s,
-            mip_feasibility_tolerance=FEASIBILITY_TOLERANCE,
-            primal_feasibility_tolerance=FEASIBILITY_TOLERANCE,
-            random_seed=0,
-            presolve="choose" if presolve else "off",
-            **({} if limits.max_nodes is None else {"mip_max_nodes": limits.max_nodes}),
-            **({"solver": "ipm"} if limits.interior_point else {}),
-            **({} if limits.restarts else {"mip_allow_restart": False}),
-        )
+def _solver(backend: str, limits: SolveLimits, log: Path) -> Any:
+    """Return a configured solver of PuLP: one thread, for equal answers."""
     if backend == CBC:
         return pulp.COIN_CMD(
             path=_bundled_cbc(),
@@ -287,17 +283,18 @@ def _result(
         x = np.where(model.integer, np.rint(x), x)
     objective = float(model.cost @ x)
     said = problem.sol_status == pulp.LpSolutionOptimal
-    bound = _bound(problem, objective, limits, relaxed, said, log_text)
-    # The word "optimal" counts only with a bound that bears it out.
-    room = (limits.relative_gap + _ROUNDING) * abs(objective) + _ROUNDING
-    proven = said and bound is not None and objective - bound <= room
-    return SolveResult(
-        SolveStatus.OPTIMAL if proven else SolveStatus.FEASIBLE, x, objective, bound, 0.0
-    )
+    bound = _bound(objective, limits, relaxed, said, log_text)
+    status = SolveStatus.OPTIMAL if said else SolveStatus.FEASIBLE
+    return SolveResult(status, x, objective, bound, 0.0, _reduced(variables) if relaxed else None)
+
+
+def _reduced(variables: list[Any]) -> FloatArray | None:
+    """Return the reduced costs of a relaxation; None where the solver does not tell them."""
+    raw = [variable.dj for variable in variables]
+    return None if any(cost is None for cost in raw) else np.array(raw, dtype=np.float64)
 
 
 def _bound(
-    problem: Any,
     objective: float,
     limits: SolveLimits,
     relaxed: bool,
@@ -305,10 +302,6 @@ def _bound(
     log_text: str,
 ) -> float | None:
     """Return the proven lower bound, or None where the solver does not tell one."""
-    handle = getattr(problem, "solverModel", None)
-    if not relaxed and handle is not None and hasattr(handle, "getInfo"):
-        reported = float(handle.getInfo().mip_dual_bound)
-        return min(reported, objective) if np.isfinite(reported) else None
     if proven:
         # A solver that stops as optimal guarantees no more than the gap it was given.
         gap = 0.0 if relaxed else limits.relative_gap * _SILENT_GAP_SHARE
@@ -336,59 +329,3 @@ def _without_deprecations() -> Iterator[None]:
 def _quietly(action: Callable[[], _T]) -> _T:
     with _without_deprecations():
         return action()
-
-
-class GrowingProgram:
-    """A linear program for HiGHS that columns are added to, solved from where it was left.
-
-    Rows are ``rows @ x <= upper``, and columns are at least 0. For column generation: a model of
-    PuLP would be built anew for every few columns more.
-    """
-
-    def __init__(self, row_upper: FloatArray) -> None:
-        import highspy  # where it cannot be loaded, the bundled CBC still serves
-
-        self._library = highspy
-        self._solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-        self._solver.setOptionValue("output_flag", False)
-        self._solver.setOptionValue("threads", 1)
-        self._solver.setOptionValue("random_seed", 0)
-        for bound in row_upper.tolist():
-            self._solver.addRow(-np.inf, bound, 0, _NO_INDEX, _NO_VALUE)
-
-    def add(self, cost: FloatArray, start: IntArray, row: IntArray, value: FloatArray) -> None:
-        """Add columns by their coefficients.
-
-        Args:
-            cost: Their costs, shape (columns,).
-            start: Where the coefficients of each begin, shape (columns,).
-            row: Row of each coefficient.
-            value: Coefficients.
-        """
-        self._solver.addCols(
-            cost.size,
-            cost,
-            np.zeros(cost.size),
-            np.full(cost.size, np.inf),
-            value.size,
-            start.astype(np.int32),
-            row.astype(np.int32),
-            value,
-        )
-
-    def solve(
-        self, time_limit_s: float, *, interior_point: bool = False
-    ) -> tuple[FloatArray, FloatArray, float] | None:
-        """Return columns, prices of rows (not negative) and the objective; None if out of time."""
-        if time_limit_s <= 0:
-            return None
-        self._solver.setOptionValue("solver", "ipm" if interior_point else "choose")
-        # The library counts the time of all its runs.
-        self._solver.setOptionValue("time_limit", self._solver.getRunTime() + time_limit_s)
-        self._solver.run()
-        if self._solver.getModelStatus() != self._library.HighsModelStatus.kOptimal:
-            return None
-        solution = self._solver.getSolution()
-        x = np.maximum(np.array(solution.col_value, dtype=np.float64), 0.0)
-        price = np.maximum(-np.array(solution.row_dual, dtype=np.float64), 0.0)
-        return x, price, float(self._solver.getObjectiveValue())

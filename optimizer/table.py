@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stoker.domain.accelerator import Slice
 from stoker.domain.latency import Statistic
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import Analysis
 
 FloatArray = npt.NDArray[np.float64]
@@ -111,6 +111,8 @@ class CandidateTable:
         prefill_replicas: Replicas of the prefill pool, 0 where there is none; None where no row
             has one.
         decode_replicas: Replicas of the decode pool, as those of the prefill pool.
+        spare_replicas: How many of both pools are there for the loss of any one of them, 0 where
+            none is; None where no row has any.
         bundled: Replicas on slices of cards that the row is a bundle of, 0 where it is none; None
             where no row is one.
         slices: Slice that a unit of each accelerator is, None where it is whole cards; empty where
@@ -152,6 +154,7 @@ class CandidateTable:
     profile: IntArray | None = None
     prefill_replicas: IntArray | None = None
     decode_replicas: IntArray | None = None
+    spare_replicas: IntArray | None = None
     bundled: IntArray | None = None
     slices: tuple[Slice | None, ...] = ()
 
@@ -186,6 +189,13 @@ class CandidateTable:
         if self.prefill_replicas is None:
             return np.zeros(len(self.server), dtype=np.bool_)
         return np.greater(self.prefill_replicas, 0)
+
+    @property
+    def spare(self) -> IntArray:
+        """Replicas of each row that are there for the loss of any one of them."""
+        if self.spare_replicas is None:
+            return np.zeros(len(self.server), dtype=np.int64)
+        return self.spare_replicas
 
     @property
     def all_replicas(self) -> IntArray:

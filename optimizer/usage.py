@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from optimizer.entries import Entries
 from optimizer.table import EMPTY, CandidateTable, IntArray
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, PlannedAllocation
+from stoker.domain.usage import CardUsage
 
 
 def cards_by_type(

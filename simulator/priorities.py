@@ -19,7 +19,7 @@ from simulator.kernel.loop import advance
 from simulator.lengths import JointLengths, TokenLengths
 from simulator.priorities_loop import play
 from simulator.records import FloatArray, IntArray, Records, RequestStatus
-from simulator.run import DEFAULT_COOL_DOWN, DEFAULT_WARM_UP
+from simulator.run import DEFAULT_COOL_DOWN, DEFAULT_WARM_UP, records_of
 from simulator.scenario import Pool, Scenario
 from simulator.setup import build_world
 from simulator.statistics import LatencySummary, summarize_latency
@@ -125,20 +125,8 @@ def simulate_shared(
         play(world, priority[drawn.of_class])
     else:
         advance(world, requests)
-    whole, times = world.request_i, world.request_f
-    records = Records(
-        arrival_ms=times[:, at.ARRIVAL].copy(),
-        admitted_ms=times[:, at.ADMITTED].copy(),
-        first_token_ms=times[:, at.FIRST_TOKEN].copy(),
-        completion_ms=times[:, at.COMPLETION].copy(),
-        input_tokens=whole[:, at.INPUT].copy(),
-        output_tokens=whole[:, at.OUTPUT].copy(),
-        status=whole[:, at.STATUS].copy(),
-        preemptions=whole[:, at.PREEMPTIONS].copy(),
-        replica=whole[:, at.REPLICA].copy(),
-    )
     measured = slice(int(world.counts[at.MEASURE_FROM]), int(world.counts[at.MEASURE_TO]))
-    return SharedRun(records, drawn.of_class, measured)
+    return SharedRun(records_of(world), drawn.of_class, measured)
 
 
 def summarize_classes(

@@ -84,9 +84,10 @@ def simulate(
     return _run(scenario, world)
 
 
-def _run(scenario: Scenario, world: World) -> Run:
+def records_of(world: World) -> Records:
+    """Return what became of each request of a simulation that has ended."""
     whole, times = world.request_i, world.request_f
-    records = Records(
+    return Records(
         arrival_ms=times[:, at.ARRIVAL].copy(),
         admitted_ms=times[:, at.ADMITTED].copy(),
         first_token_ms=times[:, at.FIRST_TOKEN].copy(),
@@ -97,12 +98,15 @@ def _run(scenario: Scenario, world: World) -> Run:
         preemptions=whole[:, at.PREEMPTIONS].copy(),
         replica=whole[:, at.REPLICA].copy(),
     )
+
+
+def _run(scenario: Scenario, world: World) -> Run:
     total, tokens = world.gap_sum
     last = 1 if world.engine_i[1, at.REPLICAS] else 0
     capacity = int(world.engine_i[last, at.KV_BLOCKS])
     return Run(
         scenario=scenario,
-        records=records,
+        records=records_of(world),
         series=_series(world),
         token_gaps=TokenGaps(
             world.edges, world.gaps, float(total / tokens) if tokens else float("nan")

@@ -8,7 +8,7 @@ from typing import Any
 
 from actuator.kubernetes.batch_limit import BatchLimiter
 from actuator.kubernetes.scaling import Scaler, always
-from actuator.kubernetes.together import written_together
+from actuator.kubernetes.together import shrinks, written_together
 from stoker.domain.control.changes import ChangeOutcome, ChangeResult, VariantTarget
 from stoker.domain.control.settings import ClusterSettings
 
@@ -18,9 +18,13 @@ _REACHED = (ChangeOutcome.APPLIED, ChangeOutcome.UNCHANGED, ChangeOutcome.DRY_RU
 class ClusterHands:
     """Brings workloads to their targets: first the replicas, then the batch limit of the pods.
 
+    A workload that gets smaller is told its batch limit first: fewer replicas may be enough only
+    with that, so that where it is refused they stay.
+
     Where replicas are refused the batch limit is left too: what was decided no longer fits. Where
     replicas were changed and the batch limit was refused, the change counts as made and its words
-    tell the refusal; a later cycle decides on the batch limit alone.
+    tell the refusal; a later cycle decides on the batch limit alone. Where both are only tried, a
+    refusal of either is one of the change.
 
     Args:
         client: A client of the API server.
@@ -55,6 +59,8 @@ class ClusterHands:
     def _one(
         self, target: VariantTarget, permit: Callable[[], str], *, dry_run: bool
     ) -> ChangeResult:
+        if self._limiter is not None and target.max_batch and shrinks(target):
+            return self._smaller(target, self._limiter, permit, dry_run=dry_run)
         scaled = self._scaler.scale(target, dry_run=dry_run, permit=permit)
         if self._limiter is None or not target.max_batch or scaled.outcome not in _REACHED:
             return scaled
@@ -67,4 +73,25 @@ class ClusterHands:
         limited = self._limiter.limit(target, dry_run=dry_run)
         if scaled.outcome is ChangeOutcome.UNCHANGED:
             return replace(limited, replicas_before=scaled.replicas_before)
+        if dry_run and limited.outcome not in _REACHED:
+            return replace(limited, replicas_before=scaled.replicas_before)
         return replace(scaled, detail=limited.detail)
+
+    def _smaller(
+        self,
+        target: VariantTarget,
+        limiter: BatchLimiter,
+        permit: Callable[[], str],
+        *,
+        dry_run: bool,
+    ) -> ChangeResult:
+        """Tell a workload its batch limit, then bring it to fewer replicas."""
+        forbidden = permit()
+        if forbidden:
+            words = f"{target.ref}: nothing was written: {forbidden}"
+            return ChangeResult(target, ChangeOutcome.FAILED, detail=words)
+        limited = limiter.limit(target, dry_run=dry_run)
+        if limited.outcome not in _REACHED:
+            words = f"{limited.detail}; its replicas stay"
+            return replace(limited, detail=words)
+        return self._scaler.scale(target, dry_run=dry_run, permit=permit)

@@ -45,6 +45,7 @@ HISTORY: dict[str, object] = {
             "mode": "advise",
             "leader": True,
             "paused": False,
+            "dry_run": False,
             "fleet_version": "5d0c7a",
             "took_s": 0.42,
             "plan_status": "optimal",

@@ -19,7 +19,16 @@ def _or_null(schema: JsonSchema) -> JsonSchema:
 
 
 _OUTCOME: JsonSchema = {
-    "enum": ["applied", "unchanged", "dry_run", "conflict", "forbidden", "missing", "failed"]
+    "enum": [
+        "applied",
+        "emitted",
+        "unchanged",
+        "dry_run",
+        "conflict",
+        "forbidden",
+        "missing",
+        "failed",
+    ]
 }
 _CHANGE = object_of(
     {
@@ -72,7 +81,31 @@ _SERVER = {
     "warning": _TEXT,
     "forecast": _or_null({"type": "object"}),
     "decision": _or_null(DECISION),
+    "degraded": _or_null(object_of({"reasons": array_of(_TEXT), "words": _TEXT, "since": _MOMENT})),
+    "batch": _or_null(
+        object_of(
+            {
+                "backlog_tokens": _NUMBER,
+                "left_tokens": _NUMBER,
+                "deadline": _MOMENT,
+                "missed": _YES_OR_NO,
+            }
+        )
+    ),
 }
+_STARTUPS = array_of(
+    object_of(
+        {
+            "model": _TEXT,
+            "accelerator": _TEXT,
+            "servers": array_of(_TEXT),
+            "seconds": _NUMBER,
+            "starts": {**_COUNT, "description": "Starts that it was learned from."},
+            "too_long": {**_COUNT, "description": "Starts that took too long to count."},
+            "origin": {"enum": ["told", "learned"]},
+        }
+    )
+)
 _PROPOSAL = _or_null(object_of({"id": _TEXT, "servers": array_of(_TEXT)}))
 _PROBLEMS = array_of(_TEXT)
 _HEAD = {
@@ -81,6 +114,7 @@ _HEAD = {
     "mode": _MODE,
     "leader": _YES_OR_NO,
     "paused": _YES_OR_NO,
+    "dry_run": _YES_OR_NO,
 }
 
 RECORD = object_of(
@@ -91,8 +125,10 @@ RECORD = object_of(
         "took_s": _or_null(_NUMBER),
         "stages_s": map_of(_NUMBER),
         "problems": _PROBLEMS,
+        "problem_kinds": map_of(_COUNT),
         "cluster": _or_null({"type": "object"}),
         "servers": map_of(object_of(_SERVER)),
+        "startups": _STARTUPS,
         "profiles": array_of({"type": "object"}),
         "plan": {"type": "object", "required": ["status"]},
         "changes": array_of(_CHANGE),
@@ -144,6 +180,7 @@ EXPLANATION = object_of(
             }
         ),
         "workloads": array_of({"type": "object"}),
+        "startups": _STARTUPS,
         "changes": array_of(_CHANGE),
     }
 )

@@ -15,6 +15,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from benchmarks.soak import page
+from benchmarks.soak.machine import ran_on
 from benchmarks.soak.measure import Verdict, judge
 from benchmarks.soak.scenario import (
     COST_PER_HOUR,
@@ -22,6 +23,8 @@ from benchmarks.soak.scenario import (
     LOAD,
     SERVER,
     TTFT_P95_MS,
+    Rules,
+    Shape,
     Soak,
     fleet_document,
 )
@@ -36,12 +39,19 @@ from stoker.domain.errors import StokerError
 
 ROOT = Path(__file__).parents[2]
 _LAST_REQUESTS_S = 15.0
+_TITLES = {
+    Shape.RAMP: "A ramp to five times the load, and back",
+    Shape.SINUS: "A wave of five times the load",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the soak; return 0 if everything promised holds, 1 if not, 2 if it cannot run."""
-    options = _parser().parse_args(arguments)
-    soak = Soak(options.speed, options.seed)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    soak = Soak(options.speed, options.seed, Shape(options.load), Rules(options.settings))
+    if soak.rules is Rules.DEFAULT and soak.speed != 1:
+        parser.error(f"--speed is {soak.speed:g}, but default settings are not compressed: 1")
     try:
         with TemporaryDirectory() as folder, cluster(soak.setup(), Path(folder)) as found:
             with looping(found, lambda record: _tell(found, record)):
@@ -69,19 +79,44 @@ def publish(soak: Soak, found: ClosedLoop, docs: Path | None, format: str) -> Ve
     if docs is not None:
         watched = Watched(SERVER, "H100", soak.load, TTFT_P95_MS, ITL_P95_MS, COST_PER_HOUR)
         course = course_of(found, watched, one, soak.load.duration_s)
-        figure = course_figure([course], "A ramp to five times the load, and back", 60.0, "minutes")
-        picture = docs / page.PICTURE
+        figure = course_figure([course], _TITLES[soak.shape], 60.0, "minutes")
+        picture = docs / page.picture_of(soak)
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_figure(figure, picture)
-        speed = "" if soak.speed == 1 else f" SOAK='--speed {soak.speed:g}'"
-        page.write(docs / "reliability.md", page.section(verdict, f"make soak{speed}"))
+        text = page.section(verdict, soak, command_of(soak), ran_on())
+        page.write(docs / "reliability.md", page.name_of(soak), text)
     return verdict
+
+
+def command_of(soak: Soak) -> str:
+    """Return the command that plays a soak."""
+    plain = Soak()
+    told = (
+        ("speed", f"{soak.speed:g}", soak.speed != plain.speed),
+        ("settings", soak.rules, soak.rules is not plain.rules),
+        ("load", soak.shape, soak.shape is not plain.shape),
+        ("seed", soak.seed, soak.seed != plain.seed),
+    )
+    options = " ".join(f"--{name} {value}" for name, value, other in told if other)
+    return f"python -m benchmarks.soak {options}" if options else "make soak"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__)
     parser.add_argument("--speed", type=float, default=1.0, help="what all times are divided by")
     parser.add_argument("--seed", type=int, default=0, help="of the requests")
+    parser.add_argument(
+        "--settings",
+        choices=list(Rules),
+        default=Rules.SHORT,
+        help="what the loop is told: windows for a short day, or nothing (the defaults)",
+    )
+    parser.add_argument(
+        "--load",
+        choices=list(Shape),
+        default=Shape.RAMP,
+        help="how the load comes and goes",
+    )
     parser.add_argument("--format", choices=["table", "json"], default="table")
     parser.add_argument(
         "--docs",

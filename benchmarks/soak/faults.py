@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from benchmarks.soak.machine import ran_on
 from demos.report import numbers_table
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,7 @@ class Injection:
         lost: Crashes after which the loop did not go on.
         cycles: Cycles from the end of the fault, or from when its signal could be answered again,
             to the first one that decided as without it, that one included; None for never.
+        seconds: Time from the end of the fault until that cycle had decided; None for never.
         beside: What the other server did meanwhile.
         status: What `stoker control status` said.
         metric: What the loop's metrics said.
@@ -46,6 +48,7 @@ class Injection:
     wrong: int
     lost: int
     cycles: int | None
+    seconds: float | None
     beside: str
     status: str
     metric: str
@@ -79,8 +82,9 @@ HEADS = (
     "wrong scale-downs",
     "crashes without recovery",
     "cycles to recovery, at most",
-    "the other server meanwhile",
-    "status says",
+    "seconds to recovery, at most",
+    "the other server, while it lasts",
+    "status",
     "metric",
     "event",
 )
@@ -102,6 +106,9 @@ def _figures(caused: Sequence[Injection]) -> tuple[str, ...]:
         str(sum(each.wrong for each in caused)),
         str(sum(each.lost for each in caused)),
         str(max(told)) if len(told) == len(cycles) else "never",
+        "never"
+        if len(told) < len(cycles)
+        else f"{max(each.seconds or 0.0 for each in caused):.0f}",
         caused[-1].beside,
         caused[-1].status,
         caused[-1].metric,
@@ -109,7 +116,7 @@ def _figures(caused: Sequence[Injection]) -> tuple[str, ...]:
     )
 
 
-def section(found: Sequence[Injection], command: str) -> str:
+def section(found: Sequence[Injection], command: str, machine: str) -> str:
     """Return the part of the page in Markdown."""
     total: Mapping[str, int] = {
         "caused": len(found),
@@ -118,15 +125,18 @@ def section(found: Sequence[Injection], command: str) -> str:
     }
     never = sum(each.cycles is None for each in found)
     slowest = max((each.cycles for each in found if each.cycles is not None), default=0)
+    longest_s = max((each.seconds for each in found if each.seconds is not None), default=0.0)
     return "\n".join(
         [
             BEGIN,
             "",
             f"`{command}`",
             "",
+            machine,
+            "",
             f"{total['caused']} faults were caused: {total['wrong']} wrong scale-downs, "
             f"{total['lost']} crashes without recovery, {never} without an end; recovery took "
-            f"{slowest} cycle{'s' if slowest > 1 else ''} at most.",
+            f"{slowest} cycle{'s' if slowest > 1 else ''}, or {longest_s:.0f} seconds, at most.",
             "",
             f"| {' | '.join(HEADS)} |",
             f"|{'---|' * len(HEADS)}",
@@ -166,9 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check=False,
         )
         found = read(findings)
-    Console(width=200).print(numbers_table(HEADS[:6], [row[:6] for row in rows(found)]))
+    Console(width=200).print(numbers_table(HEADS[:7], [row[:7] for row in rows(found)]))
     if options.docs is not None and found:
-        write(options.docs / "reliability.md", section(found, "make soak"))
+        write(options.docs / "reliability.md", section(found, "make soak", ran_on()))
     return 0 if ended.returncode == 0 and found and all(each.holds for each in found) else 1
 
 

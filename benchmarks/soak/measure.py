@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.soak.scenario import ITL_P95_MS, SERVER, TTFT_P95_MS, Soak
@@ -34,6 +34,8 @@ class Phase:
         end_s: When it ends.
         requests: Requests sent in it.
         attainment: Share of them within both targets; NaN for none.
+        left_out: Requests of it that were sent during the start-up of the first step.
+        attainment_outside: Share within both targets of the others; NaN for none.
         turns: How often the number of replicas asked for changed its direction in it.
         least: Fewest replicas asked for in it.
         most: Most replicas asked for in it.
@@ -44,6 +46,8 @@ class Phase:
     end_s: float
     requests: int
     attainment: float
+    left_out: int
+    attainment_outside: float
     turns: int
     least: int
     most: int
@@ -60,8 +64,10 @@ class Verdict:
         requests: Requests that ended.
         attainment: Share of them within both targets.
         first_step_s: When the loop first asked for more replicas; None for never.
+        startup_s: Start-up time of a replica.
         attainment_outside: The same share without those that were sent while the replicas of the
             first step started.
+        attainment_left_out: The same share of those alone; NaN for none.
         ttft_p95_ms: TTFT that 95% of the requests kept.
         itl_p95_ms: ITL likewise.
         phases: The phases.
@@ -76,7 +82,9 @@ class Verdict:
     requests: int
     attainment: float
     first_step_s: float | None
+    startup_s: float
     attainment_outside: float
+    attainment_left_out: float
     ttft_p95_ms: float
     itl_p95_ms: float
     phases: tuple[Phase, ...]
@@ -88,6 +96,11 @@ class Verdict:
     def cost_ratio(self) -> float:
         """Cost over that of one who knows the load."""
         return self.replica_s / self.clairvoyant_s
+
+    @property
+    def left_out(self) -> int:
+        """Requests that were sent while the replicas of the first step started."""
+        return sum(phase.left_out for phase in self.phases)
 
     def holds(self) -> Mapping[str, bool]:
         """Return what was promised, and whether it holds."""
@@ -112,23 +125,26 @@ def judge(soak: Soak, found: ClosedLoop, rate_of_one_rps: float) -> Verdict:
     first = next(
         (after[0] for before, after in itertools.pairwise(sizes) if after[1] > before[1]), None
     )
-    outside = [
-        each
-        for each in requests
-        if first is None or not first <= found.sent_s(each) < first + soak.startup_s
-    ]
+
+    def in_first_step(request: Served) -> bool:
+        return first is not None and first <= found.sent_s(request) < first + soak.startup_s
+
+    outside, left_out = parted(requests, in_first_step)
     phases = []
     start_s = 0.0
     for index, (name, phase) in enumerate(soak.phases):
         mine = [each for each in requests if each.phase == index]
         window = start_s, start_s + phase.duration_s
         counts = [size for _, size in sizes_within(sizes, *window)]
+        kept, out = parted(mine, in_first_step)
         phases.append(
             Phase(
                 name,
                 *window,
                 len(mine),
                 attainment(mine),
+                len(out),
+                attainment(kept),
                 turns(counts),
                 min(counts),
                 max(counts),
@@ -145,7 +161,9 @@ def judge(soak: Soak, found: ClosedLoop, rate_of_one_rps: float) -> Verdict:
         len(requests),
         attainment(requests),
         first,
+        soak.startup_s,
         attainment(outside),
+        attainment(left_out),
         _p95([each.ttft_ms for each in requests]),
         _p95([each.itl_ms for each in requests]),
         tuple(phases),
@@ -155,6 +173,16 @@ def judge(soak: Soak, found: ClosedLoop, rate_of_one_rps: float) -> Verdict:
         ),
         sum(any(held.endswith("_unknown") for held in each["held"]) for each in decisions),
     )
+
+
+def parted(
+    requests: Sequence[Served], apart: Callable[[Served], bool]
+) -> tuple[list[Served], list[Served]]:
+    """Return the requests that something does not hold of, and those that it holds of."""
+    parts: tuple[list[Served], list[Served]] = [], []
+    for each in requests:
+        parts[apart(each)].append(each)
+    return parts
 
 
 def within_targets(request: Served) -> bool:

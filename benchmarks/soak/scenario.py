@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from demos.cluster.closed_loop import Deployed, Setup
 from demos.cluster.emulated import EmulatedWorkload
 from demos.cluster.nodes import GpuNode
-from emulator.load_phases import Constant, Load, Phase, Ramp
+from emulator.load_phases import Constant, Load, Phase, Ramp, Sinus
 from emulator.replica import ServedModel
 from simulator import Engine, FixedLength, LognormalLength, SeparateLengths
 from stoker.domain.profile import TokenWorkParameters
@@ -18,7 +19,6 @@ MODEL = "chat-8b"
 TTFT_P95_MS, ITL_P95_MS = 1500.0, 60.0
 COST_PER_HOUR = 3.0
 LOW_RPS, HIGH_RPS = 10.0, 50.0
-FIRST_REPLICAS = 2
 
 _TIMES = TokenWorkParameters(20.0, 0.12, 0.0008)
 _MAX_BATCH = 136
@@ -41,29 +41,90 @@ DOWN_WINDOW_S, HISTORY_S = 90.0, 240.0
 LEVEL_S, RAMP_S = 240.0, 540.0
 
 
+class Shape(StrEnum):
+    """How the load comes and goes, between the same rates in the same time."""
+
+    RAMP = "ramp"
+    """Level, up in a straight line, level, down in a straight line, level."""
+    SINUS = "sinus"
+    """Level in the middle, and then one wave: up, down, and back to the middle."""
+
+
+class Rules(StrEnum):
+    """What the loop is told beside its mode."""
+
+    SHORT = "short"
+    """Memory and windows for a load that comes and goes within half an hour."""
+    DEFAULT = "default"
+    """Nothing: every setting is the one that a control document leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a phase, as a phase of its own.
+
+    Attributes:
+        whole: The phase.
+        start_s: Where in it this part begins.
+        duration_s: How long it lasts.
+    """
+
+    whole: Phase
+    start_s: float
+    duration_s: float
+
+    @property
+    def peak_rps(self) -> float:
+        """A rate that it never exceeds."""
+        return self.whole.peak_rps
+
+    def rate_rps(self, at_s: float) -> float:
+        """Return the rate at a time from its start."""
+        return self.whole.rate_rps(self.start_s + at_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Soak:
     """The soak, its times divided by a factor.
 
     Attributes:
-        speed: The factor; 1 for half an hour of 60 cycles.
+        speed: The factor; 1 for half an hour of 60 cycles. Default settings know no other.
         seed: Of times and lengths of the requests.
+        shape: Of the load.
+        rules: What the loop is told.
     """
 
     speed: float = 1.0
     seed: int = 0
+    shape: Shape = Shape.RAMP
+    rules: Rules = Rules.SHORT
 
     @property
     def phases(self) -> tuple[tuple[str, Phase], ...]:
         """The phases with their names."""
         level, ramp = LEVEL_S / self.speed, RAMP_S / self.speed
+        if self.shape is Shape.RAMP:
+            return (
+                ("low", Constant(LOW_RPS, level)),
+                ("rising", Ramp(LOW_RPS, HIGH_RPS, ramp)),
+                ("high", Constant(HIGH_RPS, level)),
+                ("falling", Ramp(HIGH_RPS, LOW_RPS, ramp)),
+                ("low again", Constant(LOW_RPS, level)),
+            )
+        middle, span = (LOW_RPS + HIGH_RPS) / 2, (HIGH_RPS - LOW_RPS) / 2
+        length = 2 * level + 2 * ramp
+        wave = Sinus(middle, span, length, length)
         return (
-            ("low", Constant(LOW_RPS, level)),
-            ("rising", Ramp(LOW_RPS, HIGH_RPS, ramp)),
-            ("high", Constant(HIGH_RPS, level)),
-            ("falling", Ramp(HIGH_RPS, LOW_RPS, ramp)),
-            ("low again", Constant(LOW_RPS, level)),
+            ("level", Constant(middle, level)),
+            ("up to the crest", Stretch(wave, 0.0, length / 4)),
+            ("down to the trough", Stretch(wave, length / 4, length / 2)),
+            ("up to the level", Stretch(wave, 3 * length / 4, length / 4)),
         )
+
+    @property
+    def first_replicas(self) -> int:
+        """Replicas before the loop begins: the fewest that carry the first level."""
+        return {Shape.RAMP: 2, Shape.SINUS: 5}[self.shape]
 
     @property
     def load(self) -> Load:
@@ -85,14 +146,14 @@ class Soak:
         served = ServedModel(MODEL, Engine(_TIMES, _MAX_BATCH))
         return Setup(
             fleet_document(),
-            control_document(self.speed),
+            control_document(self.speed, self.rules),
             (GpuNode("h100-a", _PRODUCT, 8), GpuNode("h100-b", _PRODUCT, 16)),
             (
                 Deployed(
                     SERVER,
                     "H100",
                     _PRODUCT,
-                    FIRST_REPLICAS,
+                    self.first_replicas,
                     EmulatedWorkload(SERVER, served, self.load),
                 ),
             ),
@@ -147,8 +208,10 @@ def fleet_document() -> dict[str, Any]:
     }
 
 
-def control_document(speed: float) -> dict[str, Any]:
+def control_document(speed: float, rules: Rules) -> dict[str, Any]:
     """Return what the loop is told, with all its times divided by a factor."""
+    if rules is Rules.DEFAULT:
+        return {"loop": {"mode": "act"}}
     return {
         "loop": {
             "mode": "act",

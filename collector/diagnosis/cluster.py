@@ -1,136 +1,31 @@
-"""The cluster: what may be done in it, and is what runs there what the fleet says."""
+"""Workloads and cards: is what runs in the cluster what the fleet says."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState
+from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState, WorkloadRef
+from stoker.domain.control.configurations import LABEL, configuration_of, configurations_of
 from stoker.domain.control.diagnosis import Finding, Level
-from stoker.domain.control.settings import Actuation, ControlSettings, Mode
+from stoker.domain.control.settings import ControlSettings
 from stoker.domain.fleet import Fleet
 
-_RBAC = "kubectl apply -f deploy/rbac.yaml, or grant it to the account that the loop runs as"
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """Something that the loop asks leave for.
-
-    Attributes:
-        verb: The verb.
-        group: API group of the resource; empty for the core.
-        resource: The resource.
-        subresource: Its subresource; empty for none.
-        name: The one object it is for; empty for all.
-        namespace: Where; empty for the whole cluster.
-        needed: Whether the loop cannot work without it.
-    """
-
-    verb: str
-    group: str
-    resource: str
-    subresource: str = ""
-    name: str = ""
-    namespace: str = ""
-    needed: bool = True
-
-    def __str__(self) -> str:
-        resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-        where = f" in namespace {self.namespace}" if self.namespace else " in the cluster"
-        return f"{self.verb} {resource}{where}"
-
-
-def verbs_needed(settings: ControlSettings) -> tuple[Verb, ...]:
-    """Return all that the loop does in the cluster with these settings."""
-    found = [Verb(verb, "", "nodes", needed=False) for verb in ("list", "watch")]
-    acts = settings.loop.mode is not Mode.OBSERVE
-    for namespace in settings.cluster.namespaces or ("",):
-        for verb in ("list", "watch"):
-            found.append(Verb(verb, "", "pods", namespace=namespace))
-            found.append(Verb(verb, "apps", "deployments", namespace=namespace))
-            found.append(Verb(verb, "apps", "statefulsets", namespace=namespace, needed=False))
-        if acts and settings.cluster.actuation is Actuation.SCALE:
-            found += [
-                Verb(verb, "apps", "deployments", "scale", namespace=namespace)
-                for verb in ("get", "update")
-            ]
-            if settings.cluster.allow_batch_limit:
-                found += [
-                    Verb(verb, "apps", "deployments", namespace=namespace)
-                    for verb in ("get", "patch")
-                ]
-        if acts and settings.records.events:
-            found.append(Verb("create", "", "events", namespace=namespace, needed=False))
-    if acts and settings.lease.enabled:
-        lease = settings.lease
-        found += [
-            Verb(verb, "coordination.k8s.io", "leases", "", name, lease.namespace)
-            for verb, name in (("get", lease.name), ("create", ""), ("update", lease.name))
-        ]
-    return tuple(found)
-
-
-def examine_permissions(
-    client: Any, settings: ControlSettings, timeout_s: float = 10.0
-) -> Iterator[Finding]:
-    """Yield whether the cluster answers, and what the account may do there, verb by verb."""
-    import kubernetes
-    import urllib3
-
-    api: Any = kubernetes.client.AuthorizationV1Api(client)
-    address = str(client.configuration.host)
-    reached = False
-    for verb in verbs_needed(settings):
-        attributes = {
-            "verb": verb.verb,
-            "group": verb.group,
-            "resource": verb.resource,
-            "subresource": verb.subresource,
-            "name": verb.name,
-            "namespace": verb.namespace,
-        }
-        body: Any = {"spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}}}
-        try:
-            answer = api.create_self_subject_access_review(body, _request_timeout=timeout_s)
-        except kubernetes.client.ApiException as error:
-            words = "the token or certificate is not accepted" if error.status == 401 else error
-            yield Finding(
-                "cluster", address, Level.ERROR, str(words), "check cluster.kubeconfig and context"
-            )
-            return
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            yield Finding(
-                "cluster",
-                address,
-                Level.ERROR,
-                f"does not answer ({type(error).__name__})",
-                "check cluster.kubeconfig, and that the API server can be reached from here",
-            )
-            return
-        if not reached:
-            yield Finding("cluster", address, Level.FINE, "answers")
-            reached = True
-        if answer.status.allowed:
-            yield Finding("permissions", str(verb), Level.FINE, "allowed")
-            continue
-        yield Finding(
-            "permissions",
-            str(verb),
-            Level.ERROR if verb.needed else Level.WARNING,
-            "not allowed",
-            _RBAC,
-        )
+_MOST_NAMED = 8
 
 
 def examine_workloads(
     cluster: ClusterState, fleet: Fleet, settings: ControlSettings
 ) -> Iterator[Finding]:
     """Yield what is wrong between the cluster's workloads and the fleet's servers."""
+    unclear = {each.problem: each.ref for each in cluster.variants if each.problem}
     for problem in cluster.problems:
-        yield Finding("workloads", "", Level.ERROR, problem, "see docs/control.md, Which workloads")
+        if problem == cluster.cards_problem:
+            continue  # told of with the cards: the loop works without them
+        remedy = _remedy_of(problem)
+        if problem in unclear:
+            remedy = _labelled(unclear[problem], fleet)
+        yield Finding("workloads", "", Level.ERROR, problem, remedy)
     by_server: dict[str, list[VariantState]] = defaultdict(list)
     for variant in cluster.variants:
         if not variant.problem:
@@ -150,31 +45,70 @@ def examine_workloads(
     yield from _examine_cards(cluster, fleet)
 
 
+def _labelled(ref: WorkloadRef, fleet: Fleet) -> str:
+    """Return the command that tells what a workload is to the fleet."""
+    servers = "|".join(each.name for each in fleet.servers[:_MOST_NAMED])
+    accelerators = "|".join(each.name for each in fleet.accelerators[:_MOST_NAMED])
+    return (
+        f"kubectl label --overwrite {ref.kind.value.lower()} -n {ref.namespace} {ref.name} "
+        f"stoker.dev/server={servers} stoker.dev/accelerator={accelerators} (one of each)"
+    )
+
+
+def _remedy_of(problem: str) -> str:
+    if "may not" in problem:
+        return "kubectl apply -f deploy/rbac.yaml, and run the loop as its account"
+    return (
+        "kubectl get nodes -L nvidia.com/gpu.product shows what nodes call their cards; name them "
+        "under cluster.product_labels"
+    )
+
+
 def _examine_variants(
     name: str, own: Sequence[VariantState], fleet: Fleet, settings: ControlSettings
 ) -> Iterator[Finding]:
     server = next(each for each in fleet.servers if each.name == name)
-    profiles = {(each.model, each.accelerator): each for each in fleet.profiles}
-    twice = [each for each, count in Counter(one.accelerator for one in own).items() if count > 1]
-    for accelerator in twice:
-        refs = ", ".join(str(each.ref) for each in own if each.accelerator == accelerator)
+    names = configurations_of(fleet)
+    runs = {each.ref: configuration_of(each, server.model, names) for each in own}
+    profiles = {
+        (each.accelerator, each.configuration): each
+        for each in fleet.profiles
+        if each.model == server.model
+    }
+    places = Counter((each.accelerator, runs[each.ref]) for each in own)
+    for place in (each for each, count in places.items() if count > 1):
+        twins = [each.ref for each in own if (each.accelerator, runs[each.ref]) == place]
         yield Finding(
             "workloads",
             name,
             Level.ERROR,
-            f"two workloads run it on {accelerator}: {refs}",
-            "leave one of them unmanaged, or give it another accelerator or server",
+            f"two workloads run it on {place[0]}: {', '.join(map(str, twins))}",
+            f"kubectl label {twins[0].kind.value.lower()} -n {twins[0].namespace} NAME "
+            f"stoker.dev/managed- of one of them, or give it another stoker.dev/accelerator "
+            f"or {LABEL}",
         )
     for variant in own:
         subject = f"{name} {variant.ref}"
-        profile = profiles.get((server.model, variant.accelerator))
-        if profile is None:
+        there = names.get((server.model, variant.accelerator), ())
+        profile = profiles.get((variant.accelerator, runs[variant.ref] or ""))
+        if not there:
             yield Finding(
                 "profiles",
                 subject,
                 Level.ERROR,
                 f"the fleet has no profile of {server.model} on {variant.accelerator}",
                 "add one: stoker estimate, stoker fit, or stoker profile run",
+            )
+        elif profile is None:
+            named = f"names {variant.configuration}" if variant.configuration else "is missing"
+            known = " and ".join(each or "one without a name" for each in there)
+            yield Finding(
+                "profiles",
+                subject,
+                Level.ERROR,
+                f"its label {LABEL} {named}, and the fleet has {known} of {server.model} on "
+                f"{variant.accelerator}",
+                "label the workload and its pods with the one that they run",
             )
         cards = _cards_of(fleet, variant.accelerator)
         if profile is not None and cards is not None and variant.cards_per_replica is not None:
@@ -195,6 +129,16 @@ def _examine_variants(
                 Level.WARNING,
                 "its pods request no cards",
                 f"set the limit {settings.cluster.resource} of its containers",
+            )
+        most = settings.stability.max_cards_change
+        if most is not None and (variant.cards_per_replica or 0) > most:
+            yield Finding(
+                "workloads",
+                subject,
+                Level.ERROR,
+                f"a cycle may change {most} cards, and one replica takes "
+                f"{variant.cards_per_replica}: it could never change",
+                f"set stability.max_cards_change to {variant.cards_per_replica} or more",
             )
         limit = server.max_batch or (None if profile is None else profile.max_batch)
         if variant.max_batch is not None and limit is not None and variant.max_batch != limit:
@@ -242,18 +186,22 @@ def _examine_replicas(subject: str, variant: VariantState) -> Iterator[Finding]:
             subject,
             Level.ERROR,
             f"its annotations ask for at least {low} and at most {high} replicas",
-            "mend stoker.dev/min-replicas or stoker.dev/max-replicas",
+            f"kubectl annotate --overwrite {variant.ref.kind.value.lower()} -n "
+            f"{variant.ref.namespace} {variant.ref.name} stoker.dev/min-replicas={high}",
         )
 
 
 def _examine_cards(cluster: ClusterState, fleet: Fleet) -> Iterator[Finding]:
     if cluster.cards is None:
+        why = cluster.cards_problem or "cards are unknown"
         yield Finding(
             "cards",
             "",
             Level.WARNING,
-            "nodes may not be read: the cards of the fleet document count",
-            _RBAC,
+            f"{why}; the cards of the fleet document count",
+            "bind stoker-observe by a ClusterRoleBinding: kubectl create clusterrolebinding "
+            "stoker-observe --clusterrole=stoker-observe --serviceaccount=stoker:stoker; where "
+            "no other pods hold cards, cluster.sole_tenant: true does without those of others",
         )
         return
     for item in fleet.capacity:
@@ -265,7 +213,8 @@ def _examine_cards(cluster: ClusterState, fleet: Fleet) -> Iterator[Finding]:
                 item.card_type,
                 Level.WARNING,
                 f"the fleet has {item.count}, the cluster none",
-                "check the nodes' product labels, and cluster.product_labels",
+                "kubectl get nodes -L nvidia.com/gpu.product shows what nodes call their cards; "
+                f"name those of type {item.card_type} under cluster.product_labels",
             )
         elif stock is not None:
             yield Finding(

@@ -79,6 +79,25 @@ def cards_requested(pod_spec: Mapping[str, Any], resource: str) -> int:
     return max(together, before)
 
 
+def holding(pod: RawObject) -> RawObject:
+    """Return of a pod what tells the cards that it holds, and nothing else.
+
+    Pods of others are looked at for their cards alone: what else they say is not kept.
+    """
+    meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+    kept: RawObject = {
+        "metadata": {key: meta[key] for key in ("uid", "namespace") if key in meta},
+        "spec": {
+            kind: [{"resources": each.get("resources") or {}} for each in spec.get(kind) or ()]
+            for kind in ("containers", "initContainers")
+        },
+        "status": {"phase": (pod.get("status") or {}).get("phase")},
+    }
+    if spec.get("nodeName"):
+        kept["spec"]["nodeName"] = spec["nodeName"]
+    return kept
+
+
 def resource_of(pod_spec: Mapping[str, Any], resource: str) -> str:
     """Return the name of what a pod asks for: whole cards, or the size of an instance.
 

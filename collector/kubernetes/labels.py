@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from stoker.domain.control.configurations import LABEL
 from stoker.domain.errors import InvalidInputError, Problem
 
 DOMAIN = "stoker.dev"
@@ -15,7 +16,7 @@ SERVER = (f"{DOMAIN}/server", "inferno.server.name")
 SERVICE_CLASS = (f"{DOMAIN}/class", "inferno.server.class")
 MODEL = (f"{DOMAIN}/model", "inferno.server.model")
 ACCELERATOR = (f"{DOMAIN}/accelerator", "inferno.server.allocation.accelerator")
-CONFIGURATION = (f"{DOMAIN}/configuration",)
+CONFIGURATION = (LABEL,)
 MAX_BATCH = (f"{DOMAIN}/max-batch", "inferno.server.allocation.maxbatchsize")
 MANAGED = "inferno.server.managed"
 """Label that manages a workload beside the selector of the settings."""

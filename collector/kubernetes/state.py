@@ -10,7 +10,7 @@ from collector.kubernetes.labels import parse_selector
 from collector.kubernetes.mirror import Copies, Mirror
 from collector.kubernetes.replicas import Pods, pods_of
 from collector.kubernetes.workloads import managed_workloads, variant
-from stoker.domain.control.cluster import CardStock, ClusterState, WorkloadKind
+from stoker.domain.control.cluster import ClusterState, WorkloadKind
 from stoker.domain.control.settings import ClusterSettings, ServerControl
 from stoker.domain.fleet import Fleet
 
@@ -39,7 +39,9 @@ def cluster_state(
 ) -> ClusterState | None:
     """Return what the cluster holds; None where workloads or pods were never listed.
 
-    Where nodes may not be read the cards are unknown, and everything else is told all the same.
+    Where nodes, or the pods of other namespaces, may not be read the cards are unknown; all else
+    is told all the same. It is as old as the oldest copies of pods, of Deployments, and of other
+    kinds that a managed workload is of: a cluster that does not know a kind is seldom asked for it.
 
     Raises:
         InvalidInputError: The selector of the settings is none.
@@ -58,23 +60,45 @@ def cluster_state(
     seen = Pods(pods.items)
     variants = []
     managed_pods: set[str] = set()
-    for item, kind in managed_workloads(found, selector, servers):
+    managed = managed_workloads(found, selector, servers)
+    for item, kind in managed:
         own = pods_of(item, kind, seen)
         managed_pods |= {pod["metadata"].get("uid") or "" for pod in own}
         variants.append(variant(item, kind, own, fleet, names, settings, servers))
     problems += [each.problem for each in variants if each.problem]
-    cards: dict[str, CardStock] | None = None
-    nodes = copies[Kind.NODES]
-    if nodes.items is not None:
+    cards, cards_problem = None, ""
+    nodes, others = copies[Kind.NODES], mirror.others()
+    if nodes.items is None:
+        cards_problem = nodes.problem or "the cluster did not tell its nodes yet"
+    elif settings.sole_tenant:
         cards, unclear = stock(nodes.items, pods.items, frozenset(managed_pods), names, settings)
         problems += unclear
-    needed = (copies[Kind.DEPLOYMENTS], pods)
+    elif others.items is None:
+        cards_problem = _unseen(others)
+        problems.append(cards_problem)
+    else:
+        every = (*pods.items, *others.items)
+        cards, unclear = stock(nodes.items, every, frozenset(managed_pods), names, settings)
+        problems += unclear
+        if others.problem:
+            problems.append(others.problem)
+    kinds = {WorkloadKind.DEPLOYMENT, *(kind for _, kind in managed)}
+    needed = (pods, *(copies[kind] for kind, made in _WORKLOADS.items() if made in kinds))
     return ClusterState(
         at,
         tuple(sorted(variants, key=lambda each: each.ref)),
         cards,
         max(_age(part) for part in needed),
         tuple(dict.fromkeys(problems)),
+        cards_problem,
+    )
+
+
+def _unseen(others: Copies) -> str:
+    why = others.problem or "pods of other namespaces are not told yet"
+    return (
+        f"cards are unknown, since pods of other namespaces may hold some: {why}; or say "
+        "cluster.sole_tenant: true where none of them does"
     )
 
 

@@ -16,7 +16,7 @@ from collector.kubernetes.hardware import (
     resource_of,
 )
 from collector.kubernetes.labels import Selector, first
-from collector.kubernetes.replicas import leading, replica_of
+from collector.kubernetes.replicas import replicas_of
 from stoker.domain.control.cluster import (
     BATCH_ARGUMENTS,
     VariantState,
@@ -92,7 +92,7 @@ def variant(
         server,
         accelerator,
         _replicas_wanted(workload),
-        tuple(replica_of(pod) for pod in leading(pods, kind)),
+        replicas_of(pods, kind, 1 + size),
         first(labels, names.CONFIGURATION),
         _max_batch(labels, spec, settings),
         cards or None,

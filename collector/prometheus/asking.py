@@ -1,4 +1,4 @@
-"""One round of queries: within its time, and ended by the first failure."""
+"""One round of queries: within its time, and ended when Prometheus does not answer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 
 from collector.prometheus import promql
 from collector.prometheus.candidates import PREFIXES
-from collector.prometheus.source import Sample, Source, SourceError
+from collector.prometheus.source import QueryRefusedError, Sample, Source, SourceError
 from stoker.domain.control.settings import MetricSettings
 
 
 class Asker:
     """Sends queries until the source fails or time is up; from then on nothing answers.
+
+    A query that is refused fails alone: what one of them finds (two servers on one instance, say)
+    tells nothing of the others.
 
     Args:
         source: Where to ask.
@@ -20,6 +23,7 @@ class Asker:
 
     Attributes:
         failure: Why nothing answers any more; empty while something may.
+        unnamed: Why nobody tells which series there are; empty where that is known.
         problems: What did not work, in words.
         sent: Queries that were sent.
     """
@@ -31,23 +35,31 @@ class Asker:
         self._settings = settings
         self._time_left_s = time_left_s
         self.failure = ""
+        self.unnamed = ""
         self.problems: list[str] = []
         self.sent = 0
 
     def ask(self, query: str) -> tuple[Sample, ...]:
-        """Return the answer to a query; nothing once something failed."""
+        """Return the answer to a query; nothing where it is refused, or something failed."""
+        return self.answer(query)[0]
+
+    def answer(self, query: str) -> tuple[tuple[Sample, ...], str]:
+        """Return the answer to a query, and why there is none, in words; empty where there is."""
         if self.failure:
-            return ()
+            return (), self.failure
         left = self._time_left_s()
         if left <= 0:
             self._fail("the time of the cycle was up before Prometheus was asked everything")
-            return ()
+            return (), self.failure
         self.sent += 1
         try:
-            return self._source.query(query, min(left, self._settings.timeout_s))
+            return self._source.query(query, min(left, self._settings.timeout_s)), ""
+        except QueryRefusedError as error:
+            self.problems.append(str(error))
+            return (), str(error)
         except SourceError as error:
             self._fail(str(error))
-            return ()
+            return (), self.failure
 
     def ask_own(self, query: str) -> tuple[tuple[Sample, ...], str]:
         """Ask a user's query: its failure is its own, and told beside the answer."""
@@ -64,8 +76,8 @@ class Asker:
 
     def names_there(self) -> Mapping[str, float]:
         """Return the series by name of metric, of all names that any candidate needs."""
-        samples = self.ask(promql.names_there(PREFIXES))
-        if not samples and not self.failure:
+        samples, self.unnamed = self.answer(promql.names_there(PREFIXES))
+        if not samples and not self.unnamed:
             self.problems.append(
                 f"{self._settings.prometheus_url}: has no series of vLLM, SGLang or a gateway "
                 f"(names beginning with {', '.join(PREFIXES)}); check what it scrapes"

@@ -12,7 +12,7 @@ from functools import partial
 
 from collector.prometheus import promql
 from collector.prometheus.promql import Grouping
-from stoker.domain.control.settings import EngineKind
+from stoker.domain.control.choices import EngineKind
 from stoker.domain.control.signals import SignalName
 
 GATEWAY = "gateway"
@@ -33,6 +33,8 @@ PREFIXES = (
 """How the names of all candidates begin."""
 
 _GATEWAY_MODEL = "target_model_name"
+_SGLANG_DONE = "sglang:num_requests_total"
+"""Requests that SGLang has finished."""
 _MS = 1000.0
 
 
@@ -98,6 +100,10 @@ def _mean_of(metric: str, group: Grouping) -> str:
     return promql.mean(group, metric)
 
 
+def _means_of(signal: SignalName) -> tuple[Candidate, ...]:
+    return tuple(_mean(engine, metric) for name, engine, metric in _TOKENS if name is signal)
+
+
 def _quantile(engine: str, metric: str, share: float) -> Candidate:
     bucket = f"{metric}_bucket"
 
@@ -128,6 +134,18 @@ def _ratio(engine: str, above: str, below: str) -> Candidate:
     return Candidate(engine, below, (above, below), expression)
 
 
+def _aborted(group: Grouping) -> str:
+    """The share of SGLang's requests that were aborted.
+
+    What is rejected or given up in the queue is never counted as done, so both together are all.
+    What is aborted while it is served counts in both: the share is then told a little low.
+    """
+    aborted = promql.rate(group, "sglang:num_aborted_requests_total")
+    done = promql.rate(group, _SGLANG_DONE)
+    every = f"({done} + ({aborted} or {done} * 0))"
+    return f"({aborted} or {done} * 0) / {every}"
+
+
 def _failed(engine: str, part: str, whole: str, model_label: str = "") -> Candidate:
     def expression(group: Grouping) -> str:
         return promql.share(group, part, whole)
@@ -147,6 +165,25 @@ def _completed_and_grown(group: Grouping) -> str:
     waiting = promql.growth(group, "vllm:num_requests_waiting")
     running = promql.growth(group, "vllm:num_requests_running")
     return f"clamp_min({done} + {waiting} + {running}, 0)"
+
+
+def _completed_given_up_and_grown(group: Grouping) -> str:
+    """The same of SGLang, whose counter of requests counts them when they finish.
+
+    (``TokenizerMetricsCollector.observe_one_finished_request`` of SGLang 0.5.) It differs from
+    vLLM's in two ways. Requests that are given up in the queue are not counted with those that
+    finished, but with the aborted ones alone; those count where requests wait, since elsewhere they
+    were in service, and finished. And the counter has no series before the first request: a server
+    with nothing in it for the whole window is one without load.
+    """
+    queue, batch = "sglang:num_queue_reqs", "sglang:num_running_reqs"
+    finished = promql.rate(group, _SGLANG_DONE)
+    queued = promql.highest(group, queue)
+    done = f"({finished} or {queued} + {promql.highest(group, batch)} == 0)"
+    aborted = promql.rate(group, "sglang:num_aborted_requests_total")
+    given_up = f"({aborted} * ({queued} > bool 0) or {done} * 0)"
+    waiting, running = promql.growth(group, queue), promql.growth(group, batch)
+    return f"clamp_min({done} + {given_up} + {waiting} + {running}, 0)"
 
 
 _TTFT = (
@@ -177,7 +214,12 @@ _TABLE: dict[SignalName, tuple[Candidate, ...]] = {
             _SUCCESS,
             model_label=_GATEWAY_MODEL,
         ),
-        _rate(_SGLANG, "sglang:num_requests_total"),
+        Candidate(
+            _SGLANG,
+            "sglang:num_running_reqs",
+            ("sglang:num_queue_reqs", "sglang:num_running_reqs"),
+            _completed_given_up_and_grown,
+        ),
         Candidate(
             _VLLM,
             "vllm:request_success_total",
@@ -191,15 +233,16 @@ _TABLE: dict[SignalName, tuple[Candidate, ...]] = {
     ),
     SignalName.COMPLETION_RATE: (
         _rate(_VLLM, "vllm:request_success_total"),
-        _rate(_SGLANG, "sglang:generation_tokens_histogram_count"),
+        _rate(_SGLANG, _SGLANG_DONE),
     ),
-    SignalName.INPUT_TOKENS: tuple(
-        _mean(engine, metric) for name, engine, metric in _TOKENS if name is SignalName.INPUT_TOKENS
+    SignalName.INPUT_TOKENS: (
+        *_means_of(SignalName.INPUT_TOKENS),
+        # SGLang's histograms have to be asked for (--collect-tokens-histogram).
+        _ratio(_SGLANG, "sglang:prompt_tokens_total", _SGLANG_DONE),
     ),
-    SignalName.OUTPUT_TOKENS: tuple(
-        _mean(engine, metric)
-        for name, engine, metric in _TOKENS
-        if name is SignalName.OUTPUT_TOKENS
+    SignalName.OUTPUT_TOKENS: (
+        *_means_of(SignalName.OUTPUT_TOKENS),
+        _ratio(_SGLANG, "sglang:generation_tokens_total", _SGLANG_DONE),
     ),
     SignalName.TTFT_MEAN: _latency(_TTFT, None),
     SignalName.TTFT_P50: _latency(_TTFT, 0.5),
@@ -246,6 +289,8 @@ _TABLE: dict[SignalName, tuple[Candidate, ...]] = {
             (_HTTP, "vllm:num_requests_running"),
             _failed_over_http,
         ),
-        _failed(_SGLANG, "sglang:num_aborted_requests_total", "sglang:num_requests_total"),
+        Candidate(
+            _SGLANG, _SGLANG_DONE, (_SGLANG_DONE, "sglang:num_aborted_requests_total"), _aborted
+        ),
     ),
 }

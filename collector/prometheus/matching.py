@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from collector.prometheus.promql import Grouping
+from collector.prometheus.promql import DUPLICATE_LABELS, Grouping, duplicate_labels
 from collector.prometheus.source import Sample
-from stoker.domain.control.settings import EngineKind, MetricSettings
+from stoker.domain.control.choices import EngineKind
+from stoker.domain.control.settings import MetricSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ServerSeries:
         match: Further labels that its series carry; the model's label may be among them.
         engine: Whose metric names are looked for.
         queries: The user's own queries by name of the signal.
+        ages: The user's queries for the ages of these, in seconds, by name of the signal.
     """
 
     name: str
@@ -28,6 +30,7 @@ class ServerSeries:
     match: Mapping[str, str] = field(default_factory=dict)
     engine: EngineKind = EngineKind.AUTO
     queries: Mapping[str, str] = field(default_factory=dict)
+    ages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def described(self) -> str:
@@ -45,6 +48,7 @@ class Matched:
         model_label: Label of the model.
         keys: The other labels, in order.
         servers: Name of the server by (model, values of the other labels).
+        duplicates: Labels that tell scrapes of one pod apart.
         labels_of: The same the other way round.
     """
 
@@ -52,6 +56,7 @@ class Matched:
     model_label: str
     keys: tuple[str, ...]
     servers: Mapping[tuple[str, ...], str]
+    duplicates: tuple[str, ...] = DUPLICATE_LABELS
 
     labels_of: Mapping[str, tuple[str, ...]] = field(init=False)
 
@@ -67,14 +72,15 @@ class Matched:
     def grouping(self, window_s: float, model_label: str = "") -> Grouping:
         """Return what queries are grouped by; `model_label` where it is not the engines' own."""
         models = tuple(sorted({key[0] for key in self.servers}))
-        return Grouping((model_label or self.model_label, *self.keys), window_s, models)
+        labels = (model_label or self.model_label, *self.keys)
+        return Grouping(labels, window_s, models, duplicates=self.duplicates)
 
     def alone(self, server: str, window_s: float, model_label: str = "") -> Grouping:
         """Return what a query is grouped by that asks for one of the servers alone."""
         model, *values = self.labels_of[server]
         labels = (model_label or self.model_label, *self.keys)
         where = tuple(zip(self.keys, values, strict=True))
-        return Grouping(labels, window_s, (model,), where)
+        return Grouping(labels, window_s, (model,), where, duplicates=self.duplicates)
 
     def rows(
         self, samples: Sequence[Sample], model_label: str = ""
@@ -126,8 +132,12 @@ def groups_of(
         engine = server.engine if server.engine is not EngineKind.AUTO else settings.engine
         keys = tuple(sorted(labels))
         groups[engine, keys].setdefault((model, *(labels[key] for key in keys)), server.name)
+    duplicates = duplicate_labels(settings.duplicate_labels, settings.distinct_labels)
     return (
-        tuple(Matched(engine, label, keys, members) for (engine, keys), members in groups.items()),
+        tuple(
+            Matched(engine, label, keys, members, duplicates)
+            for (engine, keys), members in groups.items()
+        ),
         ambiguous,
     )
 

@@ -1,7 +1,8 @@
 """PromQL of signals: one query for all servers, grouped by the labels that tell them apart.
 
 The same pod may be scraped twice (by two Prometheus servers of a pair, or by two jobs): series that
-differ in `DUPLICATE_LABELS` alone are one, and the larger one counts.
+differ in `DUPLICATE_LABELS` alone, or in labels named beside them, are one, and the larger one
+counts.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ from dataclasses import dataclass
 DUPLICATE_LABELS = (
     "prometheus",
     "prometheus_replica",
+    "replica",
     "__replica__",
+    "rule_replica",
+    "thanos_ruler_replica",
+    "receive_replica",
     "job",
     "endpoint",
     "service",
     "container",
 )
-"""Labels that tell scrapes of one pod apart, never pods."""
+"""Labels that tell scrapes of one pod apart, never pods: what a scrape is called, and who made it,
+in the names of Prometheus's operator, Thanos and Mimir. A label `replica` may tell pods apart, but
+hardly alone: their `instance` differs, too.
+"""
 
 _SPECIAL = frozenset(".^$*+?()[]{}|\\")
 
@@ -33,6 +41,8 @@ class Grouping:
         values: Names of the models asked for; empty for any.
         where: Labels that the series carry besides, with their values.
         pods: Names of the pods asked for; empty for any.
+        duplicates: Labels that tell scrapes of one pod apart, as far as servers are not told apart
+            by them.
     """
 
     labels: tuple[str, ...]
@@ -40,6 +50,7 @@ class Grouping:
     values: tuple[str, ...] = ()
     where: tuple[tuple[str, str], ...] = ()
     pods: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = DUPLICATE_LABELS
 
     @property
     def window(self) -> str:
@@ -64,16 +75,28 @@ class Grouping:
             wanted.append(f'pod=~"{"|".join(_escaped(name) for name in self.pods)}"')
         return f'{{__name__="{metric}"{"".join(f", {item}" for item in wanted)}}}'
 
+    def once(self, expression: str) -> str:
+        """Return an expression in which scrapes of the same pod are one."""
+        dropped = (label for label in self.duplicates if label not in self.labels)
+        return f"max without ({', '.join(dropped)}) ({expression})"
 
-def _once(expression: str) -> str:
-    return f"max without ({', '.join(DUPLICATE_LABELS)}) ({expression})"
+
+def duplicate_labels(further: Sequence[str], distinct: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that tell scrapes of one pod apart.
+
+    Args:
+        further: Those beside the usual ones.
+        distinct: Those that do not, whatever they are usually for.
+    """
+    every = dict.fromkeys((*DUPLICATE_LABELS, *further))
+    return tuple(label for label in every if label not in distinct)
 
 
 def rate(group: Grouping, metric: str, *conditions: str) -> str:
     """Return the rate of a counter, summed over pods. Resets of counters are seen to by `rate`."""
     return (
         f"sum by ({group.by}) "
-        f"({_once(f'rate({group.series(metric, *conditions)}[{group.window}])')})"
+        f"({group.once(f'rate({group.series(metric, *conditions)}[{group.window}])')})"
     )
 
 
@@ -95,22 +118,28 @@ def quantile(group: Grouping, metric: str, share: float) -> str:
 def buckets(group: Grouping, metric: str) -> str:
     """Return the rates of a histogram's cumulative buckets."""
     series = group.series(f"{metric}_bucket")
-    return f"sum by (le, {group.by}) ({_once(f'rate({series}[{group.window}])')})"
+    return f"sum by (le, {group.by}) ({group.once(f'rate({series}[{group.window}])')})"
 
 
 def total(group: Grouping, metric: str) -> str:
     """Return a gauge summed over pods."""
-    return f"sum by ({group.by}) ({_once(group.series(metric))})"
+    return f"sum by ({group.by}) ({group.once(group.series(metric))})"
 
 
 def average(group: Grouping, metric: str) -> str:
     """Return a gauge averaged over pods."""
-    return f"avg by ({group.by}) ({_once(group.series(metric))})"
+    return f"avg by ({group.by}) ({group.once(group.series(metric))})"
 
 
 def growth(group: Grouping, metric: str) -> str:
     """Return by how much a gauge grows per second, summed over pods (least squares)."""
-    return f"sum by ({group.by}) ({_once(f'deriv({group.series(metric)}[{group.window}])')})"
+    return f"sum by ({group.by}) ({group.once(f'deriv({group.series(metric)}[{group.window}])')})"
+
+
+def highest(group: Grouping, metric: str) -> str:
+    """Return the largest value of a gauge over the window, summed over pods."""
+    highest_of_each = f"max_over_time({group.series(metric)}[{group.window}])"
+    return f"sum by ({group.by}) ({group.once(highest_of_each)})"
 
 
 def age(group: Grouping, metric: str) -> str:
@@ -119,9 +148,28 @@ def age(group: Grouping, metric: str) -> str:
 
 
 def reporting(group: Grouping, metric: str, stale_s: float) -> str:
-    """Return how many pods sent a sample lately."""
-    fresh = f"time() - timestamp({group.series(metric)}) < {stale_s:g}"
-    return f"count by ({group.by}) ({_once(f'({fresh})')})"
+    """Return, by pod, what sent samples lately, as many and as new as a rate needs.
+
+    A rate takes two samples within the window, and loses what a pod did in holes at its ends. A pod
+    that was scraped but once, that had twice as many samples in some window before as in this one
+    (each is compared with itself: pods may be scraped at intervals of their own), or that is half a
+    window behind the others, is not counted: its part of the load would look lost. A pod counts
+    once, however many engines of its own it tells of (data parallelism).
+    """
+    series = group.series(metric)
+    samples = f"count_over_time({series}[{group.window}])"
+    newest = f"max by ({group.by}) (timestamp({series}))"
+    before = f"count_over_time({series}[{group.window}] offset {group.window})"
+    conditions = (
+        f"(time() - timestamp({series}) < {stale_s:g})",
+        f"({samples} >= 2)",
+        f"(timestamp({series}) >= on ({group.by}) group_left () "
+        f"({newest} - {group.window_s / 2:g}))",
+        f"(({samples} >= {before} / 2) or ({samples} unless {before}))",
+    )
+    lately = group.once(" and ".join(conditions))
+    pods = ", ".join(dict.fromkeys((*group.labels, "pod", "instance")))
+    return f"count by ({pods}) ({lately})"
 
 
 def kv_tokens(group: Grouping, info: str, beside: str) -> str:
@@ -157,7 +205,7 @@ def failed_share(
 
     def counted(*conditions: str) -> str:
         wanted = "".join(f", {item}" for item in conditions)
-        found = _once(f'rate({{__name__="{metric}"{wanted}}}[{group.window}])')
+        found = group.once(f'rate({{__name__="{metric}"{wanted}}}[{group.window}])')
         of_model = f"({found}) * on (instance) group_left ({group.by}) ({models})"
         return f"sum by ({group.by}) ({of_model})"
 

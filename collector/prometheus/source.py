@@ -14,10 +14,16 @@ from stoker.domain.errors import StokerError
 
 _MOST_DETAIL = 300
 _STATUS = re.compile(r"HTTP Status Code (\d+)")
+_OF_THE_QUERY = ("400", "413", "414", "422")
+"""Statuses that tell of one query: it cannot be read, is too long, or fails over what it finds."""
 
 
 class SourceError(StokerError):
     """Prometheus did not answer a query; the message says why and what to check."""
+
+
+class QueryRefusedError(SourceError):
+    """Prometheus answered that it does not run this query; it may well run others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Source(Protocol):
         """Return the elements of the answer whose value is finite.
 
         Raises:
+            QueryRefusedError: It does not run this query.
             SourceError: There was no answer.
         """
         ...
@@ -85,7 +92,8 @@ class PrometheusSource:
         """Return the elements of the answer whose value is finite.
 
         Raises:
-            SourceError: There was no answer, or a refusal.
+            QueryRefusedError: It does not run this query.
+            SourceError: There was no answer.
         """
         import requests
         from prometheus_api_client.exceptions import PrometheusApiClientException
@@ -105,7 +113,7 @@ class PrometheusSource:
         except OSError as error:
             raise SourceError(f"metrics.ca_file: {self._ca_file}: {_short(error)}") from error
         except (PrometheusApiClientException, KeyError, TypeError, ValueError) as error:
-            raise SourceError(f"{url}: {_refusal(promql, error)}") from error
+            raise _refusal(url, promql, error) from error
         return _samples(answer)
 
     def _headers(self) -> dict[str, str]:
@@ -136,14 +144,15 @@ def _session() -> Any:
     return InBody()
 
 
-def _refusal(promql: str, error: Exception) -> str:
+def _refusal(url: str, promql: str, error: Exception) -> SourceError:
     found = _STATUS.search(str(error))
     if found and found[1] in ("401", "403"):
-        return (
-            f"did not accept who asks (HTTP status {found[1]}); check metrics.bearer_token_file "
-            "and what its account may do"
+        return SourceError(
+            f"{url}: did not accept who asks (HTTP status {found[1]}); check "
+            "metrics.bearer_token_file and what its account may do"
         )
-    return f"refused the query {_cut(promql)!r} ({_short(error)})"
+    words = f"{url}: refused the query {_cut(promql)!r} ({_short(error)})"
+    return (QueryRefusedError if found and found[1] in _OF_THE_QUERY else SourceError)(words)
 
 
 def _samples(answer: object) -> tuple[Sample, ...]:

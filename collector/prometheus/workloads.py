@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.prometheus import promql
+from collector.prometheus.ages import aged
 from collector.prometheus.asking import Asker
 from collector.prometheus.candidates import GATEWAY, PREFIXES, candidates_for
 from collector.prometheus.matching import ServerSeries
-from collector.prometheus.promql import Grouping
+from collector.prometheus.promql import Grouping, duplicate_labels
 from collector.prometheus.source import Source
+from stoker.domain.control.choices import EngineKind
 from stoker.domain.control.cluster import WorkloadRef
 from stoker.domain.control.observation import ServerObservation
-from stoker.domain.control.settings import EngineKind, MetricSettings
+from stoker.domain.control.settings import MetricSettings
 from stoker.domain.control.signals import Signal, SignalName
 
 HEALTH = (
@@ -78,12 +80,14 @@ def read_workloads(
             (model,),
             tuple(sorted(labels.items())),
             each.pods,
+            duplicate_labels(settings.duplicate_labels, settings.distinct_labels),
         )
+        ages: dict[str, float | None] = {}
         engine = each.series.engine
         engine = settings.engine if engine is EngineKind.AUTO else engine
         signals = {}
         for name in HEALTH:
-            signal = _read(asker, name, engine, group, there)
+            signal = _read(asker, name, engine, group, there, settings, ages)
             if signal is not None:
                 signals[name] = signal
         found[each.ref] = ServerObservation(each.series.name, signals)
@@ -91,7 +95,13 @@ def read_workloads(
 
 
 def _read(
-    asker: Asker, name: SignalName, engine: EngineKind, group: Grouping, there: set[str | None]
+    asker: Asker,
+    name: SignalName,
+    engine: EngineKind,
+    group: Grouping,
+    there: set[str | None],
+    settings: MetricSettings,
+    ages: dict[str, float | None],
 ) -> Signal | None:
     for candidate in candidates_for(name, engine):
         if candidate.engine == GATEWAY or any(metric not in there for metric in candidate.needs):
@@ -99,5 +109,9 @@ def _read(
         query = candidate.expression(group)
         samples = asker.ask(query)
         if len(samples) == 1:
-            return Signal.known(max(0.0, samples[0].value * candidate.scale), None, query)
+            if candidate.metric not in ages:
+                told = asker.ask(promql.age(group, candidate.metric))
+                ages[candidate.metric] = told[0].value if len(told) == 1 else None
+            value = max(0.0, samples[0].value * candidate.scale)
+            return aged(value, ages[candidate.metric], query, settings)
     return None

@@ -18,6 +18,8 @@ from data.fields import (
 
 Text = Annotated[str, Field(max_length=4096)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+EndOfTime = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _Label = Annotated[str, Field(max_length=63)]
 _Most = 10_000
 
@@ -31,6 +33,9 @@ class LoopEntry(StrictModel):
     period_s: PositiveAmount = Field(30.0, description="Seconds from cycle to cycle.")
     deadline_s: PositiveAmount = Field(25.0, description="Longest time of a cycle, seconds.")
     solver_time_limit_s: PositiveAmount = Field(10.0, description="Longest solve, seconds.")
+    dry_run: bool = Field(
+        False, description="With `act`: have changes checked by the API server and kept by none."
+    )
 
 
 class MetricsEntry(StrictModel):
@@ -47,6 +52,15 @@ class MetricsEntry(StrictModel):
     stale_s: PositiveAmount = Field(90.0, description="Age of samples too old to act on, seconds.")
     engine: Literal["auto", "vllm", "sglang"] = Field("auto", description="Whose metric names.")
     model_label: Name = Field("model_name", description="Label that tells models apart.")
+    duplicate_labels: Annotated[list[Name], Field(max_length=100)] = Field(
+        default_factory=list,
+        description="Further labels that tell scrapes of one pod apart, and never pods.",
+        examples=[["scraped_by"]],
+    )
+    distinct_labels: Annotated[list[Name], Field(max_length=100)] = Field(
+        default_factory=list,
+        description="Labels that tell pods apart, though they usually tell scrapes apart.",
+    )
     fresh_replica_s: Amount = Field(
         60.0, description="Seconds after getting ready in which a replica need not report."
     )
@@ -74,8 +88,16 @@ class ForecastEntry(StrictModel):
 class QuietEntry(StrictModel):
     """A time of day in which nothing shrinks or moves; it may pass midnight."""
 
-    start: TimeOfDay = Field(alias="from", description="Begin, UTC.", examples=["08:00"])
-    end: TimeOfDay = Field(alias="to", description="End, UTC.", examples=["18:30"])
+    start: TimeOfDay = Field(alias="from", description="Begin.", examples=["08:00"])
+    end: EndOfTime = Field(alias="to", description="End; up to 24:00.", examples=["18:30"])
+    zone: Name = Field(
+        "UTC", description="Time zone, by its IANA name.", examples=["Europe/Berlin"]
+    )
+    days: Annotated[list[Day], Field(max_length=7)] = Field(
+        default_factory=list,
+        description="Days on which it begins; every day if left out.",
+        examples=[["mon", "fri"]],
+    )
 
 
 class StabilityEntry(StrictModel):
@@ -152,6 +174,9 @@ class ClusterEntry(StrictModel):
         description="Card type of the fleet by the nodes' product label.",
         examples=[{"NVIDIA-H100-80GB-HBM3": "H100"}],
     )
+    sole_tenant: bool = Field(
+        False, description="Whether no pod of other namespaces holds cards of the nodes."
+    )
     resource: Name = Field("nvidia.com/gpu", description="Resource that counts cards.")
     field_manager: Name = Field("stoker", description="Name that owns the fields written.")
     actuation: Literal["scale", "emit"] = Field(
@@ -213,6 +238,11 @@ class ServerEntry(StrictModel):
         description="PromQL by signal, instead of the engines' names.",
         examples=[{"arrival_rate_rps": "sum(rate(ingress_requests_total[1m]))"}],
     )
+    ages: dict[Name, Text] = Field(
+        default_factory=dict,
+        description="PromQL for the age of what `queries` answer, in seconds, by signal.",
+        examples=[{"arrival_rate_rps": "time() - max(timestamp(ingress_requests_total))"}],
+    )
     match: dict[Name, _Label] = Field(
         default_factory=dict, description="Labels of its series, beside the model's."
     )
@@ -231,6 +261,19 @@ class ServerEntry(StrictModel):
     scale_to_zero: bool = Field(False, description="Whether it may have no replica at all.")
 
 
+class ClassEntry(StrictModel):
+    """What the loop is told of the servers of one service class, as far as they tell nothing."""
+
+    service_class: Name = Field(description="Its name in the fleet.")
+    kind: Literal["realtime", "streaming", "batch"] = Field(description="How its requests come.")
+    backlog_tokens: PositiveAmount | None = Field(
+        None, description="With `batch`: output tokens that each server has to do by the deadline."
+    )
+    deadline: Text | None = Field(
+        None, description="With `batch`: until when, ISO 8601.", examples=["2026-12-01T06:00:00Z"]
+    )
+
+
 class ControlDocument(StrictModel):
     """What the control loop is to do with a fleet."""
 
@@ -246,4 +289,7 @@ class ControlDocument(StrictModel):
     cluster: ClusterEntry = Field(default_factory=ClusterEntry)
     records: RecordsEntry = Field(default_factory=RecordsEntry)
     lease: LeaseEntry = Field(default_factory=LeaseEntry)
+    service_classes: Annotated[list[ClassEntry], Field(max_length=1000)] = Field(
+        default_factory=list
+    )
     servers: Annotated[list[ServerEntry], Field(max_length=_Most)] = Field(default_factory=list)

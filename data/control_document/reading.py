@@ -10,29 +10,36 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from data.control_document.beyond import beyond_a_loop
+from data.control_document.classes import class_checks, told_by_classes
 from data.control_document.fields import ControlDocument, ServerEntry
+from data.control_document.limits import limit_checks
+from data.control_document.quiet import quiet_checks, quiet_hours
 from data.decode import Decoded, read_document
 from data.fleets import builtin_names, read_fleet
 from data.problems import problems_from_validation
 from data.wording import choices, shown
-from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
-from stoker.domain.control.settings import (
+from stoker.domain.control.choices import (
     Actuation,
     ClassKind,
+    EngineKind,
+    ForecastMethod,
+    Mode,
+    TransitionKind,
+)
+from stoker.domain.control.cluster import WorkloadKind, WorkloadRef
+from stoker.domain.control.settings import (
     ClusterSettings,
     ControlSettings,
     CorrectionSettings,
-    EngineKind,
-    ForecastMethod,
     ForecastSettings,
     LeaseSettings,
     LoopSettings,
     MetricSettings,
-    Mode,
     RecordSettings,
     ServerControl,
+    ServiceClassControl,
     StabilitySettings,
-    TransitionKind,
     TransitionSettings,
 )
 from stoker.domain.control.signals import SignalName
@@ -66,7 +73,9 @@ def read_control(path: Path) -> ControlledFleet:
     if source not in builtin_names():
         source = str((path.parent / source).resolve())
     fleet = read_fleet(source)
-    problems = [*_against(fleet, settings, str(path)), *_beyond(fleet, source)]
+    settings, unfit = told_by_classes(fleet, settings, str(path))
+    problems = [*_against(fleet, settings, str(path)), *unfit, *beyond_a_loop(fleet, source)]
+    problems += limit_checks(fleet, settings, str(path))
     if problems:
         raise InvalidInputError(problems)
     return ControlledFleet(fleet, settings, _version(path, source))
@@ -95,15 +104,20 @@ def _settings(entry: ControlDocument) -> ControlSettings:
     stability, transition, cluster = entry.stability, entry.transition, entry.cluster
     return ControlSettings(
         entry.fleet,
-        LoopSettings(Mode(loop.mode), loop.period_s, loop.deadline_s, loop.solver_time_limit_s),
-        MetricSettings(**{**metrics.model_dump(), "engine": EngineKind(metrics.engine)}),
+        LoopSettings(**{**loop.model_dump(), "mode": Mode(loop.mode)}),
+        MetricSettings(
+            **{
+                **metrics.model_dump(),
+                "engine": EngineKind(metrics.engine),
+                "duplicate_labels": tuple(metrics.duplicate_labels),
+                "distinct_labels": tuple(metrics.distinct_labels),
+            }
+        ),
         ForecastSettings(**{**forecast.model_dump(), "method": ForecastMethod(forecast.method)}),
         StabilitySettings(
             **{
                 **stability.model_dump(),
-                "quiet_hours": tuple(
-                    (_minutes(each.start), _minutes(each.end)) for each in stability.quiet_hours
-                ),
+                "quiet_hours": tuple(quiet_hours(each) for each in stability.quiet_hours),
             }
         ),
         CorrectionSettings(**entry.correction.model_dump()),
@@ -124,6 +138,14 @@ def _settings(entry: ControlDocument) -> ControlSettings:
         RecordSettings(**entry.records.model_dump()),
         LeaseSettings(**entry.lease.model_dump()),
         {each.server: _server(each) for each in entry.servers},
+        {
+            each.service_class: ServiceClassControl(
+                ClassKind(each.kind),
+                each.backlog_tokens,
+                None if each.deadline is None else _moment(each.deadline),
+            )
+            for each in entry.service_classes
+        },
     )
 
 
@@ -135,6 +157,7 @@ def _server(entry: ServerEntry) -> ServerControl:
             for each in entry.workloads
         },
         dict(entry.queries),
+        dict(entry.ages),
         dict(entry.match),
         EngineKind(entry.engine),
         None if entry.kind is None else ClassKind(entry.kind),
@@ -155,6 +178,13 @@ def _checks(entry: ControlDocument, file: str) -> Iterator[Problem]:
             f"at most loop.period_s, {entry.loop.period_s:g}",
             file,
         )
+    if entry.loop.dry_run and entry.loop.mode != "act":
+        yield Problem(
+            "loop.dry_run",
+            f"is true, and the mode {entry.loop.mode} tries nothing",
+            "only with mode: act",
+            file,
+        )
     if entry.lease.renew_s * 2 > entry.lease.duration_s:
         yield Problem(
             "lease.renew_s",
@@ -162,14 +192,22 @@ def _checks(entry: ControlDocument, file: str) -> Iterator[Problem]:
             f"at most half of lease.duration_s, {entry.lease.duration_s / 2:g}",
             file,
         )
+    yield from quiet_checks(entry.stability.quiet_hours, file)
     steps = entry.transition.canary_steps
     if sorted(set(steps)) != steps or steps[-1] != 1.0:
         yield Problem(
             "transition.canary_steps", f"is {steps}", "shares that grow, and end with 1", file
         )
+    yield from class_checks(entry.service_classes, file)
+    for index, shared in enumerate(entry.service_classes):
+        yield from _moment_checks(shared.deadline, f"service_classes[{index}]", file)
     seen: set[str] = set()
     for index, server in enumerate(entry.servers):
-        yield from _server_checks(server, f"servers[{index}]", file)
+        path = f"servers[{index}]"
+        yield from _server_checks(server, path, file)
+        yield from _moment_checks(server.deadline, path, file)
+        if not entry.service_classes:  # else its class may tell what it does not
+            yield from _work_checks(server, path, file)
         if server.server in seen:
             yield Problem(f"servers[{index}].server", f"{server.server!r} is told twice", "", file)
         seen.add(server.server)
@@ -180,13 +218,28 @@ def _server_checks(server: ServerEntry, path: str, file: str) -> Iterator[Proble
     for name in server.queries:
         if name not in names:
             yield Problem(f"{path}.queries", f"{shown(name)} is no signal", choices(names), file)
-    if server.deadline is not None and _moment(server.deadline) is None:
+    for name in server.ages.keys() - server.queries.keys():
         yield Problem(
-            f"{path}.deadline",
-            f"is {shown(server.deadline)}",
-            "a moment with its zone, such as 2026-12-01T06:00:00Z",
+            f"{path}.ages",
+            f"{shown(name)} is the age of no query",
+            choices(sorted(server.queries)) if server.queries else "only beside `queries`",
             file,
         )
+    low, high = server.min_replicas, server.max_replicas
+    if low is not None and high is not None and low > high:
+        yield Problem(f"{path}.min_replicas", f"is {low}", f"at most max_replicas, {high}", file)
+    accelerators = [each.accelerator for each in server.workloads]
+    for name in {each for each in accelerators if accelerators.count(each) > 1}:
+        yield Problem(f"{path}.workloads", f"has two on {name!r}", "one an accelerator", file)
+
+
+def _moment_checks(text: str | None, path: str, file: str) -> Iterator[Problem]:
+    if text is not None and _moment(text) is None:
+        allowed = "a moment with its zone, such as 2026-12-01T06:00:00Z"
+        yield Problem(f"{path}.deadline", f"is {shown(text)}", allowed, file)
+
+
+def _work_checks(server: ServerEntry, path: str, file: str) -> Iterator[Problem]:
     told = (server.backlog_tokens, server.deadline)
     if server.kind == "batch" and None in told:
         missing = "backlog_tokens" if told[0] is None else "deadline"
@@ -194,12 +247,6 @@ def _server_checks(server: ServerEntry, path: str, file: str) -> Iterator[Proble
     if server.kind != "batch" and told != (None, None):
         name = "deadline" if told[0] is None else "backlog_tokens"
         yield Problem(f"{path}.{name}", "is told", "only with kind: batch", file)
-    low, high = server.min_replicas, server.max_replicas
-    if low is not None and high is not None and low > high:
-        yield Problem(f"{path}.min_replicas", f"is {low}", f"at most max_replicas, {high}", file)
-    accelerators = [each.accelerator for each in server.workloads]
-    for name in {each for each in accelerators if accelerators.count(each) > 1}:
-        yield Problem(f"{path}.workloads", f"has two on {name!r}", "one an accelerator", file)
 
 
 def _against(fleet: Fleet, settings: ControlSettings, file: str) -> Iterator[Problem]:
@@ -221,26 +268,6 @@ def _against(fleet: Fleet, settings: ControlSettings, file: str) -> Iterator[Pro
             yield Problem("cluster.product_labels", message, choices(types), file)
 
 
-def _beyond(fleet: Fleet, file: str) -> Iterator[Problem]:
-    """Yield what fleets may tell that a loop cannot carry out."""
-    if fleet.pools:
-        names = ", ".join(each.name for each in fleet.pools)
-        yield Problem(
-            "pools",
-            f"has {names}: nodes tell the type of their cards, and no pool",
-            "a fleet without pools, for the loop; pools whose nodes differ in their product label "
-            "may be card types of their own (cluster.product_labels)",
-            file,
-        )
-    if fleet.sharing:
-        yield Problem(
-            "sharing",
-            "lets servers share replicas: a workload of the cluster serves one server",
-            "a fleet without sharing, for the loop",
-            file,
-        )
-
-
 def _version(path: Path, source: str) -> str:
     """Return a short hash of the content of both documents."""
     digest = hashlib.sha256(path.read_bytes())
@@ -250,11 +277,6 @@ def _version(path: Path, source: str) -> str:
         if each.is_file():
             digest.update(each.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
 
 
 def _moment(text: str) -> float | None:

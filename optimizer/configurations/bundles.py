@@ -16,8 +16,8 @@ import numpy as np
 from optimizer.configurations.slices import slices_per_card
 from optimizer.table import CandidateTable
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PlannedAllocation
 
 
 def whole_cards(accelerator: Accelerator, units: int) -> int:

@@ -10,8 +10,8 @@ from optimizer.fleet_columns import UNKNOWN, FleetArrays
 from optimizer.pairs import prefill_limits
 from optimizer.table import CandidateTable
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.allocation import PoolPart
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PoolPart
 from stoker.domain.profile import ModelProfile
 from stoker.domain.serving import Disaggregation
 

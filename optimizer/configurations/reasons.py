@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from optimizer.table import EMPTY, NO_NAME, CandidateTable
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.serving import configured_name
 
 _FURTHEST_FIRST = (

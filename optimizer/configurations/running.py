@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from optimizer.configurations.current import profile_of_allocation, profiles_by_pair
 from optimizer.configurations.described import pool_parts
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.allocation import PoolPart
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PoolPart
 from stoker.domain.profile import ModelProfile
 from stoker.domain.server import Allocation, Server
 

@@ -14,7 +14,7 @@ from optimizer.fleet_columns import FleetArrays
 from optimizer.pairs import Pairs
 from optimizer.predictions import Predictor
 from optimizer.table import ACCEPTED, FloatArray, IntArray
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 
 
 def predict_split(
@@ -44,7 +44,7 @@ def predict_split(
         return prefill, decode
     pools = PoolFleet(arrays, max_blocking)
     one = np.ones(len(rows), dtype=np.int64)
-    asked = _pool_rows(pairs, rows, one, one)
+    asked = pool_rows(pairs, rows, one, one)
     light = lightly_loaded(pools, predictor.statistics, asked)
     predictions.best_ms[:, rows] = light.best_ms
     predictions.rejection[rows] = sizing_rejections(light, predictor.statistics)
@@ -66,7 +66,8 @@ def predict_split(
     return prefill, decode
 
 
-def _pool_rows(pairs: Pairs, rows: IntArray, prefill: IntArray, decode: IntArray) -> PoolRows:
+def pool_rows(pairs: Pairs, rows: IntArray, prefill: IntArray, decode: IntArray) -> PoolRows:
+    """Return the pools of rows, of these sizes."""
     return PoolRows(
         pairs.server[rows],
         pairs.profile[rows],

@@ -37,7 +37,13 @@ class BestSplits:
 
 
 def best_splits(
-    pools: PoolFleet, rows: PoolRows, rate_rps: FloatArray, least: IntArray, most: IntArray
+    pools: PoolFleet,
+    rows: PoolRows,
+    rate_rps: FloatArray,
+    least: IntArray,
+    most: IntArray,
+    *,
+    losing: bool = False,
 ) -> BestSplits:
     """Return the best splits of the fewest units that keep the targets of each row.
 
@@ -49,8 +55,10 @@ def best_splits(
         rate_rps: Requests per second to each.
         least: Smallest number of replicas of both pools together.
         most: Largest number of them.
+        losing: Whether the targets are to be kept, and so many replicas left, after the loss of any
+            one replica. Of splits of so many units that carries most after its worse loss.
     """
-    search = _Search.of(pools, rows, rate_rps, least, most)
+    search = _Search.of(pools, rows, rate_rps, least, most, losing=losing)
     units = search.fewest_units()
     found = np.flatnonzero(units > 0)
     prefill, decode = np.zeros(len(units), dtype=np.int64), np.zeros(len(units), dtype=np.int64)
@@ -58,12 +66,14 @@ def best_splits(
     if len(found):
         owner, first, second = search.splits(found, units[found])
         kept = search.kept(owner, first, second)
-        owner, first, second = owner[kept], first[kept], second[kept]
-        rate = search.carried(owner, first, second)
+        splits = owner, first, second = owner[kept], first[kept], second[kept]
+        rate = search.left(owner, first, second) if losing else search.carried(*splits)
         used = first * search.prefill_units[owner] + second * search.decode_units[owner]
         order = np.lexsort((first, used, -rate, owner))
         best = order[np.unique(owner[order], return_index=True)[1]]
         prefill[owner[best]], decode[owner[best]] = first[best], second[best]
+        if losing:
+            rate[best] = search.carried(owner[best], first[best], second[best])
         # The search keeps a little off the targets; the load itself is known to keep them.
         carried[owner[best]] = np.maximum(rate[best], rate_rps[owner[best]])
     return BestSplits(prefill, decode, carried)
@@ -82,20 +92,34 @@ class _Search:
     decode_units: IntArray
     prefill_least: IntArray
     decode_least: IntArray
+    losing: bool
 
     @classmethod
     def of(
-        cls, pools: PoolFleet, rows: PoolRows, rate_rps: FloatArray, least: IntArray, most: IntArray
+        cls,
+        pools: PoolFleet,
+        rows: PoolRows,
+        rate_rps: FloatArray,
+        least: IntArray,
+        most: IntArray,
+        *,
+        losing: bool,
     ) -> _Search:
         one = np.ones(len(rows.server), dtype=np.int64)
         first, second = pools.saturation_rps(replace(rows, prefill=one, decode=one))
         units = pools.units(rows.profile)
         margin = np.where(np.isnan(pools.engines.targets(rows.server).tps), 1.0, TPS_MARGIN)
         fewest = [
-            np.clip(np.ceil(rate_rps / (LARGEST_LOAD * margin * full)), 1, most).astype(np.int64)
+            np.clip(np.ceil(rate_rps / (LARGEST_LOAD * margin * full)) + losing, 1, most).astype(
+                np.int64
+            )
             for full in (first, second)
         ]
-        return cls(pools, rows, rate_rps, np.maximum(least, 2), most, *units, *fewest)
+        if losing:
+            fewest = [np.maximum(item, 2) for item in fewest]
+        whole = np.maximum(least, 2) + losing
+        first, second = fewest
+        return cls(pools, rows, rate_rps, whole, most, *units, first, second, losing)
 
     def fewest_units(self) -> IntArray:
         """Return the fewest units of which some split keeps the targets; 0 where none does."""
@@ -146,6 +170,21 @@ class _Search:
 
     def kept(self, owner: IntArray, first: IntArray, second: IntArray) -> BoolArray:
         """Tell which splits keep the targets of their rows at the rates of these."""
+        if not self.losing:
+            return self._keeps(owner, first, second)
+        kept = self._keeps(owner, first - 1, second)
+        kept[kept] = self._keeps(owner[kept], first[kept], second[kept] - 1)
+        return kept
+
+    def left(self, owner: IntArray, first: IntArray, second: IntArray) -> FloatArray:
+        """Return what splits carry within the targets after the worse loss of a replica."""
+        return np.minimum(
+            self.carried(owner, first - 1, second), self.carried(owner, first, second - 1)
+        )
+
+    def _keeps(self, owner: IntArray, first: IntArray, second: IntArray) -> BoolArray:
+        if not len(owner):
+            return np.zeros(0, dtype=np.bool_)
         beyond = self.pools.excess(self._rows(owner, first, second), self.rate_rps[owner])
         return np.asarray(beyond <= 0.0, dtype=np.bool_)
 

@@ -19,6 +19,7 @@ from optimizer.explaining.decision import (
 )
 from optimizer.explaining.edits import ProfileKey, profile_key, with_slower_profiles
 from optimizer.explaining.problem import PlanningProblem
+from optimizer.explaining.rule_totals import RuleTotals
 from optimizer.explaining.shared_confidence import MISSED, SharedConfidence
 from optimizer.explaining.situation import Situation
 from optimizer.predictions import ReplicaDetails, ReplicaFigures
@@ -68,7 +69,8 @@ class Confidence:
             int(table.server[row]): index for index, row in enumerate(self._rows.tolist())
         }
         shared = situation.base.shared
-        self._shared = SharedConfidence(shared, self._slower.fleet, self._faster.fleet)
+        self._rules = RuleTotals.of(problem, shared=bool(shared))
+        self._shared = SharedConfidence(shared, self._slower.fleet, self._faster.fleet, self._rules)
 
     def replica_range(self, server: int) -> ReplicaRange | None:
         """Return the replicas of a server's accelerator with other times.
@@ -93,8 +95,10 @@ class Confidence:
         known = self._errors.get(self._key(server, row))
         if known is None or not table.total_rate_rps[server] > 0:
             return None
-        fewest = _replicas(self._faster.table, server, row, table)
-        most = _replicas(self._slower.table, server, row, table)
+        fewest = self._replicas(self._faster.table, server, row)
+        most = self._replicas(self._slower.table, server, row)
+        # What runs already, or stands apart for the sake of shares, is no profile's doing.
+        asked = min(planned, self._rules.of_row(server, row, table, row) or planned)
         unit = self._situation.base.own[server].cost_per_hour / planned
         entry = self._entry[server]
         return ReplicaRange(
@@ -105,7 +109,7 @@ class Confidence:
             missed=self._missed(server, entry),
             blocking=_known(float(self._figures.blocking[entry])),
             short_cost_per_hour=None if most is None else unit * max(0, most - planned),
-            spare_cost_per_hour=None if fewest is None else unit * max(0, planned - fewest),
+            spare_cost_per_hour=None if fewest is None else unit * max(0, asked - fewest),
         )
 
     def regret(self) -> Regret:
@@ -123,6 +127,11 @@ class Confidence:
             slower=self._replanned(self._slower),
             faster=self._replanned(self._faster),
         )
+
+    def _replicas(self, other: CandidateTable, server: int, row: int) -> int | None:
+        """Return the replicas that another table asks for in place of a row of this one."""
+        like = _like(other, server, row, self._situation.table)
+        return None if like is None else self._rules.of_row(server, row, other, like)
 
     def _replanned(self, problem: PlanningProblem) -> PlanChange:
         after = decision_of(problem.table, problem.placed())
@@ -182,8 +191,8 @@ def _rates(table: CandidateTable, rows: IntArray, counts: IntArray) -> FloatArra
     return rates
 
 
-def _replicas(other: CandidateTable, server: int, row: int, table: CandidateTable) -> int | None:
-    """Return the replicas of the row in another table that is most like a row of this one."""
+def _like(other: CandidateTable, server: int, row: int, table: CandidateTable) -> int | None:
+    """Return the row of another table that is most like a row of this one."""
     like = [
         candidate
         for candidate in accepted_rows(other, server)
@@ -195,10 +204,10 @@ def _replicas(other: CandidateTable, server: int, row: int, table: CandidateTabl
         for item in like
         if configuration_name(other, item) == wanted.configuration
         and bool(pools_of(other, item)[0]) == bool(wanted.prefill_replicas)
+        and (other.spare[item] > 0) == (table.spare[row] > 0)
     ]
     alike = [item for item in same if other.max_batch[item] == table.max_batch[row]]
-    best = next(iter(alike or same), None)
-    return None if best is None else part_of(other, best, int(other.replicas[best])).replicas
+    return next(iter(alike or same), None)
 
 
 def _predicted(

@@ -103,7 +103,7 @@ def _pooled(own: OwnAllocation, answer: PooledAnswer, entry: PooledEntry | None)
         cost_per_hour=entry.cost_per_hour,
         value=entry.value if own.served else 0.0,
         placements=tuple(
-            (answer.pools[pool].name, count) for pool, count in sorted(entry.replicas.items())
+            (answer.pools[pool].name, count) for pool, count in entry.counted().items()
         ),
     )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from stoker.domain.allocation import MixPart, PlannedAllocation
 from stoker.domain.errors import InvalidInputError, Problem
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.plan_difference import (
     Cause,
     CauseKind,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.explanation import AllocationExplanation, CountLimit, LatencyMargin
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 
 _TOLERANCE = 1e-9
 

@@ -12,9 +12,10 @@ from optimizer.explaining.decision import Decision, part_of, placed_decision, re
 from optimizer.explaining.problem import rows_of
 from optimizer.placement import Placement
 from optimizer.table import EMPTY, CandidateTable
+from stoker.domain.allocation import MixPart, PlannedAllocation
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.plan_change import OwnAllocation
 
 _TOLERANCE = 1e-9
@@ -129,7 +130,10 @@ def _row(
     planned = part.configuration, item.prefill_replicas
 
     def unlike(row: int) -> tuple[bool, bool, bool, bool]:
-        found = part_of(table, row, int(table.replicas[row]))
+        count = int(table.replicas[row])
+        if not plain and item.pools:
+            count = _count(table, row, part.replicas)
+        found = part_of(table, row, count)
         return (
             (found.configuration, found.prefill_replicas) != planned,
             int(table.max_batch[row]) != part.max_batch,
@@ -138,7 +142,7 @@ def _row(
             and not _same(_cost(table, row, _count(table, row, part.replicas)), part.cost_per_hour),
         )
 
-    whole = plain and item.fully_served and not item.mix
+    whole = bool(item.pools) or (plain and item.fully_served and not item.mix)
     row = min(candidates, key=unlike)
     way, batch, count, cost = unlike(row)
     if way:

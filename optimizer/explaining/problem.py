@@ -18,13 +18,13 @@ from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.table import ACCEPTED, BoolArray, CandidateTable, rejection_code
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Limits
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 
 _OF_SERVERS = frozenset({"priority", "total_rate_rps", "row_start", "best_ms"})
 """Arrays of a table that are not by row alone; all others are."""
 
-_COUNTS = frozenset({"largest_batch", "prefill_replicas", "decode_replicas"})
+_COUNTS = frozenset({"largest_batch", "prefill_replicas", "decode_replicas", "spare_replicas"})
 """Columns that a table may do without, of counts; the others are of indices."""
 
 

@@ -14,9 +14,10 @@ from optimizer.sharing.candidates import SharedFleet, shared_candidates
 from optimizer.sharing.check import check_sharing_of_plan
 from optimizer.sharing.figured import shared_sets
 from optimizer.sharing.place import ample_cards, choice_of
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import InvalidInputError, PlanCheckError, Problem
 from stoker.domain.explanation import Forbidden
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.plan_change import Evidence, PlanChange
 
 _ALLOWED = "a plan of this fleet"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from optimizer.explaining.margins import margins_of
+from optimizer.explaining.rule_totals import RuleTotals
 from optimizer.sharing.allocations import shared_allocations
 from optimizer.sharing.answer import SharedChoice
 from optimizer.sharing.candidates import SharedFleet, fewest_replicas
@@ -34,17 +36,20 @@ class SharedMiss:
 class SharedConfidence:
     """Answers what common replicas would do, and how many it would take, with other times."""
 
-    def __init__(self, choices: tuple[SharedChoice, ...], slower: Fleet, faster: Fleet) -> None:
+    def __init__(
+        self, choices: tuple[SharedChoice, ...], slower: Fleet, faster: Fleet, rules: RuleTotals
+    ) -> None:
         """Predict common replicas with profiles slower and faster.
 
         Args:
             choices: Who shares what.
             slower: The fleet with slower profiles.
             faster: The fleet with faster profiles.
+            rules: What the fleet asks for beside what loads need.
         """
         self._choices = {member: choice for choice in choices for member in choice.members}
-        self._most = _needed(slower, choices)
-        self._fewest = _needed(faster, choices)
+        self._most = _asked(_needed(slower, choices), rules)
+        self._fewest = _asked(_needed(faster, choices), rules)
         self._misses = {
             item.server: SharedMiss(
                 tuple(
@@ -89,6 +94,16 @@ class SharedConfidence:
             short_cost_per_hour=None if most is None else unit * max(0, most - choice.replicas),
             spare_cost_per_hour=None if fewest is None else unit * max(0, choice.replicas - fewest),
         )
+
+
+def _asked(
+    needed: Mapping[SharedChoice, int | None], rules: RuleTotals
+) -> dict[SharedChoice, int | None]:
+    """Return the replicas that rules ask for where loads need so many."""
+    return {
+        choice: None if need is None else rules.of_choice(choice, need)
+        for choice, need in needed.items()
+    }
 
 
 def _needed(fleet: Fleet, choices: tuple[SharedChoice, ...]) -> dict[SharedChoice, int | None]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from optimizer.check_pools import known_pools, lost_with_node
 from optimizer.pooled.pool_nodes import largest_node, nodes_by_pool
+from stoker.domain.allocation import PlannedAllocation, PoolPlacement
 from stoker.domain.explanation import SpareRule
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Survival
 from stoker.domain.nodes import Node
-from stoker.domain.plan import Plan, PlannedAllocation, PoolPlacement
+from stoker.domain.plan import Plan
 from stoker.domain.pools import NO_WISHES, Pool, PriceKind
 
 _ROUNDING = 1e-9
@@ -68,6 +69,9 @@ class _Rules:
 
     def asking(self, item: PlannedAllocation) -> tuple[SpareRule, ...]:
         """Return the rules that ask for the spare replicas of an allocation."""
+        if item.pools and _taken_together(item) == item.replicas:
+            # Replicas of both pools are spare, none of which could be spared with another.
+            return (SpareRule.REPLICA_LOST,)
         broken = [
             set(self._broken(item, index))
             for index, part in enumerate(item.placements)
@@ -85,11 +89,15 @@ class _Rules:
         return (SpareRule.CURRENT,) if kept else ()
 
     def _broken(self, item: PlannedAllocation, index: int) -> Iterator[SpareRule]:
-        """Yield the rules that an allocation breaks with one replica less in a place."""
+        """Yield the rules that an allocation breaks with one replica less in a place.
+
+        Of two pools it is one deployment of both, as neither is of use without the other.
+        """
         taken = item.placements[index]
-        each = taken.cards // taken.replicas
+        one = _taken_together(item)
+        each = taken.cards * one // taken.replicas
         parts = [
-            replace(part, replicas=part.replicas - 1, cards=part.cards - each)
+            replace(part, replicas=part.replicas - one, cards=part.cards - each)
             if place == index
             else part
             for place, part in enumerate(item.placements)
@@ -101,8 +109,7 @@ class _Rules:
             zones[self.pools[part.pool].place] += part.replicas
         largest = max(zones.values(), default=0)
         survive = self.fleet.limits.headroom.survive
-        # Of two pools of replicas placements count pairs of them, and so do spare ones.
-        need = total + 1 - item.spare_replicas
+        need = total + one - item.spare_replicas
         if survive is not None and total - self._lost(item, parts, survive, largest) < need:
             yield _SURVIVAL[survive]
         wishes = [
@@ -152,3 +159,19 @@ class _Rules:
         spot_cards, cards = self.cards
         spot_cards -= each if taken.price_kind is PriceKind.SPOT else 0
         return spot_cards > limits.max_spot_share * (cards - each) + _ROUNDING
+
+
+def _taken_together(item: PlannedAllocation) -> int:
+    """Return how many replicas come and go together: those of a deployment of two pools, else 1.
+
+    Deployments are alike, and each stands in one pool of cards: so few that this can be.
+    """
+    if not item.pools:
+        return 1
+    counts = [part.replicas for part in item.placements]
+    for deployments in range(1, item.replicas):
+        one, left = divmod(item.replicas, deployments)
+        alike = all(part.replicas % deployments == 0 for part in item.pools)
+        if not left and alike and all(count % one == 0 for count in counts):
+            return one
+    return 1

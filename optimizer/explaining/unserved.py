@@ -7,7 +7,8 @@ from collections.abc import Collection
 from optimizer.explaining.progress import Progress
 from optimizer.explaining.reach import OutOfTimeError, Reach
 from optimizer.explaining.situation import Situation
-from stoker.domain.plan import Plan, PlanStatus, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.unplaced_explanation import (
     FittingLoad,
     Purchase,

@@ -13,8 +13,8 @@ from optimizer.fitting.shapes import Shapes, demands_of, shapes_of
 from optimizer.formulation import NO_ROW, NO_SERVER, Formulation
 from optimizer.placement import Placement
 from optimizer.table import CandidateTable
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PlannedAllocation
 
 _NO_SIZES: Counts = {}
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from optimizer.configurations.described import Described
 from optimizer.table import CandidateTable, IntArray
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.placement import ReplicaDemand
-from stoker.domain.plan import PlannedAllocation
 
 
 @dataclass(frozen=True, slots=True)

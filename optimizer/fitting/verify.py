@@ -18,7 +18,8 @@ from optimizer.table import CandidateTable
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.placement import ReplicaDemand, UnfitReplicas
-from stoker.domain.plan import Plan, PlanStatus, Unplaced, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus, Unplaced
+from stoker.domain.reasons import UnplacedReason
 
 MOST_EXPLAINED = 20
 """Servers without room that are looked at one by one; each is placed once more."""

@@ -102,5 +102,6 @@ def _excess(question: Question, outlay: Outlay) -> float:
     over += np.where(
         most_spot[:, None] < UNLIMITED, np.maximum(outlay.spot_cards - most_spot[:, None], 0), 0
     )
+    over += outlay.beyond_on_demand(question)
     price = np.array([offer.price for offer in question.offers])
     return 100.0 * float((over * price[:, None]).sum())

@@ -258,7 +258,7 @@ def _batch(
     top = np.array([tops[at] for at in options]).T
     least = np.maximum(need - np.maximum(top, 0), 0).astype(np.float64)
     floor = np.zeros_like(least)
-    for ahead in range(2, question.start_hours + 1):
+    for ahead in range(2, min(question.start_hours, hours) + 1):
         floor[: hours - ahead] = np.maximum(floor[: hours - ahead], least[ahead:])
     return Levels(np.array(options, dtype=np.int64), spot, need, top, floor)
 

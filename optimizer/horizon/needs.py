@@ -1,9 +1,9 @@
 """Replicas that each option of a server takes in each hour.
 
 What one replica carries within its targets is the same at any load where requests are split at
-random, so that a server is sized once for each kind of request and the rest is rounding up. Behind
-other routers, and for bursts, what one carries depends on how many there are: every load is then
-sized on its own.
+random, so that a server is sized once for each kind of request; the rest is rounding up, and a look
+at whether the shares keep the targets. Behind other routers, and for bursts, what one carries
+depends on how many there are: every load is then sized on its own.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.candidates import build_candidates
 from optimizer.fleet_arrays import fleet_arrays
 from optimizer.fleet_columns import total_rate_rps
+from optimizer.horizon.batch_limits import limits_of_all_hours, offered
+from optimizer.horizon.kept_shares import Asked, kept_counts
+from optimizer.horizon.load_tables import Key, Limits, LoadTables, sized_tables
 from optimizer.horizon.question import IMPOSSIBLE
+from optimizer.predictions import Predictor, Replicas
 from optimizer.predictors import predictor_of
 from optimizer.table import (
-    ACCEPTED,
-    EMPTY,
-    REJECTIONS,
-    BoolArray,
     CandidateTable,
     FloatArray,
     IntArray,
@@ -32,12 +31,6 @@ from stoker.domain.horizon import HourlyDemand
 from stoker.domain.server import Server
 from stoker.domain.settings import Analysis
 from stoker.domain.workload import Load
-
-Key = tuple[int, int, int]
-"""Accelerator, configuration (-1 without a name) and batch limit."""
-
-_AT_A_TIME = 2000
-"""Loads that are sized in one table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +90,19 @@ def replica_needs(fleet: Fleet, demand: HourlyDemand, analysis: Analysis) -> Nee
     predictor = predictor_of(analysis, arrays, fleet.rules)
     pooled = predictor.pooled(np.arange(len(kinds), dtype=np.int64))
     total = total_rate_rps(arrays.servers, fleet.rules.tps_replaces_rate)
-    tables = _tables(fleet, kinds, place, pooled, total, analysis)
+    tables = sized_tables(fleet, kinds, place, pooled, total, analysis)
+    limits = _limits(fleet, place, tables, total)
+    if limits:
+        for server, own in limits.items():
+            for kind in set(place[server].tolist()):
+                kinds[kind] = offered(kinds[kind], own)
+        tables = sized_tables(fleet, kinds, place, pooled, total, analysis)
+        tables.keep(place, limits)
+    _count_others(tables, predictor, total, every_share=analysis is Analysis.REFERENCE)
     ways: list[Way] = []
     reasons: dict[int, str] = {}
     for server in range(len(fleet.servers)):
-        found = _ways_of(server, place[server], tables, total, demand.hours)
+        found = _undominated(_ways_of(server, place[server], tables, total, demand.hours))
         ways += found
         if not any(IMPOSSIBLE not in way.need for way in found):
             reasons[server] = tables.reason(sorted(set(place[server].tolist())))
@@ -123,86 +124,23 @@ def _kinds(fleet: Fleet, demand: HourlyDemand) -> tuple[list[Server], IntArray]:
     return kinds, place
 
 
-class _Tables:
-    """Candidate tables of some loads, looked up by load."""
-
-    def __init__(self) -> None:
-        self.rows: dict[int, dict[Key, tuple[CandidateTable, int]]] = {}
-        self.rejected: dict[int, dict[str, None]] = {}
-        self.stands_for: dict[int, int] = {}
-        self.sized_alone: set[int] = set()
-
-    def add(self, table: CandidateTable, kinds: Sequence[int]) -> None:
-        """Keep the rows of a table whose servers are these loads."""
-        for row in range(len(table.server)):
-            sized = kinds[int(table.server[row])]
-            kind = self.stands_for[sized]
-            self.rows.setdefault(kind, {})
-            if table.accelerator[row] == EMPTY:
-                continue
-            if table.rejection[row] != ACCEPTED:
-                word = REJECTIONS[int(table.rejection[row]) - 1].value
-                name = table.accelerators[int(table.accelerator[row])]
-                self.rejected.setdefault(kind, {})[f"{name}: {word}"] = None
-                continue
-            if table.prefill_replicas is not None and table.prefill_replicas[row] > 0:
-                continue
-            named = -1 if table.configuration is None else int(table.configuration[row])
-            key = (int(table.accelerator[row]), named, int(table.max_batch[row]))
-            self.rows[kind].setdefault(key, (table, row))
-
-    def reason(self, kinds: Sequence[int]) -> str:
-        """Return why these loads cannot be served, in words."""
-        words: dict[str, None] = {}
-        for kind in kinds:
-            words |= self.rejected.get(self.stands_for.get(kind, kind), {})
-        return "; ".join(words) or "no accelerator can serve it in every hour"
-
-
-def _tables(
-    fleet: Fleet,
-    kinds: Sequence[Server],
-    place: IntArray,
-    pooled: BoolArray,
-    total: FloatArray,
-    analysis: Analysis,
-) -> _Tables:
-    """Size the loads that stand for all of them.
-
-    Of the loads of a server that differ in the rate alone, where they are sized once, the smallest,
-    the median and the largest stand for all: on one accelerator a way of serving that is of no use
-    at one of them may be at another.
-    """
-    tables = _Tables()
-    alike: dict[tuple[int, Load], list[int]] = {}
-    owner = np.zeros(len(kinds), dtype=np.int64)
-    for at in range(len(place)):
-        owner[place[at]] = at
-    for kind, server in enumerate(kinds):
-        assert server.load is not None  # a demand has no unknown loads
-        if pooled[kind] or server.load.is_zero:
-            tables.sized_alone.add(kind)
-            tables.stands_for[kind] = kind
-        else:
-            load = replace(server.load, arrival_rate_rps=0.0, throughput_rps=None)
-            alike.setdefault((int(owner[kind]), load), []).append(kind)
-    sized = dict.fromkeys(tables.sized_alone)
-    for members in alike.values():
-        ordered = sorted(members, key=lambda kind: float(total[kind]))
-        sized |= dict.fromkeys((ordered[0], ordered[len(ordered) // 2], ordered[-1]))
-        tables.stands_for |= dict.fromkeys(members, ordered[0])
-    asked = list(sized)
-    for first in range(0, len(asked), _AT_A_TIME):
-        part = asked[first : first + _AT_A_TIME]
-        servers = tuple(kinds[kind] for kind in part)
-        tables.add(build_candidates(replace(fleet, servers=servers), analysis), part)
-    return tables
+def _limits(
+    fleet: Fleet, place: IntArray, tables: LoadTables, total: FloatArray
+) -> dict[int, Limits]:
+    """Return the batch limits to offer to the servers whose hours have different ones."""
+    limits = {}
+    for at, server in enumerate(fleet.servers):
+        loaded = [kind for kind in sorted(set(place[at].tolist())) if total[kind] > 0]
+        own = limits_of_all_hours(server, tables.seen(loaded))
+        if own is not None:
+            limits[at] = own
+    return limits
 
 
 def _ways_of(
     server: int,
     kinds: IntArray,
-    tables: _Tables,
+    tables: LoadTables,
     total: FloatArray,
     hours: int,
 ) -> list[Way]:
@@ -212,6 +150,13 @@ def _ways_of(
     for rows in own.values():
         keys |= rows
     idle = {kind for kind, rows in own.items() if not rows and not total[kind] > 0}
+    # Without load a minimum of replicas is the same number at any batch limit.
+    kept = {
+        (kind, key[:2]): tables.counts[kind, key]
+        for kind, rows in own.items()
+        for key in rows
+        if not total[kind] > 0
+    }
     ways = []
     for key, (table, sample) in sorted(keys.items(), key=lambda item: item[0]):
         need = np.full(hours, IMPOSSIBLE, dtype=np.int64)
@@ -220,8 +165,9 @@ def _ways_of(
             if kind in idle:
                 need[here] = 0
             elif key in rows:
-                told, row = rows[key]
-                need[here] = _replicas(told, row, float(total[kind]), tables, kind)
+                need[here] = tables.counts[kind, key]
+            elif (kind, key[:2]) in kept:
+                need[here] = kept[kind, key[:2]]
         named = int(table.configuration[sample]) if table.configuration is not None else -1
         ways.append(
             Way(
@@ -241,10 +187,63 @@ def _ways_of(
     return ways
 
 
-def _replicas(table: CandidateTable, row: int, rate: float, tables: _Tables, kind: int) -> int:
-    """Return the replicas that a load takes: as sized, or by the rate that one carries."""
-    if kind in tables.sized_alone:
-        return int(table.replicas[row])
-    least = max(int(table.min_replicas[row]), 1)
-    needed = max(least, int(np.ceil(rate / float(table.max_rate_rps[row]))))
-    return needed if needed <= int(table.max_replicas[row]) else IMPOSSIBLE
+def _undominated(ways: Sequence[Way]) -> list[Way]:
+    """Return the ways but those that another on the same accelerator is as good as every hour."""
+
+    def as_good(one: Way, other: Way) -> bool:
+        return (
+            one.accelerator == other.accelerator
+            and one.cards <= other.cards
+            and one.price <= other.price
+            and all(
+                its == IMPOSSIBLE or IMPOSSIBLE != mine <= its
+                for mine, its in zip(one.need, other.need, strict=True)
+            )
+        )
+
+    return [
+        way
+        for at, way in enumerate(ways)
+        if not any(
+            as_good(one, way) and (other < at or not as_good(way, one))
+            for other, one in enumerate(ways)
+            if other != at
+        )
+    ]
+
+
+def _count_others(
+    tables: LoadTables, predictor: Predictor, total: FloatArray, *, every_share: bool
+) -> None:
+    """Count the replicas of loads that others stand for, so that their shares keep the targets."""
+    found: list[tuple[int, Key]] = []
+    ways: dict[tuple[int, Key], int] = {}
+    asked: list[tuple[int, ...]] = []
+    counts, sized = [], []
+    for kind, stands in tables.stands_for.items():
+        for key, (table, row) in tables.rows.get(stands, {}).items():
+            if (kind, key) in tables.counts:
+                continue
+            most, carried = int(table.max_replicas[row]), float(table.max_rate_rps[row])
+            needed = max(int(table.min_replicas[row]), 1, int(np.ceil(total[kind] / carried)))
+            if needed > most or kind in tables.sized_alone:
+                tables.counts[kind, key] = IMPOSSIBLE
+                continue
+            if (stands, key) not in ways:
+                ways[stands, key] = len(ways)
+                sized.append(carried)
+            assert table.profile is not None  # of every table that is built here
+            profile, queue = int(table.profile[row]), int(table.max_queue[row])
+            asked.append((ways[stands, key], kind, profile, key[2], queue, most))
+            found.append((kind, key))
+            counts.append(needed)
+    if not found:
+        return
+    way, server, profile_of, max_batch, max_queue, most_of = np.array(asked, dtype=np.int64).T
+    count = np.array(counts, dtype=np.float64)
+    replicas = Replicas(server, profile_of, max_batch, max_queue, count)
+    kept = kept_counts(
+        predictor,
+        Asked(way, replicas, total[server], most_of, np.array(sized), every_share),
+    )
+    tables.counts |= zip(found, kept.tolist(), strict=True)

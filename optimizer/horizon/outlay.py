@@ -46,7 +46,7 @@ def starting(running: IntArray, start_hours: int) -> IntArray:
     """Return the replicas that are starting in each hour, paid and not serving."""
     began = starts(running)
     held = np.zeros_like(running)
-    for ahead in range(1, start_hours + 1):
+    for ahead in range(1, min(start_hours, running.shape[-1]) + 1):
         held[..., : running.shape[-1] - ahead] += began[..., ahead:]
     return held
 
@@ -141,7 +141,18 @@ class Outlay:
         """Return whether there are as many cards as it takes."""
         most_spot = np.array([offer.most_spot for offer in question.offers], dtype=np.int64)
         within = self.firm_cards + self.spot_cards <= question.limit
-        return bool(within.all() and (self.spot_cards <= most_spot[:, None]).all())
+        return bool(
+            within.all()
+            and (self.spot_cards <= most_spot[:, None]).all()
+            and not self.beyond_on_demand(question).any()
+        )
+
+    def beyond_on_demand(self, question: Question) -> IntArray:
+        """Return the cards that are neither committed nor to be had on demand, (types, hours)."""
+        most = np.array([offer.most_on_demand for offer in question.offers], dtype=np.int64)
+        firm = self.firm_cards - self.committed[:, None]
+        beyond: IntArray = np.maximum(firm - most[:, None], 0)
+        return beyond
 
 
 def outlay_of(question: Question, schedules: Sequence[Schedule], *, commit: bool = True) -> Outlay:
@@ -194,4 +205,6 @@ def _best_commitment(question: Question, offer_index: int, cards: IntArray) -> i
         if offer.price * position > offer.committed:
             best = int(level)
             break
+    # What cannot be had on demand has to be committed, whether it pays or not.
+    best = max(best, int(cards.max()) - offer.most_on_demand)
     return min(best, offer.most_committed, UNLIMITED)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from optimizer.horizon.baselines import cost_alone, cost_committed, peak_all_the_time
-from optimizer.horizon.needs import Needs, replica_needs
+from optimizer.horizon.heeded import as_heeded, refuse_unheeded, spare_of
+from optimizer.horizon.needs import Needs, Way, replica_needs
 from optimizer.horizon.outlay import Outlay, outlay_of
+from optimizer.horizon.pooled_cards import (
+    PooledCards,
+    notes_of,
+    pooled_cards,
+    terms_with_pools,
+)
 from optimizer.horizon.present import card_schedules, server_schedules
-from optimizer.horizon.question import UNLIMITED, Offer, Option, Question
+from optimizer.horizon.question import IMPOSSIBLE, UNLIMITED, Offer, Option, Question
 from optimizer.horizon.run import Run
 from optimizer.horizon.solution import Solution, solve_question
 from optimizer.horizon.terms import check_terms, horizon_cost_of_commitment, matched_demand
@@ -64,13 +71,16 @@ def plan_horizon(
     """
     start = clock()
     check_terms(fleet, terms, demand.hours)
-    demand = matched_demand(fleet, demand)
+    refuse_unheeded(fleet, terms)
+    pooled = pooled_cards(fleet, terms)
+    terms = terms_with_pools(fleet, terms, pooled)
+    fleet, demand, heeded = as_heeded(fleet, matched_demand(fleet, demand))
     name, note = default_backend(backend)
     run = Run(name, start + time_limit_s, clock)
     chosen = analysis or fleet.settings.analysis or DEFAULT_ANALYSIS
     needs = replica_needs(fleet, demand, chosen)
     sized = clock()
-    question = question_of(fleet, demand.hours, terms, needs)
+    question = question_of(fleet, demand.hours, terms, needs, pooled)
     priority = _priorities(fleet)
     solution = solve_question(question, priority, gap, run, method)
     outlay = outlay_of(solution.question, solution.schedules)
@@ -101,7 +111,9 @@ def plan_horizon(
         cards=card_schedules(solution, outlay),
         unscheduled=_unscheduled(fleet, needs, solution),
         method=solution.method,
-        notes=tuple(text for text in (note, *_notes(solution, outlay)) if text),
+        notes=tuple(
+            text for text in (note, *heeded, *notes_of(pooled), *_notes(solution, outlay)) if text
+        ),
         timings_ms={
             "candidates": 1e3 * (sized - start),
             "solve": 1e3 * (solved - sized),
@@ -110,26 +122,35 @@ def plan_horizon(
     )
 
 
-def question_of(fleet: Fleet, hours: int, terms: HorizonTerms, needs: Needs) -> Question:
-    """Return the question of a fleet's needs under terms.
+def question_of(
+    fleet: Fleet,
+    hours: int,
+    terms: HorizonTerms,
+    needs: Needs,
+    pooled: Mapping[str, PooledCards] | None = None,
+) -> Question:
+    """Return the question of a fleet's needs under terms, those of its pools among them.
 
-    The price of a card of a type is that of the configuration that has it cheapest; what a
-    configuration costs beyond its cards is paid for every replica, committed cards or not.
+    The price of a card of a type is that of the configuration of whole cards that has it cheapest;
+    what a configuration costs beyond its cards is paid for every replica, committed cards or not.
     """
+    pooled = pooled or {}
     prices: dict[str, float] = {}
     for item in fleet.accelerators:
-        each = item.cost_per_hour / item.cards
-        prices[item.card_type] = min(each, prices.get(item.card_type, each))
+        if item.slice is None:
+            each = _price(pooled, item.card_type, item.cost_per_hour, item.cards) / item.cards
+            prices[item.card_type] = min(each, prices.get(item.card_type, each))
     types = sorted(prices)
-    offers = tuple(_offer(name, prices[name], terms, hours) for name in types)
+    offers = tuple(_offer(name, prices[name], terms, hours, pooled.get(name)) for name in types)
+    spare = spare_of(fleet)
     options = tuple(
         Option(
             server=way.server,
             name=way.accelerator,
             offer=types.index(way.card_type) if way.card_type else 0,
             cards=way.cards,
-            price=way.price,
-            need=way.need,
+            price=_price(pooled, way.card_type, way.price, way.cards),
+            need=_with_spare(way, spare),
             most=way.most,
             configuration=way.configuration,
         )
@@ -147,10 +168,30 @@ def question_of(fleet: Fleet, hours: int, terms: HorizonTerms, needs: Needs) -> 
     )
 
 
-def _offer(name: str, price: float, terms: HorizonTerms, hours: int) -> Offer:
+def _price(
+    pooled: Mapping[str, PooledCards], card_type: str, cost_per_hour: float, cards: int
+) -> float:
+    """Return what a replica costs on demand: in its pools, where its cards stand in some."""
+    own = pooled.get(card_type)
+    return cost_per_hour if own is None else own.price(cost_per_hour, cards)
+
+
+def _with_spare(way: Way, spare: int) -> tuple[int, ...]:
+    """Return the replicas needed with those in reserve, where there is load at all."""
+    return tuple(
+        need if need <= 0 else need + spare if need + spare <= way.most else IMPOSSIBLE
+        for need in way.need
+    )
+
+
+def _offer(
+    name: str, price: float, terms: HorizonTerms, hours: int, pooled: PooledCards | None
+) -> Offer:
     told = terms.of_type(name)
     reserved, spot = told.reserved, told.spot
     offer = Offer(name, price)
+    if pooled is not None:
+        offer = replace(offer, most_on_demand=pooled.most_on_demand)
     if reserved is not None:
         most = UNLIMITED if reserved.most_cards is None else reserved.most_cards
         paid = horizon_cost_of_commitment(reserved, hours) * price

@@ -29,6 +29,7 @@ class Offer:
         spot_share: Largest share of a server's replicas that may be spot.
         presence: Probability that a spot replica is there for all of an hour.
         most_spot: Spot cards at a time, at most.
+        most_on_demand: Cards on demand at a time, at most, beside the committed ones.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Offer:
     spot_share: float = 0.0
     presence: float = 1.0
     most_spot: int = UNLIMITED
+    most_on_demand: int = UNLIMITED
 
     @classmethod
     def with_rate(cls, rate: float, start_hours: int, **values: object) -> Offer:

@@ -101,7 +101,12 @@ class Choice:
             upper=np.where(reserved, most, 0.0),
             integer=True,
         )
-        demand = rows.add_columns((types, hours), cost=space.price)
+        beside = np.array([float(offer.most_on_demand) for offer in self.question.offers])
+        demand = rows.add_columns(
+            (types, hours),
+            cost=space.price,
+            upper=np.where(beside < UNLIMITED, beside, np.inf)[:, None],
+        )
         for place, column in enumerate(demand.ravel().tolist()):
             taken = np.flatnonzero(used.firm[:, place])
             if len(taken):

@@ -208,7 +208,8 @@ def _cards(rows: Rows, question: Question, index: int, firm: _Held, spot: _Held)
     offer, hours = question.offers[index], question.hours
     if not firm.terms[0]:
         return
-    on_demand = rows.add_columns((hours,), cost=offer.price)
+    beside = np.inf if offer.most_on_demand >= UNLIMITED else float(offer.most_on_demand)
+    on_demand = rows.add_columns((hours,), cost=offer.price, upper=beside)
     committed: list[tuple[int, float]] = []
     if offer.committed is not None:
         upper = np.inf if offer.most_committed >= UNLIMITED else float(offer.most_committed)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stoker.domain.accelerator import Slice
-from stoker.domain.plan import LimitUse, ObjectiveValue, Rejection, UnplacedReason
+from stoker.domain.plan import ObjectiveValue
 from stoker.domain.pools import Pool
+from stoker.domain.reasons import Rejection, UnplacedReason
+from stoker.domain.usage import LimitUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +26,20 @@ class PooledEntry:
     """What one server gets.
 
     Attributes:
-        replicas: Replicas by index of the pool.
+        replicas: What stands there by index of the pool: replicas, or deployments of two pools.
+        counts_as: Replicas that one of them is.
         cards_per_replica: Cards of one of them; a slice of one counts as 1.
         kind: Slice of a card that one of them takes; None for whole cards.
         price: Cost of one of them per hour, by index of the pool.
         cost_per_hour: What all of them cost.
         value: The same as the objective counts it.
-        spare: Replicas beyond those that carry the load.
+        spare: Replicas beyond those that carry the load, counted as they count.
         power_w: Power of all, in W; None where unknown.
         idle_power_w: The same without load.
     """
 
     replicas: Mapping[int, int]
+    counts_as: int
     cards_per_replica: int
     kind: Slice | None
     price: Mapping[int, float]
@@ -47,8 +51,12 @@ class PooledEntry:
 
     @property
     def total(self) -> int:
-        """All its replicas."""
+        """All of them."""
         return sum(self.replicas.values())
+
+    def counted(self) -> dict[int, int]:
+        """Return the replicas by index of the pool, each counted."""
+        return {pool: count * self.counts_as for pool, count in sorted(self.replicas.items())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from optimizer.pooled.set_options import joined_standing, joined_wishes, set_opt
 from optimizer.pooled.wishes import wish_arrays
 from optimizer.sharing.figured import SharedSet
 from optimizer.table import BoolArray, CandidateTable, rejection_code
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Limits, ObjectiveName
-from stoker.domain.plan import PlannedAllocation, Rejection
+from stoker.domain.reasons import Rejection
 
 
 def ask(

@@ -14,15 +14,10 @@ from optimizer.pooled.answer import PooledAnswer
 from optimizer.pooled.cut import counted_with
 from optimizer.table import CandidateTable
 from stoker.domain.accelerator import Slice
+from stoker.domain.allocation import PlannedAllocation, PoolPlacement
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import (
-    CardUsage,
-    Plan,
-    PlannedAllocation,
-    PoolPlacement,
-    PoolUsage,
-    Unplaced,
-)
+from stoker.domain.plan import Plan, Unplaced
+from stoker.domain.usage import CardUsage, PoolUsage
 
 
 def with_pools(fleet: Fleet, table: CandidateTable, outcome: Outcome, plan: Plan) -> Plan:
@@ -93,7 +88,7 @@ def _placed(
     placements = tuple(
         PoolPlacement(
             pool=answer.pools[pool].name,
-            replicas=replicas,
+            replicas=replicas * entry.counts_as,
             cards=cards[server, pool],
             price_kind=answer.pools[pool].price_kind,
             cost_per_hour=replicas * entry.price[pool],

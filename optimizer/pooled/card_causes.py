@@ -15,7 +15,7 @@ from optimizer.pooled.taken import Taken
 from optimizer.pooled.used import Used
 from optimizer.remedies import count_of
 from optimizer.table import IntArray
-from stoker.domain.plan import UnplacedReason
+from stoker.domain.reasons import UnplacedReason
 
 ROUNDING = 1e-9
 

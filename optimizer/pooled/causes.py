@@ -13,7 +13,7 @@ from optimizer.pooled.taken import Taken
 from optimizer.pooled.used import Used
 from optimizer.remedies import count_of
 from optimizer.table import REJECTIONS, FloatArray, IntArray
-from stoker.domain.plan import Rejection, UnplacedReason
+from stoker.domain.reasons import Rejection, UnplacedReason
 
 
 class Causes:
@@ -47,7 +47,8 @@ class Causes:
         assert best is not None
         option = best[2]
         name = question.table.accelerators[int(question.table.accelerator[options.row[option]])]
-        need = f"{count_of(int(options.least[option]), 'replica')} on {name}"
+        replicas = int(options.least[option] * options.counts_as[option])
+        need = f"{count_of(replicas, 'replica')} on {name}"
         found = blockers[option]
         if not found:
             return Cause(
@@ -95,7 +96,7 @@ class Causes:
             float(self._taken.price[index]),
             float(np.nan_to_num(options.power_w[option])) * replicas,
             float(np.nan_to_num(options.idle_power_w[option])) * replicas,
-            replicas,
+            replicas * int(options.counts_as[option]),
         )
 
     def _blockers(self, server: int, option: int) -> Iterator[Blocker]:
@@ -129,7 +130,7 @@ class Causes:
             UnplacedReason.REPLICAS,
             "takes {} replicas",
             "max_replicas",
-            float(least),
+            float(least * int(options.counts_as[option])),
             None if limits.max_replicas is None else float(limits.max_replicas),
             float(used.replicas - own_replicas),
         )

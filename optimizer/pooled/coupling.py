@@ -125,11 +125,11 @@ class Coupling:
         place = np.full(pools.type_taken.size, -1, dtype=np.int64)
         place[held] = np.arange(held.size)
         rows._block(pools.type_left[held], place[pools.card_type[pairs.pool]], cards)
-        ones = np.ones(cards.size)
         rows._limit(limits.budget_per_hour, pairs.price)
         rows._limit(limits.power_w, options.power_w[pairs.option])
         rows._limit(limits.idle_power_w, options.idle_power_w[pairs.option])
-        rows._limit(limits.max_replicas, ones)
+        counted = options.counts_as[pairs.option].astype(np.float64)
+        rows._limit(limits.max_replicas, counted)
         if limits.max_spot_share is not None:
             spot = question.pools.spot[pairs.pool].astype(np.float64)
             rows._limit(0.0, cards * (spot - limits.max_spot_share))

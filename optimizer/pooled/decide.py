@@ -17,6 +17,7 @@ from optimizer.pooled.goals import Stage, stages_of
 from optimizer.pooled.model import changes_row
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import COUNT_TOLERANCE, Group, Run, at_most
+from optimizer.pooled.stage_bounds import Before, StageBound
 from optimizer.pooled.weights import Weighted
 from optimizer.table import FloatArray
 from stoker.domain.limits import ObjectiveName
@@ -71,7 +72,9 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
+def decide(
+    run: Run, *, by_weights: ByWeights | None = None, stage_bound: StageBound | None = None
+) -> Decision:
     """Return the best solution of a run's model.
 
     Args:
@@ -79,6 +82,7 @@ def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
         by_weights: What settles the served vector of a large fleet, where the model is one of whole
             columns and does not bound every plan. None for an exact model, whose served vector is
             compared lexicographically.
+        stage_bound: What bounds the stages of such a fleet, where its served vector does not.
     """
     groups = run.groups()
     stages = stages_of(run.model)
@@ -94,6 +98,7 @@ def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
         served = replace(served, first=first, bounds=tuple(None for _ in groups))
     rows = (*rows, *(g.row(float(n)) for g, n in zip(groups, served.counts, strict=True)))
     results: list[StageResult] = []
+    before: tuple[tuple[Stage, float], ...] = ()
     for index, stage in enumerate(stages):
         if index == 0 and served.first is not None:
             result = served.first
@@ -103,8 +108,12 @@ def decide(run: Run, *, by_weights: ByWeights | None = None) -> Decision:
                 # Of the plans of whole columns alone, which is no bound on all.
                 result = replace(result, bound=None)
         x, reached = _reached(run, stage, result, x)
+        if reached.bound is None and stage_bound is not None and least_changes is None:
+            told = stage_bound(run, stage, reached.value, Before(served.counts, before))
+            reached = _bounded(run, stage, reached, told, x)
         results.append(reached)
         slack = stage.tolerance * abs(reached.value) + _SLACK * max(abs(reached.value), 1.0)
+        before = (*before, (stage, reached.value + slack))
         rows = (*rows, at_most(stage.values, reached.value - stage.constant + slack))
     x, notes = _fewest_cards(run, rows, x, results)
     return Decision(
@@ -204,10 +213,19 @@ def _reached(
             x = found
     assert x is not None
     value = stage.of(x)
-    bound = None if result.bound is None else min(result.bound + stage.constant, value)
-    room = run.gap * abs(value) + _SLACK * max(1.0, float(np.abs(stage.values) @ x))
-    proven = bound is not None and value - bound <= room
-    return x, StageResult(stage.name, value, value, bound, proven)
+    told = None if result.bound is None else result.bound + stage.constant
+    return x, _bounded(run, stage, StageResult(stage.name, value, value, None, False), told, x)
+
+
+def _bounded(
+    run: Run, stage: Stage, reached: StageResult, bound: float | None, x: FloatArray
+) -> StageResult:
+    """Return what a stage reached with a bound, no more than its value."""
+    if bound is None:
+        return reached
+    room = run.gap * abs(reached.value) + _SLACK * max(1.0, float(np.abs(stage.values) @ x))
+    bound = min(bound, reached.value)
+    return replace(reached, bound=bound, proven=reached.value - bound <= room)
 
 
 def _fewest_cards(

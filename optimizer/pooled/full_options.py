@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimizer.evaluate import evaluate
 from optimizer.pooled.cut import SliceKinds
 from optimizer.pooled.options import Options
 from optimizer.pooled.power import replica_power
 from optimizer.pooled.running import current, same_batch, told
+from optimizer.pooled.slack import target_shares
 from optimizer.pooled.wishes import WishArrays
 from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray, rejection_code
 from optimizer.transition import rows_that_stay, running_by_row
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Limits, ObjectiveName, Survival
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 
 
 def full_options(
@@ -34,10 +34,14 @@ def full_options(
     survive = limits.headroom.survive
     least = np.where(need > 0, np.maximum(need, wishes.zones[server]), 0)
     if survive is not None:
-        least = np.where(need > 0, np.maximum(least, need + 1), 0)
+        # A deployment with spare replicas does without any one of them.
+        more = np.where(table.spare[rows] > 0, 0, 1)
+        least = np.where(need > 0, np.maximum(least, need + more), 0)
+    counts_as = replicas_counted(table, rows)
     bound = table.max_replicas[rows]
     if limits.max_replicas_per_server is not None:
         bound = np.minimum(bound, limits.max_replicas_per_server)
+    bound //= counts_as
     most = np.where(grows(wishes, survive)[server] & ~empty, bound, least)
     _, replicas_now = current(fleet, table)
     same = rows_that_stay(table)[rows]
@@ -57,12 +61,13 @@ def full_options(
         wisher=server,
         card_type=table.card_type[rows],
         cards_per_replica=cards,
+        counts_as=counts_as,
         kind=kind,
         per_card=per_card,
         card_share=share,
         least=least,
         most=most,
-        remain=np.where((need > 0) & (survive is not None), need, 0),
+        remain=np.where((need > 0) & (survive is not None) & (table.spare[rows] == 0), need, 0),
         ruled=~empty,
         serves=np.ones(rows.size, dtype=np.bool_),
         changed=~unchanged,
@@ -74,13 +79,15 @@ def full_options(
         unit_cost=unit,
         power_w=loaded,
         idle_power_w=idle,
-        target_use=target_use(fleet, table, rows),
+        target_use=target_shares(fleet, table, rows),
         share_per_replica=np.zeros(rows.size),
     )
     fine = np.ones(rows.size, dtype=np.bool_)
     powered = limits.power_w is not None or limits.idle_power_w is not None
     if powered or fleet.objectives.includes(ObjectiveName.ENERGY):
         fine = _reject(rows, fine, ~empty & ~np.isfinite(loaded), Rejection.POWER_UNKNOWN, rejected)
+    apart = table.disaggregated[rows] & (survive is Survival.NODE)
+    fine = _reject(rows, fine, apart, Rejection.SPREAD, rejected)
     fine = _reject(rows, fine, ~empty & (least > bound), Rejection.REPLICA_BOUND, rejected)
     return options.take(fine)
 
@@ -91,6 +98,12 @@ def _reject(
     code = rejection_code(reason)
     rejected |= dict.fromkeys(rows[fine & where].tolist(), code)
     return fine & ~where
+
+
+def replicas_counted(table: CandidateTable, rows: IntArray) -> IntArray:
+    """Return the replicas that one of each row is: of two pools those of both."""
+    each: IntArray = table.all_replicas[rows] // np.maximum(table.replicas[rows], 1)
+    return np.where(table.disaggregated[rows], np.maximum(each, 1), 1)
 
 
 def grows(wishes: WishArrays, survive: Survival | None) -> BoolArray:
@@ -124,20 +137,3 @@ def worth(table: CandidateTable, rows: IntArray, same: BoolArray) -> tuple[Float
     weight = np.where(same | empty, 1.0, 1.0 + penalty)
     unit = np.where(empty, 0.0, table.unit_cost_per_hour[rows])
     return weight, table.value[rows] - np.where(empty, 0, table.replicas[rows]) * unit * weight
-
-
-def target_use(fleet: Fleet, table: CandidateTable, rows: IntArray) -> FloatArray:
-    """Return how much of its tightest target each row uses; 1 where unknown.
-
-    Computed only where an objective asks for it.
-    """
-    use = np.zeros(rows.size)
-    if not fleet.objectives.includes(ObjectiveName.SLO_SLACK):
-        return use
-    loaded = np.flatnonzero((table.accelerator[rows] != EMPTY) & (table.replicas[rows] > 0))
-    asked = rows[loaded]
-    rate = table.total_rate_rps[table.server[asked]] / table.replicas[asked]
-    busy = rate > 0
-    found = evaluate(fleet, table, asked[busy], rate[busy]).target_use
-    use[loaded[busy]] = np.where(np.isfinite(found), found, 1.0)
-    return use

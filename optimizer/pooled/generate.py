@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optimizer.highs import GrowingProgram
 from optimizer.pooled.columns import Columns
 from optimizer.pooled.coupling import Coupling, Goal
-from optimizer.pooled.patterns import PatternPricer, Patterns
+from optimizer.pooled.pattern_pricer import PatternPricer
+from optimizer.pooled.patterns import Patterns
 from optimizer.pooled.question import Question
-from optimizer.solver import GrowingProgram
 from optimizer.table import BoolArray, FloatArray, IntArray
 
 MOST_ROUNDS = 200

@@ -179,7 +179,7 @@ def _unbeaten(question: Question, pairs: IntArray) -> BoolArray:
         (options.power_w[option] * replicas, limits.power_w is not None),
         (options.power_w[option] * replicas, objectives.includes(ObjectiveName.ENERGY)),
         (options.idle_power_w[option] * replicas, limits.idle_power_w is not None),
-        (replicas, limits.max_replicas is not None),
+        (options.counts_as[option] * replicas, limits.max_replicas is not None),
         (-cards, limits.max_spot_share is not None),
         (options.target_use[option], objectives.includes(ObjectiveName.SLO_SLACK)),
         (options.changed[option].astype(np.float64), True),

@@ -28,6 +28,8 @@ class Options:
             `optimizer.pooled.wishes.WishArrays`.
         card_type: Index of the card type; -1 without cards.
         cards_per_replica: Cards of one replica; a slice of one counts as 1.
+        counts_as: Replicas that one counts as where replicas are limited and told: those of both
+            pools of a deployment that splits prefill and decode, else 1.
         kind: Index of the kind of slice that a replica takes; -1 where it takes whole cards.
         per_card: Such slices that one card holds; 0 where a replica takes whole cards.
         card_share: Cards of one replica, of a slice its share of the card.
@@ -56,6 +58,7 @@ class Options:
     wisher: IntArray
     card_type: IntArray
     cards_per_replica: IntArray
+    counts_as: IntArray
     kind: IntArray
     per_card: IntArray
     card_share: FloatArray

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.pooled.cut import SliceKinds
-from optimizer.pooled.full_options import power_of_rows, target_use
+from optimizer.pooled.full_options import power_of_rows, replicas_counted
 from optimizer.pooled.options import Options
 from optimizer.pooled.running import current, same_batch, told
+from optimizer.pooled.slack import target_shares
 from optimizer.table import CandidateTable, IntArray
 from optimizer.transition import rows_that_stay, running_by_row
 from stoker.domain.fleet import Fleet
@@ -68,12 +69,13 @@ def stay_options(
         wisher=server_index,
         card_type=table.card_type[chosen],
         cards_per_replica=cards,
+        counts_as=replicas_counted(table, chosen),
         kind=kind,
         per_card=per_card,
         card_share=share,
         least=count,
         most=count,
-        remain=np.where(serves & (survive is not None), need, 0),
+        remain=np.where(serves & (survive is not None) & (table.spare[chosen] == 0), need, 0),
         ruled=serves,
         serves=serves,
         changed=np.zeros(chosen.size, dtype=np.bool_),
@@ -85,7 +87,7 @@ def stay_options(
         unit_cost=unit,
         power_w=loaded,
         idle_power_w=idle,
-        target_use=target_use(fleet, table, chosen) if chosen.size else np.zeros(0),
+        target_use=target_shares(fleet, table, chosen) if chosen.size else np.zeros(0),
         share_per_replica=np.where(
             need > 0, np.minimum(1.0 / np.maximum(need, 1), 1.0 / np.maximum(count, 1)), 0.0
         ),

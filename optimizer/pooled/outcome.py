@@ -112,7 +112,8 @@ def _bound_of_cost(
     decision: Decision, taken: Taken, objective: float, serves: np.ndarray
 ) -> tuple[float | None, float | None]:
     """Return bound and gap of the total value, where cost was minimized by itself."""
-    stage = next((s for s in decision.stages if s.name == ObjectiveName.COST.value), None)
+    names = (ObjectiveName.COST.value, TIE)
+    stage = next((s for s in decision.stages if s.name in names), None)
     if stage is None:
         return None, None
     scale = float(np.abs(taken.value).sum())
@@ -162,15 +163,17 @@ def _entries(question: Question, taken: Taken) -> dict[int, PooledEntry]:
         prices = dict(zip(pairs.pool[span].tolist(), pairs.price[span].tolist(), strict=True))
         total = int(by_pool.sum())
         need = _need(question, option, total)
+        counts_as = int(options.counts_as[option])
         power, idle = float(options.power_w[option]), float(options.idle_power_w[option])
         entries[int(options.server[option])] = PooledEntry(
             replicas={pool: int(by_pool[pool]) for pool in used},
+            counts_as=counts_as,
             cards_per_replica=int(options.cards_per_replica[option]),
             kind=question.kinds[kind] if (kind := int(options.kind[option])) >= 0 else None,
             price={pool: float(prices[pool]) for pool in used},
             cost_per_hour=float(taken.price[index]),
             value=float(taken.value[index]),
-            spare=max(0, total - need),
+            spare=max(0, total - need) * counts_as + _within(question, option, total),
             power_w=power * total if math.isfinite(power) else None,
             idle_power_w=idle * total if math.isfinite(idle) else None,
         )
@@ -184,6 +187,12 @@ def _need(question: Question, option: int, total: int) -> int:
         return question.sets[int(options.group[option])].candidate.replicas
     row = int(options.row[option])
     return int(question.table.replicas[row]) if question.table.accepted[row] else total
+
+
+def _within(question: Question, option: int, total: int) -> int:
+    """Return how many replicas of deployments of two pools are spare within each of them."""
+    row = int(question.options.row[option])
+    return total * int(question.table.spare[row]) if row >= 0 else 0
 
 
 def _shared(

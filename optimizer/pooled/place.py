@@ -19,8 +19,9 @@ from optimizer.pooled.model import build_model
 from optimizer.pooled.outcome import outcome_of
 from optimizer.pooled.prune import needed_options
 from optimizer.pooled.question import Question
-from optimizer.pooled.refuse import refuse_combinations, unheeded
+from optimizer.pooled.refuse import left_out, refuse_combinations, unheeded
 from optimizer.pooled.run import Run, Solver
+from optimizer.pooled.stage_bounds import StageBound, by_pricing, by_relaxation
 from optimizer.pooled.weights import served_by_weights, weights_of
 from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.sharing.candidates import SharedFleet
@@ -75,9 +76,11 @@ def place_pooled(
         deadline=start + limit,
         clock=clock,
     )
-    run, by_weights = _run(question, solver, exact, settings.class_weight_ratio)
+    run, by_weights, stage_bound = _run(question, solver, exact, settings.class_weight_ratio)
     built = clock()
-    decision = decide(run.within(SEARCH_SHARE) if exact else run, by_weights=by_weights)
+    decision = decide(
+        run.within(SEARCH_SHARE) if exact else run, by_weights=by_weights, stage_bound=stage_bound
+    )
     if ended_early(decision, exact=exact):
         run, decision = with_decision_at_hand(run, decision, exact=exact)
     solved = clock()
@@ -87,7 +90,12 @@ def place_pooled(
     return replace(
         outcome,
         backend=backend,
-        notes=(*((note,) if note else ()), *unheeded(settings), *outcome.notes),
+        notes=(
+            *((note,) if note else ()),
+            *unheeded(settings),
+            *left_out(fleet, table),
+            *outcome.notes,
+        ),
         timings_ms={
             **({"share": (predicted - start) * 1e3} if fleet.sharing else {}),
             "formulate": (built - predicted) * 1e3,
@@ -98,16 +106,17 @@ def place_pooled(
 
 def _run(
     question: Question, solver: Solver, exact: bool, ratio: float
-) -> tuple[Run, ByWeights | None]:
-    """Return the run of a question, and what settles the served vector of a large fleet."""
+) -> tuple[Run, ByWeights | None, StageBound | None]:
+    """Return the run of a question; of a large fleet what settles its served vector, and bounds."""
     if exact:
-        return solver.run(build_model(question, split_columns(question))), None
+        return solver.run(build_model(question, split_columns(question))), None, None
     if can_generate(question, solver.backend):
         run, relaxed = relax(question, solver, ratio)
-        return run, relaxed.served
+        return run, relaxed.served, by_pricing(question)
     bounding = solver.run(relaxed_model(question))
     served = partial(served_by_weights, bounding=bounding, weights=weights_of(question, ratio))
     # On nodes a pool may hold fewer replicas than it has cards for: none are taken whole.
     on_nodes = question.places is not None
     columns = split_columns(question) if on_nodes else whole_columns(question)
-    return solver.run(build_model(question, columns)), served
+    run = solver.run(build_model(question, columns))
+    return run, served, by_relaxation(question, solver)

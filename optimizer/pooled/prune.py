@@ -96,6 +96,7 @@ def _compared(question: Question, rows: IntArray) -> tuple[FloatArray, FloatArra
         (np.where(grows, options.start_cost[rows], 0.0), True),
         (np.where(grows, -options.running[rows], 0).astype(np.float64), True),
         (np.where(single & ~limited["replicas"], 0.0, replicas), True),
+        ((options.counts_as[rows] * factor).astype(np.float64), limited["replicas"]),
         (options.power_w[rows] * factor, limited["power"]),
         (options.idle_power_w[rows] * factor, limited["idle"]),
         (options.target_use[rows], limited["slack"]),

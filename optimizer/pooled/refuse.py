@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from optimizer.pooled.pool_nodes import nodes_by_pool
 from optimizer.pooled.pools import pools_of
+from optimizer.table import CandidateTable
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
+from stoker.domain.limits import Survival
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 
 _FOR = "a plan with pools, limits or objectives"
@@ -69,6 +73,18 @@ def unheeded(settings: OptimizerSettings) -> tuple[str, ...]:
     return (
         f"saturation policy {policy.value} was ignored: in {_FOR} best effort comes with the "
         "objective fairness",
+    )
+
+
+def left_out(fleet: Fleet, table: CandidateTable) -> tuple[str, ...]:
+    """Return what a reader should know of candidates that rules of the fleet leave out."""
+    if fleet.limits.headroom.survive is not Survival.NODE:
+        return ()
+    if not np.any(table.accepted & table.disaggregated):
+        return ()
+    return (
+        "prefill and decode apart were left out: limits.headroom.survive: node is promised of "
+        "replicas that do both",
     )
 
 

@@ -118,6 +118,7 @@ class _Row:
     group: int = 0
     card_type: int = -1
     cards_per_replica: int = 0
+    counts_as: int = 1
     least: int = 0
     most: int = 0
     remain: int = 0

@@ -95,7 +95,7 @@ def add_limits(sheet: Sheet) -> None:
     power = options.power_w[option] * columns.entry_replicas
     _limit(sheet, power, limits.power_w)
     _limit(sheet, options.idle_power_w[option] * columns.entry_replicas, limits.idle_power_w)
-    replicas = columns.entry_replicas.astype(np.float64)
+    replicas = (options.counts_as[option] * columns.entry_replicas).astype(np.float64)
     _limit(sheet, replicas, limits.max_replicas)
     if limits.max_spot_share is not None:
         spot = sheet.question.pools.spot[columns.entry_pool].astype(np.float64)

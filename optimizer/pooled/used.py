@@ -12,7 +12,7 @@ from optimizer.pooled.question import Question
 from optimizer.pooled.taken import Taken
 from optimizer.table import FloatArray, IntArray
 from stoker.domain.limits import Limits, ObjectiveName
-from stoker.domain.plan import LimitUse
+from stoker.domain.usage import LimitUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def used_by(question: Question, taken: Taken) -> Used:
         cost_per_hour=math.fsum(taken.price.tolist()),
         power_w=float(np.nansum(options.power_w * replicas)),
         idle_power_w=float(np.nansum(options.idle_power_w * replicas)),
-        replicas=int(replicas.sum()),
+        replicas=int((options.counts_as * replicas).sum()),
         changes=int(np.count_nonzero(options.changed)) + int(np.count_nonzero(stopped)),
     )
 

@@ -11,7 +11,7 @@ from optimizer.pooled.coupling import first_goal
 from optimizer.pooled.fixing import Start, solve_by_fixing
 from optimizer.pooled.goals import Stage, stages_of
 from optimizer.pooled.model import PooledModel, changes_row
-from optimizer.pooled.patterns import PatternPricer
+from optimizer.pooled.pattern_pricer import PatternPricer
 from optimizer.pooled.question import Question
 from optimizer.pooled.rows import ModelRow
 from optimizer.pooled.run import COUNT_TOLERANCE, Group, Run

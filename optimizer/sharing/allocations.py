@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.fleet_arrays import fleet_arrays
 from optimizer.predictions import binding_names
 from optimizer.sharing.answer import SharedChoice
 from optimizer.sharing.candidates import Asked, SharedFleet
-from optimizer.sharing.sets import SharedWay
+from optimizer.sharing.sets import SharedWay, untried_sizes
 from optimizer.table import FloatArray
 from queueing.engine import EngineTargets
 from queueing.engine.sharing_point import ClassPoint, SharedPoint, analyze_shared, shared_excess
 from queueing.engine.sharing_sizing import largest_shared_rps
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import DEFAULT_PERCENTILES, Latency, LatencyStatistics, Statistic
-from stoker.domain.plan import PlannedAllocation
 from stoker.domain.routing import Router
 from stoker.domain.slo import SloTarget
 
@@ -74,7 +75,23 @@ def sharing_notes(fleet: Fleet, choices: Sequence[SharedChoice]) -> tuple[str, .
             f"{told} share {choice.replicas} × {fleet.accelerators[choice.accelerator].name}, "
             f"counted with {names[0]}; {order}"
         )
-    return tuple(notes)
+    return (*notes, *_untried_notes(fleet))
+
+
+def _untried_notes(fleet: Fleet) -> Iterator[str]:
+    """Yield, of groups too large to try all sets of, what the proof of a plan leaves out."""
+    if not fleet.sharing:
+        return
+    arrays = fleet_arrays(fleet)
+    for group in fleet.sharing:
+        sizes = untried_sizes(group, arrays)
+        if sizes:
+            least, most = sizes[0], sizes[-1]
+            told = f"{least}" if least == most else f"{least} to {most}"
+            yield (
+                f"sharing {group.name}: sets of {told} of its servers were not tried, and what is "
+                "proven is among the sets that were"
+            )
 
 
 @dataclass(frozen=True, slots=True)

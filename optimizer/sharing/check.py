@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 
 
 def check_sharing_of_plan(fleet: Fleet, plan: Plan) -> None:

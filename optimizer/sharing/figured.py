@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.configurations.visible import batch_limits_now
+from optimizer.predictions import of_latency, target_use
 from optimizer.sharing.barred import NOTHING_BARRED, Barred
 from optimizer.sharing.candidates import (
     BLOCK,
@@ -17,8 +18,8 @@ from optimizer.sharing.candidates import (
     members_that_stay,
 )
 from optimizer.table import CandidateTable, FloatArray
-from queueing.engine import EngineTargets
-from queueing.engine.sharing_point import analyze_shared, shared_excess
+from queueing.engine.sharing_point import analyze_shared
+from stoker.domain.latency import Latency
 from stoker.domain.limits import ObjectiveName
 from stoker.domain.pools import NO_WISHES
 from stoker.domain.routing import Router
@@ -114,14 +115,33 @@ def _predicted(
     """Return utilization, (cases,), and share of its tightest target by member and case."""
     asked = shared.asked([item.way for item in items])
     count = np.array([item.replicas for item in items], dtype=np.float64) * asked.engines
-    point = analyze_shared(asked.shared, asked.rate_rps, (), replicas=count, router=router)
+    servers = shared.arrays.servers
+    percentiles = tuple(
+        sorted({s.percentile for s in servers.statistics if s.percentile is not None})
+    )
+    point = analyze_shared(
+        asked.shared, asked.rate_rps, percentiles if slack else (), replicas=count, router=router
+    )
     use = np.zeros((len(asked.targets), len(items)))
-    for place, targets in enumerate(asked.targets if slack else ()):
-        nothing = EngineTargets.of(len(items))
-        own = [nothing for _ in asked.targets]
-        own[place] = replace(targets, max_blocking=nothing.max_blocking)
-        excess = shared_excess(asked.shared, own, asked.rate_rps, count, router)
-        use[place] = np.exp(np.minimum(excess, 0.0))
+    if not slack:
+        return point.utilization, use
+    members = np.array([item.way.members for item in items], dtype=np.int64)
+    for place, own in enumerate(point.classes):
+        latencies = dict(zip(Latency, (own.ttft, own.itl, own.e2e), strict=True))
+        values = np.vstack(
+            [
+                latencies[item.latency].mean_ms
+                if item.percentile is None
+                else latencies[item.latency].at_ms[percentiles.index(item.percentile)]
+                for item in servers.statistics
+            ]
+        )
+        # Requests of one token have no time between tokens.
+        one = servers.output_tokens[members[:, place]] <= 1
+        of_itl = of_latency(servers.statistics, Latency.ITL)[:, None]
+        values = np.where(np.isnan(values) & one & of_itl, 0.0, values)
+        found, _ = target_use(values, servers.limits_ms[:, members[:, place]])
+        use[place] = np.where(np.isfinite(found), found, 1.0)
     return point.utilization, use
 
 

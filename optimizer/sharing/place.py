@@ -21,7 +21,7 @@ from optimizer.sharing.extended import extended
 from optimizer.sharing.model import SharingModel
 from optimizer.table import CandidateTable, IntArray, rejection_code
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import OptimizerSettings
 
 

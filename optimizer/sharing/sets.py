@@ -57,10 +57,21 @@ def shared_ways(fleet: Fleet, arrays: FleetArrays) -> tuple[SharedWay, ...]:
 
 def member_sets(servers: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Yield the sets of servers that are tried: up to `ALL_SETS`, all but one, and all."""
-    count = len(servers)
-    sizes = {*range(2, min(ALL_SETS, count) + 1), count - 1, count}
-    for size in sorted(size for size in sizes if 2 <= size <= count):
+    for size in _sizes(len(servers)):
         yield from combinations(servers, size)
+
+
+def untried_sizes(group: SharingGroup, arrays: FleetArrays) -> tuple[int, ...]:
+    """Return the sizes of sets of a group that are not tried."""
+    count = len(_able(group, arrays))
+    tried = _sizes(count)
+    return tuple(size for size in range(2, count) if size not in tried)
+
+
+def _sizes(count: int) -> list[int]:
+    """Return the sizes of sets of so many servers that are tried."""
+    sizes = {*range(2, min(ALL_SETS, count) + 1), count - 1, count}
+    return sorted(size for size in sizes if 2 <= size <= count)
 
 
 def _able(group: SharingGroup, arrays: FleetArrays) -> list[int]:

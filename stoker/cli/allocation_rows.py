@@ -13,9 +13,10 @@ from stoker.cli.figures import (
     share,
     small_share,
 )
+from stoker.domain.allocation import MixPart, PlannedAllocation, PoolPart
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, percentile_name
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation, PoolPart
+from stoker.domain.plan import Plan
 from stoker.domain.server import Server
 
 NOT_APPLICABLE = "–"

@@ -108,9 +108,9 @@ def backtest(
     """Replay a trace with a plan for every interval.
 
     Each plan sees the load of the intervals before, and new replicas take their time to start.
-    Attainment and cost stand beside those of hindsight (replicas that know every interval and are
-    started in time), of the smallest fleet that is never changed, and of a bound that no way to
-    provide replicas goes below.
+    Attainment and cost stand beside those of the best replicas found in hindsight (by a search that
+    knows every interval and starts them in time), of the smallest fleet that is never changed, and
+    of a proven lower bound that no way to provide replicas goes below.
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
@@ -139,7 +139,9 @@ def backtest(
         max_batch=max_batch,
     )[0]
     message = f"Replaying {count_of(len(requests), 'request')} in {count_of(intervals, 'interval')}"
-    with progress(message, "hindsight plays the trace for every replica that it takes away"):
+    with progress(
+        message, "the search in hindsight plays the trace for every replica that it takes away"
+    ):
         found = replay(
             option,
             requests,

@@ -17,9 +17,12 @@ from stoker.domain.latency import Latency
 if TYPE_CHECKING:
     from studies.traces.backtest import Backtest, PolicyResult
 
+_NOTHING = 1e-9
+"""Share of a cost that counts as none."""
+
 WORDS = {
     "planned": "planned every interval",
-    "clairvoyant": "by hindsight, in time",
+    "hindsight": "best found in hindsight",
     "static": "never changed",
 }
 
@@ -44,7 +47,7 @@ def backtest_report(found: Backtest, currency: str) -> RenderableType:
             "Most",
             "Replica hours",
             currency,
-            "Against hindsight",
+            "Against best found",
         ),
     )
     for item in found.policies:
@@ -60,20 +63,40 @@ def backtest_report(found: Backtest, currency: str) -> RenderableType:
         )
     if math.isfinite(found.least_hours):
         table.add_row(
-            "any, with any router, at least",
+            "proven lower bound, any router",
             *["–"] * (len(targets) + 3),
             f"{found.least_hours:,.2f}",
             money(found.least_cost),
             _against(found, found.least_cost),
         )
     parts: list[RenderableType] = [Text(head), Text(""), table]
+    below = _below_best_found(found)
+    if below is not None:
+        parts.append(Text(f"\n{_proven(below)}"))
     if found.static is None:
         parts.append(Text("\nNo number of replicas keeps the targets of the whole trace."))
     return Group(*parts)
 
 
 def _against(found: Backtest, cost: float) -> str:
-    return "–" if found.clairvoyant is None else f"{cost / found.clairvoyant.cost - 1:+.1%}"
+    return "–" if found.hindsight is None else f"{cost / found.hindsight.cost - 1:+.1%}"
+
+
+def _below_best_found(found: Backtest) -> float | None:
+    """Return the share by which the least of all is cheaper than the best found, at most."""
+    if found.hindsight is None:
+        return None
+    return max(0.0, 1.0 - found.least_cost / found.hindsight.cost)
+
+
+def _proven(below: float) -> str:
+    """Return in words how far the best found in hindsight is proven to be the least."""
+    if below < _NOTHING:
+        return "The best found in hindsight is proven to be the least: it costs the lower bound."
+    return (
+        "The best found in hindsight is the answer of a search, not a proven optimum: with the "
+        f"same knowledge it could be {below:.1%} cheaper at most, by the proven lower bound."
+    )
 
 
 def _mean(found: Backtest, item: PolicyResult) -> float:
@@ -100,6 +123,7 @@ def backtest_document(found: Backtest, currency: str) -> dict[str, object]:
         "wanted": list(found.wanted),
         "least_replica_hours": found.least_hours if math.isfinite(found.least_hours) else None,
         "least_cost": found.least_cost if math.isfinite(found.least_hours) else None,
+        "least_below_hindsight": _below_best_found(found),
         "policies": {
             item.name: {
                 "attainment": item.attainment,
@@ -118,7 +142,7 @@ def backtest_document(found: Backtest, currency: str) -> dict[str, object]:
 
 
 def backtest_csv(found: Backtest) -> str:
-    """Return a backtest as CSV: a row for each way to provide replicas."""
+    """Return a backtest as CSV: a row for each way to provide replicas, and the proven bound."""
     stream = StringIO()
     latencies = [latency for latency in Latency if latency in found.planned.by_latency]
     columns = [
@@ -144,4 +168,7 @@ def backtest_csv(found: Backtest) -> str:
                 item.cost,
             ]
         )
+    if math.isfinite(found.least_hours):
+        unknown = [""] * (len(latencies) + 3)
+        writer.writerow(["lower_bound", *unknown, found.least_hours, found.least_cost])
     return stream.getvalue()

@@ -18,11 +18,12 @@ from stoker.cli.control_logs import LogFormat, log_cycle, log_notes, logging_as
 from stoker.cli.control_manifests import EPILOG as MANIFESTS
 from stoker.cli.control_manifests import manifests
 from stoker.cli.control_remote import read_token
+from stoker.cli.exits import ExitCode
 from stoker.cli.group import StokerGroup
 from stoker.cli.options import FormatOption, examples
 from stoker.cli.output import TextFormat, show_notes, write_text
 from stoker.cli.serve import serving
-from stoker.domain.control.settings import Mode
+from stoker.domain.control.choices import Mode
 from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ app = typer.Typer(
         "stoker control run control.yaml --mode act --metrics-port 9464",
         "stoker control run control.yaml --metrics-port 9464 --log-format json",
         "stoker control run control.yaml --cycles 1 --format json",
+        "stoker control run control.yaml --once --dry-run",
     )
 )
 def run(
@@ -71,6 +73,15 @@ def run(
         int | None,
         typer.Option(metavar="N", min=1, help="End after so many cycles.", show_default="never"),
     ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after one cycle.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Do as the mode act, but have every write checked by the API server and kept by "
+            "none (server-side dry run). Exit code 3 where one is refused.",
+        ),
+    ] = False,
     metrics_host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address of the loop's own metrics.")
     ] = "127.0.0.1",
@@ -112,7 +123,9 @@ def run(
     from controller.metrics import ControlMetrics
     from data.control_document.reading import read_control
     from stoker.cli.control_wiring import wired
+    from stoker.cli.dry_run_report import refusals
 
+    cycles, mode = _asked(cycles, mode, once=once, dry_run=dry_run)
     settings = read_control(document).settings
     metrics = ControlMetrics(compatible=settings.records.compatible_metrics)
     heartbeat = Heartbeat(time.monotonic, settings.loop.period_s)
@@ -122,8 +135,12 @@ def run(
             raise InvalidInputError([Problem("--token-file", message)])
         read_token(token_file)  # a wrong one is told before anything begins
 
+    refused = False
+
     def told(record: CycleRecord) -> None:
+        nonlocal refused
         metrics.told(record)
+        refused = refused or bool(refusals(record.document))
         _write_cycle(record.document, log_format, output_format)
 
     def say(notes: Sequence[str]) -> None:
@@ -134,7 +151,7 @@ def run(
 
     with ExitStack() as stack:
         stack.enter_context(logging_as(log_format))
-        running = stack.enter_context(wired(document, mode, told))
+        running = stack.enter_context(wired(document, mode, told, dry_run=dry_run))
         say(running.notes)
         if metrics_port is not None:
             app = _service(running, exposition_of(metrics), heartbeat, token_file)
@@ -145,10 +162,30 @@ def run(
         stack.enter_context(_signals(ended, running.clock.wake))
 
         def over() -> bool:
-            heartbeat.beat(running.loop.document.settings.loop.period_s)
+            loop = running.loop
+            metrics.failing(loop.failures, withdrawn=loop.withdrawn)
+            heartbeat.beat(loop.document.settings.loop.period_s, failed=loop.failures > 0)
             return ended.is_set()
 
         running.loop.run(over, cycles)
+    if dry_run and refused:
+        raise typer.Exit(ExitCode.NOT_SERVED)
+
+
+def _asked(
+    cycles: int | None, mode: Mode | None, *, once: bool, dry_run: bool
+) -> tuple[int | None, Mode | None]:
+    """Return the cycles and the mode that options ask for together.
+
+    Raises:
+        InvalidInputError: They contradict each other.
+    """
+    if once and cycles is not None:
+        raise InvalidInputError([Problem("--once", "is --cycles 1", "one of both")])
+    if dry_run and mode not in (None, Mode.ACT):
+        message = f"tries what the mode act would write, and --mode is {mode}"
+        raise InvalidInputError([Problem("--dry-run", message, "one of both")])
+    return 1 if once else cycles, Mode.ACT if dry_run else mode
 
 
 def _service(
@@ -175,8 +212,10 @@ def _write_cycle(document: JsonObject, log_format: LogFormat, output_format: Tex
         write_text(json.dumps(document) + "\n")
     elif log_format is LogFormat.TEXT:
         from stoker.cli.control_report import cycle_line
+        from stoker.cli.dry_run_report import dry_run_lines
 
-        write_text(cycle_line(document) + "\n")
+        lines = [cycle_line(document), *(dry_run_lines(document) if document["dry_run"] else ())]
+        write_text("\n".join(lines) + "\n")
 
 
 app.command(epilog=control_reading.STATUS)(control_reading.status)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from stoker.cli.control_remarks import startup_words, work_words
 from stoker.cli.control_report import Record, clock, table
 
 _STATES = {"known": "green", "stale": "yellow", "unknown": "red"}
@@ -108,6 +109,9 @@ def _story(told: Record) -> list[str]:
             f"Planned for: {forecast['arrival_rate_rps']:.4g} requests/s, "
             f"{forecast['horizon_s']:.0f} s ahead, by {forecast['method']}{why}."
         )
+    lines += [startup_words(each) for each in told.get("startups", ())]
+    if told.get("batch") is not None:
+        lines.append(f"Work: {work_words(told['batch'])}.")
     placed, missing = told["plan"]["allocation"], told["plan"]["unplaced"]
     if placed is not None:
         binding = f", bound by {placed['binding']}" if placed["binding"] else ""
@@ -117,6 +121,10 @@ def _story(told: Record) -> list[str]:
         )
     if missing is not None:
         lines.append(f"The plan does not serve it in full: {missing['detail']} {missing['remedy']}")
+    if told.get("degraded") is not None:
+        degraded = told["degraded"]
+        since = f"since {clock(degraded['since'])}"
+        lines.append(f"Degraded {since} ({', '.join(degraded['reasons'])}): {degraded['words']}.")
     if decision is not None:
         held = f", held by {', '.join(decision['held'])}" if decision["held"] else ""
         why = f": {decision['reason']}" if decision["reason"] else ""

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stoker.domain.control.choices import Mode
 from stoker.domain.control.observation import Observation
-from stoker.domain.control.settings import ClusterSettings, ControlSettings, Mode
+from stoker.domain.control.settings import ClusterSettings, ControlSettings
 from stoker.domain.errors import StokerError
 from stoker.domain.fleet import Fleet
 
@@ -29,14 +30,16 @@ class Files:
     Args:
         path: The control document.
         mode: Mode that the command line asks for, instead of the document's.
+        dry_run: Whether the command line asks that changes are only tried.
     """
 
-    def __init__(self, path: Path, mode: Mode | None) -> None:
+    def __init__(self, path: Path, mode: Mode | None, *, dry_run: bool = False) -> None:
         self._path = path
         self._mode = mode
+        self._dry_run = dry_run
         self._begun: ControlSettings | None = None
-        self.in_force = mode or Mode.OBSERVE
-        """The mode of the documents that were last read well."""
+        self.elects = False
+        """Whether the documents that were last read well let the loop write."""
         self.settings = ControlSettings()
         """The settings in force."""
         self.waiting: tuple[str, ...] = ()
@@ -58,11 +61,13 @@ class Files:
         settings = found.settings
         if self._mode is not None:
             settings = replace(settings, loop=replace(settings.loop, mode=self._mode))
+        if self._dry_run:
+            settings = replace(settings, loop=replace(settings.loop, dry_run=True))
         if self._begun is None:
             self._begun = settings
         self.waiting = tuple(_waiting(self._begun, settings))
         self.settings = _held(self._begun, settings)
-        self.in_force = settings.loop.mode
+        self.elects = settings.loop.mode is not Mode.OBSERVE and not settings.loop.dry_run
         return Document(found.fleet, self.settings, found.version)
 
 

@@ -61,7 +61,7 @@ def log_cycle(record: Record) -> None:
     for name, server in record["servers"].items():
         _log(logging.INFO, "decision", _words(name, server), _decision(number, name, server))
     for change in record["changes"]:
-        made = change["outcome"] in ("applied", "unchanged", "dry_run")
+        made = change["outcome"] in ("applied", "emitted", "unchanged", "dry_run")
         before = "?" if change["replicas_before"] is None else change["replicas_before"]
         words = f"{change['workload']}: {before} to {change['replicas']}, {change['outcome']}"
         _log(
@@ -102,7 +102,7 @@ def _words(name: str, server: Record) -> str:
 
 def _cycle(record: Record) -> dict[str, Any]:
     plan = record["plan"]
-    names = ("cycle", "mode", "leader", "paused", "fleet_version", "took_s", "proposal")
+    names = ("cycle", "mode", "leader", "paused", "dry_run", "fleet_version", "took_s", "proposal")
     return {
         **{name: record[name] for name in names},
         "began": _time(record["at"]),

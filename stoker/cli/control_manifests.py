@@ -132,7 +132,7 @@ def _labelled(control: ControlledFleet) -> tuple[list[ManagedWorkload], list[str
 
 
 def _notes(settings: ControlSettings, follower: Follower, metric: DesiredMetric) -> Iterator[str]:
-    from stoker.domain.control.settings import Actuation
+    from stoker.domain.control.choices import Actuation
 
     if settings.cluster.actuation is not Actuation.EMIT:
         yield "cluster.actuation is scale: set it to emit, or two write the same replicas"

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from stoker.cli.control_remarks import emitted_of, warnings_of
+
 Record = Mapping[str, Any]
 
 
@@ -54,6 +56,15 @@ def status_report(record: Record) -> RenderableType:
             Text(", ".join(decision.get("held", ())) or "-"),
         )
     parts.append(made)
+    for title, lines in (
+        ("Warnings", list(warnings_of(record))),
+        ("Emitted, and not followed yet", list(emitted_of(record))),
+    ):
+        if lines:
+            parts += [Text(""), Text(title, style="bold"), *(Text(f"- {each}") for each in lines)]
+    started = _startups(record.get("startups", ()))
+    if started is not None:
+        parts += [Text(""), Text("Start-up times", style="bold"), started]
     corrected = _corrections(record["profiles"])
     if corrected is not None:
         parts += [Text(""), Text("Corrected profiles", style="bold"), corrected]
@@ -107,6 +118,22 @@ def server_history_report(records: Sequence[Record]) -> RenderableType:
     return made
 
 
+def _startups(startups: Sequence[Record]) -> Table | None:
+    """Return how long replicas take to start, and how that is known."""
+    made = table(2, "Model", "On", "Seconds", "Starts")
+    made.add_column("Origin")
+    for each in startups:
+        late = f" ({each['too_long']} too long to count)" if each["too_long"] else ""
+        made.add_row(
+            Text(each["model"]),
+            Text(each["accelerator"]),
+            f"{each['seconds']:.0f}",
+            str(each["starts"]),
+            each["origin"] + late,
+        )
+    return made if made.row_count else None
+
+
 def _corrections(profiles: Sequence[Record]) -> Table | None:
     """Return the factors of profiles that something was learned of."""
     made = table(3, "Model", "On", "Configuration", "Part", "Factor", "Planned with", "Error")
@@ -158,7 +185,8 @@ def _waits(record: Record) -> str:
 
 
 def _mode(record: Record) -> str:
-    mode = record["mode"] if record["leader"] else f"{record['mode']} (not the leader)"
+    mode = f"{record['mode']}, dry run" if record.get("dry_run") else record["mode"]
+    mode = mode if record["leader"] else f"{mode} (not the leader)"
     return f"{mode}, paused" if record.get("paused") else str(mode)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stoker.cli.control_files import Eyes, Files
-from stoker.domain.control.settings import Actuation, ControlSettings, Mode, RecordSettings
+from stoker.domain.control.choices import Actuation, Mode
+from stoker.domain.control.settings import ControlSettings, RecordSettings
 
 if TYPE_CHECKING:
-    from controller.journal import CycleJournal
+    from controller.journal import CycleJournal, Recalled
     from controller.loop import Loop
     from controller.ports import Lock, Observer, Permit
     from controller.record import CycleRecord
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _LISTED_S = 30.0
 _LONGEST_WATCH_S = 20.0
+_LONGEST_WAIT_S = 10.0
 _RECORDS = "stoker-records"
 
 
@@ -61,25 +64,28 @@ class Alone:
         """Return that this loop may act."""
         return True
 
+    def step_down(self) -> None:
+        """Do nothing: nobody waits to take over."""
+
 
 class WhileActing:
-    """Takes part in the election only while the mode lets the loop act.
+    """Takes part in the election only while the loop may write.
 
-    A loop that only observes must not keep another one from acting; one whose document is changed
-    to `act` meanwhile must not act without being elected.
+    A loop that only observes, or only tries its writes, must not keep another one from acting; one
+    whose document is changed to `act` meanwhile must not act without being elected.
 
     Args:
         elected: Begins to take part, until the context ends.
-        mode: The mode in force.
+        elects: Whether the documents in force let it write.
     """
 
     def __init__(
         self,
         elected: Callable[[], contextlib.AbstractContextManager[Lock]],
-        mode: Callable[[], Mode],
+        elects: Callable[[], bool],
     ) -> None:
         self._elected = elected
-        self._mode = mode
+        self._elects = elects
         self._part: Lock | None = None
         self._stack = contextlib.ExitStack()
 
@@ -97,12 +103,16 @@ class WhileActing:
 
     def holds(self) -> bool:
         """Return whether this loop may do what its mode asks for."""
-        if self._mode() is Mode.OBSERVE:
+        if not self._elects():
             self._end()
             return True
         if self._part is None:
             self._part = self._stack.enter_context(self._elected())
         return self._part.holds()
+
+    def step_down(self) -> None:
+        """Give up what it holds, until it is asked again whether it holds it."""
+        self._end()
 
     def _end(self) -> None:
         self._part = None
@@ -129,15 +139,15 @@ class Emitting:
         """Tell that somebody else writes them."""
         from stoker.domain.control.changes import ChangeOutcome, ChangeResult
 
-        del dry_run, permit
+        forbidden = permit() if permit is not None else ""
+        if forbidden:
+            outcome, words = ChangeOutcome.FAILED, forbidden
+        elif dry_run:
+            outcome, words = ChangeOutcome.DRY_RUN, "would be emitted for HPA or KEDA to follow"
+        else:
+            outcome, words = ChangeOutcome.EMITTED, "emitted for HPA or KEDA to follow"
         return tuple(
-            ChangeResult(
-                target,
-                ChangeOutcome.UNCHANGED,
-                target.replicas_before,
-                "emitted for HPA or KEDA to follow",
-            )
-            for target in targets
+            ChangeResult(target, outcome, target.replicas_before, words) for target in targets
         )
 
 
@@ -164,8 +174,21 @@ def records_folder(path: Path, records: RecordSettings) -> Path:
 
 
 @contextlib.contextmanager
-def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) -> Iterator[Running]:
+def wired(
+    path: Path,
+    mode: Mode | None,
+    told: Callable[[CycleRecord], None],
+    *,
+    dry_run: bool = False,
+) -> Iterator[Running]:
     """Yield a loop wired to the world that its document names; all ends with the context.
+
+    Args:
+        path: The control document.
+        mode: What the loop may do, instead of the document's mode; None for that.
+        told: Called with every record.
+        dry_run: Whether it only tries its writes. It begins with what the loop of this document
+            remembers, and leaves nothing behind, not even records.
 
     Raises:
         InvalidInputError: The documents are wrong.
@@ -181,24 +204,23 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
     from collector.observer import FleetObserver
     from collector.prometheus.source import PrometheusSource
     from controller.degraded import cut_off_words
-    from controller.journal import CycleJournal
     from controller.loop import Loop, Ports
 
-    files = Files(path, mode)
+    files = Files(path, mode, dry_run=dry_run)
     document = files.read()
     settings = document.settings
     clock = WallClock()
-    records = settings.records
-    folder = records_folder(path, records)
-    journal = CycleJournal(folder, records.retention_days, records.retention_mb, mend=True)
-    recalled = journal.recall()
-    notes = [recalled.problem] if recalled.problem else []
-    if recalled.interrupted is not None:
-        notes.append(cut_off_words(recalled.interrupted))
-    client = connect(settings.cluster)
     scaling = settings.cluster.actuation is Actuation.SCALE
     identity = f"{socket.gethostname()}-{os.getpid()}"
     with contextlib.ExitStack() as stack:
+        folder = records_folder(path, settings.records)
+        journal, recalled = _journal(folder, settings.records, stack, dry_run=dry_run)
+        notes = [recalled.problem] if recalled.problem else []
+        if recalled.interrupted is not None:
+            notes.append(cut_off_words(recalled.interrupted))
+        if dry_run:
+            notes += _paused(folder, settings.records)
+        client = connect(settings.cluster)
         mirror = stack.enter_context(
             Mirror(
                 ApiServer(client),
@@ -207,6 +229,9 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
                 clock.monotonic,
                 # Copies that are three periods old are too old to act on: confirm them more often.
                 watch_s=min(_LONGEST_WATCH_S, settings.loop.period_s),
+                # A server that is back is to be seen by the next cycle but one.
+                longest_wait_s=min(_LONGEST_WAIT_S, settings.loop.period_s / 3),
+                others=not settings.cluster.sole_tenant,
             )
         )
         mirror.wait_listed(_LISTED_S)
@@ -216,7 +241,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
             source = PrometheusSource(metrics) if metrics.prometheus_url else None
             return FleetObserver(source, mirror, settings, clock.now, clock.monotonic)
 
-        lock: Lock = Alone()
+        lock: Alone | WhileActing = Alone()
         if settings.lease.enabled:
             lock = stack.enter_context(
                 WhileActing(
@@ -227,7 +252,7 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
                         clock.monotonic,
                         lambda leads: clock.wake() if leads else None,
                     ),
-                    lambda: files.in_force,
+                    lambda: files.elects,
                 )
             )
         ports = Ports(
@@ -241,6 +266,44 @@ def wired(path: Path, mode: Mode | None, told: Callable[[CycleRecord], None]) ->
             EventWriter(client, "stoker", clock.now) if settings.records.events else Quiet(),
             told,
             lambda: journal.orders.paused() is not None,
+            lock.step_down,
         )
         loop = Loop(ports, document, recalled.memory, recalled.interrupted)
         yield Running(loop, clock, journal, tuple(notes))
+
+
+def _paused(folder: Path, records: RecordSettings) -> Iterator[str]:
+    """Yield that the loop whose dry run this is was paused, if it was."""
+    from controller.journal import DATABASE, CycleJournal
+
+    if not (folder / DATABASE).is_file():
+        return
+    found = CycleJournal(folder, records.retention_days, records.retention_mb).orders.paused()
+    if found is not None:
+        why = f" ({found['reason']})" if found["reason"] else ""
+        yield (
+            f"the loop is paused{why}: what is tried here, it writes only after "
+            "`stoker control resume`"
+        )
+
+
+def _journal(
+    folder: Path, records: RecordSettings, stack: contextlib.ExitStack, *, dry_run: bool
+) -> tuple[CycleJournal, Recalled]:
+    """Return where cycles are written down, and what the loop before remembered.
+
+    Those of a dry run go to a folder that is gone when the stack is.
+    """
+    from controller.journal import DATABASE, CycleJournal, Recalled
+    from controller.memory import Memory
+
+    kept = (records.retention_days, records.retention_mb)
+    if not dry_run:
+        journal = CycleJournal(folder, *kept, mend=True)
+        return journal, journal.recall()
+    recalled = Recalled(Memory())
+    if (folder / DATABASE).is_file():
+        # What the loop left open is told by the loop that goes on.
+        recalled = replace(CycleJournal(folder, *kept).recall(), interrupted=None)
+    beside = stack.enter_context(tempfile.TemporaryDirectory(prefix="stoker-dry-run-"))
+    return CycleJournal(Path(beside), *kept), recalled

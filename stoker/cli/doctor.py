@@ -15,7 +15,7 @@ from stoker.cli.exits import ExitCode
 from stoker.cli.options import FormatOption, examples, positive
 from stoker.cli.output import TextFormat, json_text, progress, show, write_text
 from stoker.domain.control.diagnosis import Finding, Level
-from stoker.domain.errors import InvalidInputError, StokerError
+from stoker.domain.errors import InvalidInputError, Problem, StokerError
 
 EPILOG = examples(
     "stoker doctor control.yaml",
@@ -60,7 +60,12 @@ def doctor(
 
 
 def _examine(document: Path, patience_s: float) -> Iterator[Finding]:
-    from collector.diagnosis.cluster import examine_permissions, examine_workloads
+    from collector.diagnosis.cluster import examine_workloads
+    from collector.diagnosis.permissions import (
+        examine_permissions,
+        reading_verbs,
+        writing_verbs,
+    )
     from collector.diagnosis.signals import examine_prometheus, examine_signals
     from collector.kubernetes.api import ApiServer, connect
     from collector.kubernetes.labels import parse_selector
@@ -76,7 +81,7 @@ def _examine(document: Path, patience_s: float) -> Iterator[Finding]:
         parse_selector(found.settings.cluster.selector)
     except InvalidInputError as error:
         for problem in error.problems:
-            yield Finding("documents", str(document), Level.ERROR, str(problem), "mend it")
+            yield Finding("documents", str(document), Level.ERROR, str(problem), _mended(problem))
         return
     fleet, settings = found.fleet, found.settings
     yield Finding("documents", str(document), Level.FINE, f"{len(fleet.servers)} servers")
@@ -87,24 +92,55 @@ def _examine(document: Path, patience_s: float) -> Iterator[Finding]:
     if source is not None and all(each.level is not Level.ERROR for each in prometheus):
         servers = [series_of(fleet, settings, server.name) for server in fleet.servers]
         yield from examine_signals(
-            source, servers, settings.metrics, lambda: deadline - time.monotonic()
+            source, servers, fleet, settings, lambda: deadline - time.monotonic()
         )
     try:
         client = connect(settings.cluster)
     except StokerError as error:
-        yield Finding("cluster", "", Level.ERROR, str(error), "set cluster.kubeconfig")
+        yield Finding(
+            "cluster",
+            "",
+            Level.ERROR,
+            str(error),
+            "set cluster.kubeconfig to a file that kubectl --kubeconfig FILE get pods works with",
+        )
         return
-    permissions = list(examine_permissions(client, settings))
+    permissions = list(examine_permissions(client, reading_verbs(settings), time.time))
     yield from permissions
     if any(each.topic == "cluster" and each.level is Level.ERROR for each in permissions):
         return
-    with Mirror(ApiServer(client), KINDS, settings.cluster.namespaces, time.monotonic) as mirror:
+    with Mirror(
+        ApiServer(client),
+        KINDS,
+        settings.cluster.namespaces,
+        time.monotonic,
+        others=not settings.cluster.sole_tenant,
+    ) as mirror:
         mirror.wait_listed(max(1.0, deadline - time.monotonic()))
         state = cluster_state(mirror, fleet, settings.cluster, settings.servers, time.time())
+        refusals = [mirror.copies(kind).problem for kind in KINDS]
+    refs = () if state is None else [each.ref for each in state.variants if not each.problem]
+    yield from examine_permissions(client, writing_verbs(settings, refs), time.time, first=False)
     if state is None:
-        yield Finding("cluster", "", Level.ERROR, "does not tell workloads and pods", "see above")
+        words = "; ".join(each for each in refusals if each) or "no answer in time"
+        yield Finding(
+            "cluster",
+            "",
+            Level.ERROR,
+            f"does not tell workloads and pods: {words}",
+            "kubectl apply -f deploy/rbac.yaml, and run the loop as its account; a slow cluster "
+            "may need --patience 300",
+        )
         return
     yield from examine_workloads(state, fleet, settings)
+
+
+def _mended(problem: Problem) -> str:
+    """Return what to write in a document instead."""
+    where = f"in {problem.file}" if problem.file else "in the document"
+    place = f"set {problem.path}" if problem.path else "change what its words name"
+    allowed = f" to {problem.allowed}" if problem.allowed else ""
+    return f"{where}, {place}{allowed}; stoker validate FLEET checks a fleet document alone"
 
 
 def _examine_records(document: Path) -> Iterator[Finding]:

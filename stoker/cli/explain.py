@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stoker.cli.options import FormatOption, OutputOption, examples, positive
+from stoker.cli.explanation_options import (
+    Asked,
+    ErrorOption,
+    PlotsOption,
+    ServerOption,
+    ShadowOption,
+    TimeOption,
+    check_servers,
+    profile_error_of,
+    profile_errors,
+)
+from stoker.cli.limit_flags import flags_of_notes
+from stoker.cli.options import FormatOption, OutputOption, examples
 from stoker.cli.output import (
     TextFormat,
+    check_output_directory,
     check_output_file,
     json_text,
     output_width,
@@ -20,23 +32,22 @@ from stoker.cli.output import (
     show,
     write_text,
 )
+from stoker.cli.plan_output import draw_difference, draw_explanation
 from stoker.cli.progress_bar import steps_bar
-from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.explanation import ShadowMethod
 
 if TYPE_CHECKING:
-    from optimizer.explaining.confidence import ProfileError
-    from optimizer.explaining.edits import ProfileKey
     from optimizer.preparation import Prepared
     from stoker.domain.explanation import Explanation
-    from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
+    from stoker.domain.plan_difference import PlanDifference
 
 EPILOG = (
     examples(
         "stoker explain plan.json --fleet small",
         "stoker explain plan.json --fleet small --server Free-llama_70b --profile-error 10%",
         "stoker explain plan.json --fleet small --format json",
+        "stoker explain plan.json --fleet small --profile-error 10% --plots plots/",
         "stoker explain before.json after.json",
     )
     + """
@@ -52,7 +63,9 @@ fleet."""
 
 DIFF_EPILOG = (
     examples(
-        "stoker diff before.json after.json", "stoker diff before.json after.json --format json"
+        "stoker diff before.json after.json",
+        "stoker diff before.json after.json --format json",
+        "stoker diff before.json after.json --plots plots/",
     )
     + """
 
@@ -62,46 +75,6 @@ DIFF_EPILOG = (
 )
 
 _PLAN = "A plan, as `stoker solve --format json` writes it."
-
-TimeOption = Annotated[
-    float,
-    typer.Option(
-        "--explain-time",
-        metavar="S",
-        help="Plan nothing again after this many seconds; what is open then is said to be.",
-        callback=positive,
-    ),
-]
-
-ServerOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--server",
-        metavar="NAME",
-        help="Explain this server alone; may be given several times.",
-        show_default=False,
-    ),
-]
-
-ShadowOption = Annotated[
-    ShadowMethod,
-    typer.Option(
-        "--shadow",
-        help="How one more card is priced: `exact`, by planning again, or `lp`, by the linear "
-        "relaxation, an estimate for large fleets.",
-        case_sensitive=False,
-    ),
-]
-
-ErrorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--profile-error",
-        metavar="E",
-        help="How far off profiles are that do not tell it themselves, such as `10%`.",
-        show_default=False,
-    ),
-]
 
 
 def explain(
@@ -134,6 +107,7 @@ def explain(
     shadow: ShadowOption = ShadowMethod.EXACT,
     output_format: FormatOption = TextFormat.TABLE,
     output: OutputOption = None,
+    plots: PlotsOption = None,
 ) -> None:
     """Explain a plan: what binds, what else it could have been, what would help.
 
@@ -141,9 +115,10 @@ def explain(
     each type, and with looser targets, less load or more cards for the servers not served.
     """
     if other is not None:
-        diff(plan, other, output_format, output)
+        diff(plan, other, output_format, output, plots)
         return
     check_output_file(output)
+    check_output_directory(plots, "--plots")
     error = profile_error_of(profile_error)
     from data.plan_reading import read_plan
 
@@ -157,12 +132,15 @@ def explain(
         from data.fleets import read_fleet
         from optimizer.explaining.explain import prepared_of
 
-        known = read_fleet(fleet)
+        known = flags_of_notes(planned.notes).over(read_fleet(fleet))
         with progress("Predicting"):
             prepared = prepared_of(known, planned, heterogeneous=heterogeneous)
         asked = Asked(error, explain_time, shadow, server)
         explanation = explained(prepared, planned, asked)
-    write_explanation(chosen(explanation, server), output_format, output)
+    told = chosen(explanation, server)
+    write_explanation(told, output_format, output)
+    if plots is not None:
+        draw_explanation(told, plots)
 
 
 def diff(
@@ -170,13 +148,24 @@ def diff(
     after: Annotated[Path, typer.Argument(metavar="B", help="Another.", show_default=False)],
     output_format: FormatOption = TextFormat.TABLE,
     output: OutputOption = None,
+    plots: PlotsOption = None,
 ) -> None:
     """Tell what differs between two plans, server by server, and why."""
     check_output_file(output)
+    check_output_directory(plots, "--plots")
     from data.plan_reading import read_plan
     from optimizer.explaining.difference import compare_plans
 
     difference = compare_plans(read_plan(before), read_plan(after))
+    write_difference(difference, output_format, output)
+    if plots is not None:
+        draw_difference(difference, plots)
+
+
+def write_difference(
+    difference: PlanDifference, output_format: TextFormat, output: Path | None
+) -> None:
+    """Write the difference of two plans as a report or as JSON."""
     if output_format is TextFormat.JSON:
         from data.explanation_format import difference_to_document
 
@@ -188,23 +177,6 @@ def diff(
         show(difference_report(difference), output_width())
     else:
         write_text(plain_text(difference_report(difference)), output)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line says about an explanation.
-
-    Attributes:
-        error: How far off profiles are that do not tell it; None where that is not said.
-        time_limit_s: Seconds after which nothing is planned again.
-        shadow: How prices of cards are found.
-        servers: The servers to plan again for; None for all.
-    """
-
-    error: float | None
-    time_limit_s: float
-    shadow: ShadowMethod
-    servers: Sequence[str] | None = None
 
 
 def explained(prepared: Prepared, plan: Plan, asked: Asked) -> Explanation:
@@ -258,65 +230,6 @@ def write_explanation(
         show(explanation_report(explanation, width), width)
     else:
         write_text(plain_text(explanation_report(explanation, WIDE)), output)
-
-
-def check_servers(servers: Sequence[str] | None, plan: Plan, file: str = "") -> None:
-    """Refuse servers that a plan does not have.
-
-    Raises:
-        InvalidInputError: Naming each.
-    """
-    known = [item.server for item in plan.allocations]
-    known += [item.server for item in plan.unplaced if item.server not in known]
-    from data.wording import did_you_mean
-
-    problems = [
-        Problem(
-            "--server",
-            f'the plan has no server "{name}"' + did_you_mean(name, tuple(known)),
-            "a server of the plan",
-            file,
-        )
-        for name in servers or ()
-        if name not in known
-    ]
-    if problems:
-        raise InvalidInputError(problems)
-
-
-def profile_error_of(text: str | None) -> float | None:
-    """Return the share that a text such as ``10%`` or ``0.1`` says; None for none.
-
-    Raises:
-        InvalidInputError: It is no share above 0 and below 1.
-    """
-    if text is None:
-        return None
-    try:
-        share = float(text[:-1]) / 100.0 if text.endswith("%") else float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < 1:
-        allowed = "a percentage such as 10%, above 0% and below 100%"
-        raise InvalidInputError([Problem("--profile-error", f'"{text}" is no such share', allowed)])
-    return share
-
-
-def profile_errors(fleet: Fleet, default: float | None) -> dict[ProfileKey, ProfileError]:
-    """Return how far off profiles are: as they tell, else the default; unknown ones left out."""
-    from data.fit_errors import stated_error
-    from optimizer.explaining.confidence import ProfileError
-    from optimizer.explaining.edits import profile_key
-
-    errors = {}
-    for profile in fleet.profiles:
-        own = stated_error(profile)
-        key = profile_key(profile)
-        if own is not None and 0 < own < 1:
-            errors[key] = ProfileError(own, "the fit's own error")
-        elif default is not None:
-            errors[key] = ProfileError(default, "asked for")
-    return errors
 
 
 def _done_of(report: Callable[[int], None]) -> Callable[[int, int], None]:

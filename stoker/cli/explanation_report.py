@@ -10,14 +10,13 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from optimizer.explaining.plan_words import replicas_words, signed
 from stoker.cli.explanation_words import (
     allocation_sentences,
     own_words,
     percent,
     regret_sentences,
-    replicas_words,
     shadow_words,
-    signed,
     statistic_words,
     tightest,
     unplaced_sentences,

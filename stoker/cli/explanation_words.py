@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from optimizer.explaining.plan_words import names_of, replicas_words, signed
 from stoker.cli.figures import count_of, duration_ms, money, target_ms
 from stoker.cli.spare_words import spare_words
 from stoker.domain.explanation import (
@@ -19,7 +20,6 @@ from stoker.domain.explanation import (
 from stoker.domain.latency import MEAN, Latency
 from stoker.domain.plan_change import Evidence, OwnAllocation, PlanChange
 from stoker.domain.profile import EstimateKind
-from stoker.domain.serving import configured_name
 from stoker.domain.unplaced_explanation import (
     FittingLoad,
     ReachableTargets,
@@ -27,7 +27,6 @@ from stoker.domain.unplaced_explanation import (
     UnplacedExplanation,
 )
 
-_NAMES = 3
 _CENT = 0.005
 
 
@@ -40,31 +39,10 @@ def statistic_words(path: str) -> str:
     return f"{'mean' if statistic == MEAN else statistic} {shorts[key]}"
 
 
-def signed(amount: float, currency: str = "") -> str:
-    """Return a difference of money with its sign; 0 where it is less than a cent."""
-    unit = f" {currency}/h" if currency else ""
-    if abs(amount) < _CENT:
-        return f"0{unit}" if amount == 0 else f"{amount:+.1g}{unit}"
-    return f"{'+' if amount > 0 else '-'}{money(abs(amount))}{unit}"
-
-
 def percent(share: float) -> str:
     """Return a share in percent, to two digits below ten."""
     figure = 100 * share
     return f"{figure:.1f}%" if abs(figure) < 10 else f"{figure:,.0f}%"
-
-
-def replicas_words(replicas: int, accelerator: str, configuration: str, *, prefill: int = 0) -> str:
-    """Return replicas on an accelerator: ``3 × H100 (tp2)``, ``7 × H100, 5 of them for prefill``.
-
-    Args:
-        replicas: How many, those of two pools together.
-        accelerator: What they are on.
-        configuration: The configuration there; empty where it has no name.
-        prefill: How many of them compute prompts for the others.
-    """
-    words = f"{replicas:,} × {configured_name(accelerator, configuration)}"
-    return f"{words}, {prefill:,} of them for prefill" if prefill else words
 
 
 def own_words(own: OwnAllocation) -> str:
@@ -222,6 +200,8 @@ def range_words(item: ReplicaRange, planned: int, currency: str) -> str:
         text += f"; if slower, {worst}"
         if item.short_cost_per_hour:
             text += f", mended for {signed(item.short_cost_per_hour, currency)}"
+    elif item.short_cost_per_hour:
+        text += f"; if slower, {signed(item.short_cost_per_hour, currency)} to keep the spare ones"
     if item.spare_cost_per_hour:
         text += f"; if faster, {money(item.spare_cost_per_hour)} {currency}/h too much"
     return text
@@ -293,9 +273,3 @@ def _regret_change(change: PlanChange, currency: str) -> str:
     if not change.served_change:
         return f"{signed(change.cost_change, currency)}"
     return change_words(change, currency)
-
-
-def names_of(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = len(names) - _NAMES
-    return ", ".join(names[:_NAMES]) + (f" and {more:,} more" if more > 0 else "")

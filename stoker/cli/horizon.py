@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,9 +29,7 @@ from stoker.domain.settings import Analysis
 
 if TYPE_CHECKING:
     from stoker.domain.fleet import Fleet
-    from stoker.domain.horizon import CardTerms, HorizonPlan, HorizonTerms, HourlyDemand
-
-_Terms = TypeVar("_Terms")
+    from stoker.domain.horizon import HorizonPlan, HourlyDemand
 
 EPILOG = (
     examples(
@@ -124,13 +121,21 @@ def horizon(
         ),
     ] = None,
     spot_interruptions: Annotated[
-        float,
-        typer.Option(metavar="RATE", help="Interruptions of a spot replica per hour."),
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Interruptions of a spot replica per hour, with --spot.",
+            show_default="0.05",
+        ),
+    ] = None,
     spot_share: Annotated[
-        float,
-        typer.Option(metavar="SHARE", help="Largest share of a server's replicas on spot cards."),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Largest share of a server's replicas on spot cards, with --spot.",
+            show_default="0.5",
+        ),
+    ] = None,
     confidence: Annotated[
         float,
         typer.Option(
@@ -193,19 +198,24 @@ def horizon(
     """
     from data.fleets import read_fleet
     from optimizer.horizon.plan import plan_horizon
+    from stoker.cli.horizon_terms import Offered, horizon_terms
+    from stoker.domain.horizon import HorizonTerms
 
     check_output_file(output)
     check_output_directory(plots, "--plots")
     known = read_fleet(fleet)
+    if trace_server is not None:
+        known = _alone(known, trace_server)
     told = _demand(known, demand, trace_server, weekly, quantile, missing)
-    offers = _Offers(spot_interruptions, spot_share, reserved_term_hours)
-    terms = _terms(
-        offers.by_type(reserved or [], spot or []),
-        start_up_hours,
-        min_up_hours,
-        switch_cost,
-        confidence,
-        unlimited,
+    terms = horizon_terms(
+        Offered(reserved or [], spot or [], reserved_term_hours, spot_interruptions, spot_share),
+        HorizonTerms(
+            start_up_hours=start_up_hours,
+            min_up_hours=min_up_hours,
+            switch_cost=switch_cost,
+            confidence=confidence,
+            unlimited=unlimited,
+        ),
     )
     message = f"Planning {count_of(told.hours, 'hour')} of {count_of(len(told.servers), 'server')}"
     with progress(message, f"up to {time_limit:g} s"):
@@ -223,6 +233,21 @@ def horizon(
     raise typer.Exit(ExitCode.NOT_SERVED if plan.unscheduled else ExitCode.DONE)
 
 
+def _alone(fleet: Fleet, name: str) -> Fleet:
+    """Return a fleet with one of its servers.
+
+    Raises:
+        InvalidInputError: It has none of that name.
+    """
+    servers = tuple(server for server in fleet.servers if server.name == name)
+    if not servers:
+        names = ", ".join(server.name for server in fleet.servers[:5])
+        message = f'"{name}" is no server of the fleet'
+        raise InvalidInputError([Problem("--trace-server", message, names)])
+    wishes = {server: told for server, told in fleet.wishes.items() if server == name}
+    return replace(fleet, servers=servers, wishes=wishes, sharing=())
+
+
 def _demand(
     fleet: Fleet,
     path: Path,
@@ -231,84 +256,16 @@ def _demand(
     quantile: float | None,
     missing: Missing,
 ) -> HourlyDemand:
-    from data.demand_file import hourly_demand, read_demand_rows, read_trace_demand
+    from data.demand_rows import read_demand_rows, read_trace_demand
+    from data.hourly_demand import hourly_demand
 
     if quantile is not None and not 0.0 < quantile <= 1.0:
         raise InvalidInputError(
             [Problem("--quantile", f"{quantile:g} is out of bounds", "above 0, up to 1")]
         )
-    if trace_server is None:
-        rows, servers = read_demand_rows(path), fleet.servers
-    else:
-        rows = read_trace_demand(path, trace_server)
-        servers = tuple(server for server in fleet.servers if server.name == trace_server)
-        if not servers:
-            names = ", ".join(server.name for server in fleet.servers[:5])
-            message = f'"{trace_server}" is no server of the fleet'
-            raise InvalidInputError([Problem("--trace-server", message, names)])
+    told = read_demand_rows(path) if trace_server is None else read_trace_demand(path, trace_server)
     return hourly_demand(
-        rows, servers, quantile=quantile, weekly=weekly, missing=missing, file=str(path)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Offers:
-    """What the options say of all types alike."""
-
-    interruptions_per_hour: float
-    most_share: float
-    term_hours: int | None
-
-    def by_type(self, reserved: list[str], spot: list[str]) -> dict[str, CardTerms]:
-        """Return what is offered by type of card; the empty name stands for all others."""
-        from stoker.domain.horizon import CardTerms, ReservedTerms, SpotTerms
-
-        committed = _by_type(
-            "--reserved", reserved, lambda factor: ReservedTerms(factor, None, self.term_hours)
-        )
-        spots = _by_type(
-            "--spot",
-            spot,
-            lambda factor: SpotTerms(factor, self.interruptions_per_hour, self.most_share),
-        )
-        return {
-            name: CardTerms(committed.get(name, committed.get("")), spots.get(name, spots.get("")))
-            for name in {"", *committed, *spots}
-        }
-
-
-def _by_type(
-    option: str, values: list[str], make: Callable[[float], _Terms]
-) -> Mapping[str, _Terms]:
-    found = {}
-    for value in values:
-        name, _, text = value.rpartition("=")
-        try:
-            found[name] = make(float(text))
-        except ValueError as error:
-            problem = Problem(option, f'"{text}" is not a number', "FACTOR or TYPE=FACTOR")
-            raise InvalidInputError([problem]) from error
-    return found
-
-
-def _terms(
-    offers: dict[str, CardTerms],
-    start_up_hours: int,
-    min_up_hours: int,
-    switch_cost: float | None,
-    confidence: float,
-    unlimited: bool,
-) -> HorizonTerms:
-    from stoker.domain.horizon import HorizonTerms
-
-    return HorizonTerms(
-        default=offers[""],
-        by_type={name: told for name, told in offers.items() if name},
-        start_up_hours=start_up_hours,
-        min_up_hours=min_up_hours,
-        switch_cost=switch_cost,
-        confidence=confidence,
-        unlimited=unlimited,
+        told, fleet.servers, quantile=quantile, weekly=weekly, missing=missing, file=str(path)
     )
 
 

@@ -98,6 +98,23 @@ def pareto(
             show_default="one a core",
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Plan on the Dask cluster of this scheduler (with `latency`).",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep every scale that is planned in this directory, and go on from those that "
+            "it holds (with `latency`).",
+            show_default=False,
+        ),
+    ] = None,
     time_limit: Annotated[
         float,
         typer.Option(
@@ -125,8 +142,14 @@ def pareto(
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
+    check_output_directory(resume, "--resume")
+    if against is not Against.LATENCY:
+        _refuse_for_latency_alone(scheduler, resume)
     planned = _read(fleet, unlimited)
-    results = _frontier(planned, against, points, scales, jobs, time_limit)
+    if against is Against.LATENCY:
+        results = _scales(planned, scales, jobs, scheduler, resume)
+    else:
+        results = _frontier(planned, against, points, time_limit)
     _write(results, output_format, output)
     if plots is not None:
         from stoker.cli.plots import write_figure
@@ -152,35 +175,50 @@ def _read(source: str, unlimited: bool) -> Fleet:
     return replace(fleet, settings=replace(fleet.settings, unlimited=True))
 
 
-def _frontier(
-    fleet: Fleet,
-    against: Against,
-    points: int,
-    scales: str,
-    jobs: int | None,
-    time_limit_s: float,
-) -> ParetoResults:
+def _refuse_for_latency_alone(scheduler: str | None, resume: Path | None) -> None:
+    given = (("--scheduler", scheduler), ("--resume", resume))
+    problems = [
+        Problem(option, "is for --against latency alone", "one solve after the other otherwise")
+        for option, value in given
+        if value is not None
+    ]
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _frontier(fleet: Fleet, against: Against, points: int, time_limit_s: float) -> ParetoResults:
     from stoker.cli.sweep_bar import remaining_bar
     from studies.sweeping.attainment import Measure
-    from studies.sweeping.pareto import pareto_attainment, pareto_latency, pareto_priorities
+    from studies.sweeping.pareto import pareto_attainment, pareto_priorities
+
+    with remaining_bar("Finding the frontier", points) as report:
+        if against is Against.PRIORITIES:
+            return pareto_priorities(fleet, points, time_limit_s=time_limit_s, report=report)
+        measure = Measure(against.value)
+        return pareto_attainment(fleet, measure, points, time_limit_s=time_limit_s, report=report)
+
+
+def _scales(
+    fleet: Fleet, scales: str, jobs: int | None, scheduler: str | None, folder: Path | None
+) -> ParetoResults:
+    from stoker.cli.sweep_bar import remaining_bar
+    from studies.sweeping.pareto import pareto_latency
     from studies.sweeping.pool import usable_cores
     from studies.sweeping.values import GRAMMAR, parse_values
 
-    if against is Against.PRIORITIES:
-        with remaining_bar("Finding the frontier", points) as report:
-            return pareto_priorities(fleet, points, time_limit_s=time_limit_s, report=report)
-    if against is not Against.LATENCY:
-        measure = Measure(against.value)
-        with remaining_bar("Finding the frontier", points) as report:
-            return pareto_attainment(
-                fleet, measure, points, time_limit_s=time_limit_s, report=report
-            )
     try:
         count = len(parse_values(scales))
     except ValueError as error:
         raise InvalidInputError([Problem("--scales", str(error), GRAMMAR)]) from error
     with remaining_bar("Planning each scale", count) as report:
-        return pareto_latency(fleet, scales, jobs=jobs or usable_cores(), report=report)
+        return pareto_latency(
+            fleet,
+            scales,
+            jobs=jobs or usable_cores(),
+            scheduler=scheduler,
+            folder=folder,
+            report=report,
+        )
 
 
 def _write(results: ParetoResults, output_format: RowFormat, output: Path | None) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stoker.domain.explanation import Explanation
     from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
+    from stoker.domain.plan_difference import PlanDifference
 
 
 class PlanFormat(StrEnum):
@@ -82,10 +83,31 @@ def _write_report(fleet: Fleet, plan: Plan, why: Explanation | None, output: Pat
         console.print(report)
 
 
-def draw_plan(fleet: Fleet, plan: Plan, directory: Path) -> None:
-    """Draw a plan into a directory, and tell the files."""
-    from stoker.cli.plots import write_plan_plots
+def draw_plan(fleet: Fleet, plan: Plan, why: Explanation | None, directory: Path) -> None:
+    """Draw a plan, and why it is so where that is told, into a directory; tell the files."""
+    from stoker.cli.plots import write_explanation_plots, write_plan_plots
 
     with progress("Drawing"):
         written = write_plan_plots(fleet, plan, directory)
+        if why is not None:
+            written += write_explanation_plots(why, directory)
     show_notes(f"wrote {path}" for path in written)
+
+
+def draw_explanation(explanation: Explanation, directory: Path) -> None:
+    """Draw an explanation into a directory, and tell the files."""
+    from stoker.cli.plots import write_explanation_plots
+
+    with progress("Drawing"):
+        written = write_explanation_plots(explanation, directory)
+    nothing = ["nothing to draw: give --fleet to have alternatives and prices"]
+    show_notes([f"wrote {path}" for path in written] or nothing)
+
+
+def draw_difference(difference: PlanDifference, directory: Path) -> None:
+    """Draw the difference of two plans into a directory, and tell the file."""
+    from stoker.cli.plots import difference_figure, write_figure
+
+    with progress("Drawing"):
+        path = write_figure(difference_figure(difference), directory / "difference.png")
+    show_notes([f"wrote {path}"])

@@ -6,9 +6,13 @@ from rich.table import Table
 from rich.text import Text
 
 from stoker.cli.figures import filled_share, money
-from stoker.domain.plan import LimitUse, Plan, PlannedAllocation
+from stoker.domain.allocation import PlannedAllocation
+from stoker.domain.plan import ObjectiveValue, Plan
+from stoker.domain.usage import LimitUse
 
 _BAR_CELLS = 20
+_PROVEN = 1e-5
+"""Gap from which on it is told."""
 
 
 def usage_bar(used: float, available: float | None) -> Text:
@@ -83,11 +87,13 @@ def limits_table(plan: Plan) -> Table:
     for item in plan.limits:
         unit = item.unit or f"{plan.currency}/h"
         bar = usage_bar(item.used, item.limit)
-        table.add_row(item.name, _amount(item, item.used), _amount(item, item.limit), unit, bar)
+        used, most = limit_amount(item, item.used), limit_amount(item, item.limit)
+        table.add_row(item.name, used, most, unit, bar)
     return table
 
 
-def _amount(item: LimitUse, value: float) -> str:
+def limit_amount(item: LimitUse, value: float) -> str:
+    """Return an amount of a limit without its unit: money, a share, or a count."""
     if not item.unit:
         return money(value)
     return f"{value:.0%}" if item.unit == "of cards" else f"{value:,.0f}"
@@ -98,9 +104,18 @@ def objective_sentences(plan: Plan) -> tuple[str, ...]:
     if [item.name for item in plan.objectives] == ["cost"]:
         return ()
     return tuple(
-        f"{index}. {item.name}: {item.value:,.6g} {item.unit}"
+        f"{index}. {item.name}: {item.value:,.6g} {item.unit}{_proof(item)}"
         for index, item in enumerate(plan.objectives, start=1)
     )
+
+
+def _proof(item: ObjectiveValue) -> str:
+    """Return what is proven of a stage, given those before it, where that is not all."""
+    if item.gap is None:
+        return " (no bound)"
+    if item.gap <= _PROVEN:
+        return ""
+    return f" (at least {item.bound:,.6g}: gap {item.gap:.2%})"
 
 
 def _table() -> Table:

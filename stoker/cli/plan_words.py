@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stoker.cli.figures import count_of, elapsed, money
+from stoker.domain.allocation import BatchChoice
 from stoker.domain.latency import MEAN, Latency
-from stoker.domain.plan import BatchChoice, ClassService, Plan, PlanStatus
+from stoker.domain.plan import ClassService, Plan, PlanStatus
 from stoker.domain.routing import Router
 
 _SHOWN = 8

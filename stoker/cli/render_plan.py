@@ -32,7 +32,8 @@ from stoker.cli.plan_words import (
 )
 from stoker.cli.text_grid import total_width
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlanStatus, Rejection, Unplaced, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus, Unplaced
+from stoker.domain.reasons import Rejection, UnplacedReason
 
 _STATUS_STYLE = {
     PlanStatus.OPTIMAL: "bold green",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -9,18 +10,33 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from stoker.cli.exits import exit_code
-from stoker.cli.explain import (
+from stoker.cli.explain import explained
+from stoker.cli.explanation_options import (
     Asked,
     ErrorOption,
     ShadowOption,
     TimeOption,
-    explained,
     profile_error_of,
 )
 from stoker.cli.figures import count_of
 from stoker.cli.given_profiles import Instead, on_given_profiles
 from stoker.cli.inferno_plans import refuse_untold
-from stoker.cli.options import FleetArgument, OutputOption, examples, not_negative, positive
+from stoker.cli.limit_flags import LimitFlags
+from stoker.cli.limit_options import (
+    BudgetOption,
+    MaxChangesOption,
+    ObjectiveOption,
+    PowerOption,
+    SurgeOption,
+    SurviveOption,
+)
+from stoker.cli.model_file import (
+    ModelFileOption,
+    check_model_file,
+    refuse_other_models,
+    write_model_of,
+)
+from stoker.cli.options import FleetArgument, OutputOption, examples
 from stoker.cli.output import (
     check_output_directory,
     check_output_file,
@@ -29,21 +45,30 @@ from stoker.cli.output import (
 )
 from stoker.cli.plan_output import PlanFormat, draw_plan, write_plan
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving_words
+from stoker.cli.solve_options import (
+    AnalysisOption,
+    BackendOption,
+    CandidatesOption,
+    CapacityScaleOption,
+    DelayedOption,
+    GapOption,
+    HeterogeneousOption,
+    MinimumKindOption,
+    PlacementOption,
+    ProfilesOption,
+    SaturationOption,
+    SolverOption,
+    TimeLimitOption,
+    UnlimitedOption,
+)
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.explanation import ShadowMethod
-from stoker.domain.profile import EstimateKind
-from stoker.domain.scaling import LARGEST_SCALE, scale_capacity
-from stoker.domain.settings import Analysis, SaturationPolicy, SolverKind
+from stoker.domain.scaling import scale_capacity
 
 if TYPE_CHECKING:
     from optimizer.preparation import Prepared
     from stoker.domain.fleet import Fleet
     from stoker.domain.plan import Plan
-
-_PLACEMENT = "How to plan (what is not given is as the fleet's own settings say)"
-_SATURATION = "When the cards do not suffice (likewise)"
-_INPUT = "What to plan from"
-
 
 EPILOG = (
     examples(
@@ -53,6 +78,8 @@ EPILOG = (
         "stoker solve small --unlimited --format csv",
         "stoker solve fleet.yaml --solver greedy --plots plots/",
         "stoker solve small --explain --profile-error 10%",
+        "stoker solve small --budget 250 --surge 1.1 --objective energy,cost",
+        "stoker solve small --write-model plan.lp",
         "stoker solve fleet.yaml --profiles profile.yaml --minimum-kind estimated",
     )
     + """
@@ -74,148 +101,26 @@ full; the plan is printed all the same. 4: the time limit passed before any plan
 
 def solve(
     fleet: FleetArgument,
-    unlimited: Annotated[
-        bool | None,
-        typer.Option(
-            "--unlimited/--no-unlimited",
-            help="Ignore how many cards there are.",
-            show_default=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    solver: Annotated[
-        SolverKind | None,
-        typer.Option(
-            metavar="SOLVER",
-            help="`milp` (default) or `greedy`: how to plan within the cards there are.",
-            show_default=False,
-            case_sensitive=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Library for the MILP: `highs` (default) or `cbc`, which are there, or any "
-            "other installed solver by its PuLP name.",
-            show_default=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    heterogeneous: Annotated[
-        bool | None,
-        typer.Option(
-            "--heterogeneous/--no-heterogeneous",
-            help="Let a server mix accelerators (MILP only).",
-            show_default=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    placement: Annotated[
-        bool | None,
-        typer.Option(
-            "--placement/--no-placement",
-            help="Plan only what has a place on the fleet's nodes (MILP only).",
-            show_default=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    saturation_policy: Annotated[
-        SaturationPolicy | None,
-        typer.Option(
-            metavar="P",
-            help="Who gets the cards left over when not every server can be served in full: "
-            "`None` (default), `PriorityExhaustive`, `PriorityRoundRobin` or `RoundRobin`.",
-            show_default=False,
-            case_sensitive=False,
-            rich_help_panel=_SATURATION,
-        ),
-    ] = None,
-    delayed_best_effort: Annotated[
-        bool | None,
-        typer.Option(
-            "--delayed-best-effort/--no-delayed-best-effort",
-            metavar=" ",
-            help="Give out the cards left over after all priorities, not after each.",
-            show_default=False,
-            rich_help_panel=_SATURATION,
-        ),
-    ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S",
-            help="Stop solving after this many seconds (default 120), with the best plan found and "
-            "its gap.",
-            callback=positive,
-            show_default=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    gap: Annotated[
-        float | None,
-        typer.Option(
-            metavar="G",
-            help="Relative gap at which a plan counts as optimal (default 1e-6, and 1e-3 above the "
-            "exact limit: 100 servers, or the fleet's `exact_servers`).",
-            callback=not_negative,
-            show_default=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    analysis: Annotated[
-        Analysis | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Performance model behind the predictions: `full` (default), the engine as it "
-            "is, with percentiles; or `reference` (default of fleets in Inferno format), on means.",
-            show_default=False,
-            case_sensitive=False,
-            rich_help_panel=_PLACEMENT,
-        ),
-    ] = None,
-    capacity_scale: Annotated[
-        float | None,
-        typer.Option(
-            metavar="F",
-            help="Multiply all card counts; the results are rounded down.",
-            max=LARGEST_SCALE,
-            callback=not_negative,
-            show_default=False,
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    candidates: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Plan from a table of somebody else's predictions (JSON) in place of Stoker's.",
-            show_default=False,
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    minimum_kind: Annotated[
-        EstimateKind | None,
-        typer.Option(
-            metavar="KIND",
-            help="Plan only with profiles that are at least `measured`, `fitted` or `estimated`.",
-            show_default=False,
-            case_sensitive=False,
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    profiles: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--profiles",
-            metavar="PROFILE",
-            help="Profiles to plan with, in place of the fleet's own of the same model and "
-            "accelerator: a file, or the name of a shipped one. May be repeated.",
-            show_default=False,
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
+    unlimited: UnlimitedOption = None,
+    solver: SolverOption = None,
+    backend: BackendOption = None,
+    heterogeneous: HeterogeneousOption = None,
+    placement: PlacementOption = None,
+    saturation_policy: SaturationOption = None,
+    delayed_best_effort: DelayedOption = None,
+    time_limit: TimeLimitOption = None,
+    gap: GapOption = None,
+    analysis: AnalysisOption = None,
+    budget: BudgetOption = None,
+    power: PowerOption = None,
+    survive: SurviveOption = None,
+    surge: SurgeOption = None,
+    max_changes: MaxChangesOption = None,
+    objective: ObjectiveOption = None,
+    capacity_scale: CapacityScaleOption = None,
+    candidates: CandidatesOption = None,
+    minimum_kind: MinimumKindOption = None,
+    profiles: ProfilesOption = None,
     output_format: Annotated[
         PlanFormat,
         typer.Option(
@@ -226,11 +131,12 @@ def solve(
         ),
     ] = PlanFormat.TABLE,
     output: OutputOption = None,
+    write_model: ModelFileOption = None,
     plots: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Draw the plan into this directory.",
+            help="Draw the plan into this directory, and with `--explain` why it is so.",
             show_default=False,
         ),
     ] = None,
@@ -253,6 +159,7 @@ def solve(
     """
     check_output_file(output)
     check_output_directory(plots, "--plots")
+    check_model_file(write_model)
     flags = SolveFlags(
         unlimited=unlimited,
         solver=solver,
@@ -270,12 +177,16 @@ def solve(
         message = f"{output_format.value} has no place for an explanation"
         raise InvalidInputError([Problem("--format", message, "table or json with --explain")])
     instead = Instead(candidates, tuple(profiles or ()), minimum_kind)
-    planned = _plan(fleet, flags, capacity_scale, instead, output_format)
+    limits = LimitFlags(budget, power, survive, surge, max_changes, objective)
+    check = None if write_model is None else refuse_other_models
+    planned = _plan(fleet, flags, limits, capacity_scale, instead, output_format, check)
     asked = Asked(error, explain_time, shadow)
     why = explained(planned.prepared, planned.plan, asked) if explain else None
+    if write_model is not None:
+        write_model_of(planned.prepared, planned.plan, write_model)
     write_plan(planned.fleet, planned.plan, why, output_format, output)
     if plots is not None:
-        draw_plan(planned.fleet, planned.plan, plots)
+        draw_plan(planned.fleet, planned.plan, why, plots)
     raise typer.Exit(exit_code(planned.plan))
 
 
@@ -290,10 +201,13 @@ class _Planned(NamedTuple):
 def _plan(
     source: str,
     flags: SolveFlags,
+    limits: LimitFlags,
     capacity_scale: float | None,
     instead: Instead,
     output_format: PlanFormat,
+    check: Callable[[Prepared], None] | None,
 ) -> _Planned:
+    """Return a plan of a fleet, made after what it is made from was checked."""
     from data.candidates_file import read_candidates
     from data.fleets import read_fleet
     from optimizer.planner import plan_prepared
@@ -306,6 +220,8 @@ def _plan(
     settings = chosen_settings(flags, fleet.settings)
     if output_format is PlanFormat.INFERNO:
         refuse_untold(fleet, settings)
+    limits.refuse_beside(settings)
+    fleet = limits.over(fleet)
     show_notes(idle_flags(flags, settings))
     if capacity_scale is not None:
         if settings.unlimited:
@@ -317,5 +233,9 @@ def _plan(
     message = f"Planning {count_of(len(fleet.servers), 'server')}"
     with progress(message, solving_words(settings)):
         prepared = prepare(fleet, settings, estimates=estimates)
+        if check is not None:
+            check(prepared)
         plan = plan_prepared(prepared)
+    if note := limits.note():
+        plan = replace(plan, notes=(note, *plan.notes))
     return _Planned(fleet, plan, prepared)

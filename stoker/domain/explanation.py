@@ -156,9 +156,10 @@ class ReplicaRange:
     Attributes:
         error: Relative error of the profile's times, in both directions.
         source: Where the error comes from, in words.
-        fewest: Replicas that carry the load if everything is faster by the error; None where even
-            then no number does, or it is unknown.
-        most: Replicas that carry it if everything is slower; None where no number allowed does.
+        fewest: Replicas that the plan would have there if everything is faster by the error: what
+            carries the load, with the spare replicas that rules of headroom and zones ask for
+            beside; None where even then no number does, or it is unknown.
+        most: The same if everything is slower; None where no number allowed does.
         missed: Targets that the replicas planned miss if everything is slower.
         blocking: Fraction of requests that they turn away then; None where unknown.
         short_cost_per_hour: What the replicas lacking would cost; None where no number does.

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+LEAST_WEIGHT = 1e-12
+"""Smallest weight of an objective: below, figures are lost in those of others."""
+
+MOST_WEIGHT = 1e12
+"""Largest weight of an objective."""
+
 
 class Survival(StrEnum):
     """What a plan survives the loss of, one at a time."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stoker.domain.plan import PlannedAllocation
+from stoker.domain.allocation import PlannedAllocation
 
 
 class ServerChange(StrEnum):

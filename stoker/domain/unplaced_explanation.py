@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stoker.domain.plan import UnplacedReason
 from stoker.domain.plan_change import OwnAllocation
+from stoker.domain.reasons import UnplacedReason
 
 
 class Scope(StrEnum):

@@ -24,6 +24,7 @@ from optimizer.kept import kept_allocations, kept_cards
 from optimizer.linear_model import SolveLimits, SolveResult, SolveStatus
 from optimizer.outcome import class_services, make_placement
 from optimizer.placement import Outcome
+from optimizer.preparation import effective_settings, may_mix
 from optimizer.solver import default_backend, solve
 from optimizer.table import EMPTY, CandidateTable, FloatArray, IntArray
 from optimizer.usage import card_counts
@@ -53,10 +54,13 @@ class Frontier:
         plans: The plans; the first serves nothing that costs anything.
         whole: Whether no other plan lies on the frontier; otherwise these are the efficient plans
             for evenly spaced amounts served.
+        proven: Whether no time limit kept a search from proving that there is nothing beyond, and
+            nothing that serves more at the cost of one of them.
     """
 
     plans: tuple[Plan, ...]
     whole: bool
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,7 @@ def attainment_frontier(
         InvalidInputError: The fleet uses what neither model knows.
         SolverUnavailableError: The MILP solver asked for cannot be used.
     """
-    if fleet.sharing:
-        message = "is beyond this frontier, where every server has replicas of its own"
-        raise InvalidInputError([Problem("sharing", message, "--against latency, or no sharing")])
+    _refuse(fleet)
     ends = [clock()]
 
     def found(count: int) -> None:
@@ -131,18 +133,34 @@ def attainment_frontier(
     plans: list[Plan]
     if is_plain(fleet):
         plain = _model(fleet, measure, time_limit_s)
-        points, whole = efficient_solutions(plain, most_points, found)
-        plans = [_plan(plain, point) for point in points]
+        walk = efficient_solutions(plain, most_points, found)
+        plans = [_plan(plain, point) for point in walk.points]
     else:
         pooled = pooled_fleet(fleet, _counted(fleet, measure), time_limit_s, clock)
-        points, whole = efficient_solutions(pooled.weighed, most_points, found)
-        plans = [pooled_plan(pooled, point) for point in points]
-    took = np.diff(ends)[-len(plans) :] * 1e3
+        walk = efficient_solutions(pooled.weighed, most_points, found)
+        plans = [pooled_plan(pooled, point) for point in walk.points]
+    took = np.diff(ends)[len(ends) - 1 - len(plans) :] * 1e3
     timed = [
         replace(plan, timings_ms={"total": float(spent)})
         for plan, spent in zip(plans, took, strict=True)
     ]
-    return Frontier(tuple(timed) if whole else distinct_plans(timed), whole)
+    kept = tuple(timed) if walk.whole else distinct_plans(timed)
+    return Frontier(kept, walk.whole, walk.proven)
+
+
+def _refuse(fleet: Fleet) -> None:
+    """Refuse what is beyond the models of these frontiers; that over pools refuses more itself."""
+    problems = []
+    if fleet.sharing:
+        message = "is beyond this frontier, where every server has replicas of its own"
+        problems.append(Problem("sharing", message, "--against latency, or no sharing"))
+    # Cheaper plans may mix: without them no point would be the least cost of what it serves.
+    if fleet.is_plain and may_mix(effective_settings(fleet.settings)):
+        message = "true, in this frontier, where a server may not mix accelerators"
+        allowed = "false, or --against latency"
+        problems.append(Problem("optimizer.heterogeneous", message, allowed))
+    if problems:
+        raise InvalidInputError(problems)
 
 
 def distinct_plans(plans: list[Plan]) -> tuple[Plan, ...]:

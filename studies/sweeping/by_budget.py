@@ -61,24 +61,31 @@ def priority_frontier(
     dearest = plan_prepared(prepared, clock=clock)
     step = RESOLUTION * max(dearest.cost_per_hour, 1e-12)
     plans, whole = [dearest], False
+    proven = dearest.status is not PlanStatus.TIME_LIMIT
     if report is not None:
         report(1)
     while not whole and len(plans) < most_points:
         budget = plans[-1].cost_per_hour - step
         plan = _within(prepared, budget, clock) if budget > floor else None
-        if plan is None or plan.cost_per_hour > budget + step / 2:
+        if plan is not None and plan.status is PlanStatus.TIME_LIMIT:
+            whole, proven = True, False
+        elif plan is None or plan.cost_per_hour > budget + step / 2:
             whole = True
         else:
             plans.append(plan)
             if report is not None:
                 report(len(plans))
     if not whole:
-        plans = _evenly(prepared, floor, dearest, most_points, clock, report)
-    return Frontier(_best(plans), whole)
+        plans, in_time = _evenly(prepared, floor, dearest, most_points, clock, report)
+        proven = proven and in_time
+    return Frontier(_best(plans), whole, proven)
 
 
 def _within(prepared: Prepared, budget: float, clock: Callable[[], float]) -> Plan | None:
-    """Return the plan for a budget; None where a budget so small breaks another limit."""
+    """Return the plan for a budget, or that none was found in time.
+
+    None where a budget so small breaks another limit.
+    """
     fleet = prepared.fleet
     limits = fleet.limits
     given = limits.budget_per_hour
@@ -86,7 +93,7 @@ def _within(prepared: Prepared, budget: float, clock: Callable[[], float]) -> Pl
     plan = plan_prepared(replace(prepared, fleet=replace(fleet, limits=limits)), clock=clock)
     changes = next((item for item in plan.limits if item.name == "max_changes"), None)
     broken = changes is not None and changes.used > changes.limit
-    return None if broken or plan.status is PlanStatus.TIME_LIMIT else plan
+    return None if broken and plan.status is not PlanStatus.TIME_LIMIT else plan
 
 
 def _evenly(
@@ -96,17 +103,20 @@ def _evenly(
     most_points: int,
     clock: Callable[[], float],
     report: Report | None,
-) -> list[Plan]:
-    """Return plans for evenly spaced budgets, the dearest first."""
-    plans = [dearest]
+) -> tuple[list[Plan], bool]:
+    """Return plans for evenly spaced budgets, the dearest first, and whether all were in time."""
+    plans, in_time = [dearest], True
     for budget in np.linspace(dearest.cost_per_hour, floor, most_points)[1:].tolist():
         plan = _within(prepared, budget, clock)
         if plan is None:
             break
+        if plan.status is PlanStatus.TIME_LIMIT:
+            in_time = False
+            continue
         plans.append(plan)
         if report is not None:
             report(len(plans))
-    return list(distinct_plans(plans))
+    return list(distinct_plans(plans)), in_time
 
 
 def _best(plans: list[Plan]) -> tuple[Plan, ...]:

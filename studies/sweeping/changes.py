@@ -1,7 +1,6 @@
 """Pure changes of a fleet: loads, targets, speeds, settings and rules.
 
-Each change is a value that travels to other processes; `apply` returns another fleet. Names were
-resolved when the change was made, so that applying one never fails over a name.
+Changes travel to other processes; `apply` returns another fleet, and never fails over a name.
 """
 
 from __future__ import annotations
@@ -29,6 +28,13 @@ from studies.sweeping.hardware_changes import (
     PoolCardsChange,
     PoolPriceChange,
     PriceChange,
+)
+from studies.sweeping.server_changes import (
+    ProfileChange,
+    QuotaChange,
+    ServerChange,
+    SpreadChange,
+    WeightChange,
 )
 from studies.sweeping.values import Value, new_figure
 
@@ -268,6 +274,11 @@ Change = (
     | TargetChange
     | SpeedChange
     | SettingChange
+    | ServerChange
+    | SpreadChange
+    | QuotaChange
+    | WeightChange
+    | ProfileChange
 )
 """Everything that a parameter may change."""
 
@@ -279,6 +290,8 @@ def changes_predictions(change: Change) -> bool:
     """
     match change:
         case PriceChange() | CardsChange() | PoolCardsChange() | PoolPriceChange() | LimitChange():
+            return False
+        case SpreadChange() | QuotaChange() | WeightChange():
             return False
         case SettingChange(field="analysis"):
             return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stoker.domain.limits import LEAST_WEIGHT, MOST_WEIGHT
 from studies.sweeping.values import Value
 
 _LARGEST = 1e12
@@ -22,7 +23,7 @@ class Domain:
         whole: Whether numbers are whole.
         factor: Whether every number is a multiple.
         multiples: Whether numbers may be multiples of the fleet's own figure.
-        numbers: Whether they may be anything else.
+        unfit: Why numbers may be nothing else; empty where they may.
         words: The words; None for any word, empty for none.
     """
 
@@ -32,7 +33,7 @@ class Domain:
     whole: bool = False
     factor: bool = False
     multiples: bool = True
-    numbers: bool = True
+    unfit: str = ""
     words: tuple[str, ...] | None = ()
 
     def __str__(self) -> str:
@@ -41,7 +42,7 @@ class Domain:
         if self.most >= self.least:
             kind = "a factor" if self.factor else "a whole number" if self.whole else "a number"
             low = f"above {self.least:g}" if self.above else f"from {self.least:g}"
-            if self.numbers:
+            if not self.unfit:
                 parts.append(f"{kind} {low} to {self.most:g}")
             if self.multiples and not self.factor:
                 parts.append("a multiple such as x0.5")
@@ -61,8 +62,8 @@ class Domain:
             return f"{value} is a number"
         if value.multiple and not self.multiples:
             return f"{value} is a multiple, and this has none"
-        if not (value.multiple or self.numbers):
-            return f"{value} does not tell which of several pools the cards are in"
+        if self.unfit and not value.multiple:
+            return f"{value} {self.unfit}"
         most = _LARGEST_FACTOR if value.multiple else self.most
         low = number < self.least or (self.above and number == self.least)
         if low or number > most:
@@ -77,7 +78,11 @@ POSITIVE_FACTOR = Domain(most=_LARGEST_FACTOR, above=True, factor=True)
 AMOUNT = Domain()
 POSITIVE = Domain(above=True)
 CV = Domain(most=100.0)
-COUNTS_OF_POOLS = Domain(most=_LARGEST_COUNT, whole=True, numbers=False)
+COUNTS_OF_POOLS = Domain(
+    most=_LARGEST_COUNT,
+    whole=True,
+    unfit="does not tell which of several pools the cards are in",
+)
 COUNT = Domain(most=_LARGEST_COUNT, whole=True)
 WHOLE = Domain(most=_LARGEST_COUNT, whole=True, multiples=False)
 
@@ -95,3 +100,10 @@ def number(least: float, most: float = _LARGEST, *, above: bool = False) -> Doma
 def limit(most: float = _LARGEST, *, whole: bool = False) -> Domain:
     """Return the domain of a limit: a number, or the word for none."""
     return Domain(most=most, whole=whole, multiples=False, words=("none",))
+
+
+POSITIVE_COUNT = Domain(1.0, _LARGEST_COUNT, whole=True, multiples=False)
+POSITIVE_LIMIT = Domain(1.0, _LARGEST_COUNT, whole=True, multiples=False, words=("none",))
+COUNT_LIMIT = limit(_LARGEST_COUNT, whole=True)
+WEIGHT = number(LEAST_WEIGHT, MOST_WEIGHT)
+DOCUMENTS = Domain(most=-1.0, words=None)

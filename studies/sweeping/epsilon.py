@@ -2,18 +2,19 @@
 
 Least cost for so much, then the most that is served at that cost (Haimes, Lasdon and Wismer, 1971):
 each pair of solves gives a point that no other plan dominates. The next bound lies just above what
-it serves, until nothing more can be served.
+it serves, until nothing more can be served. A solve that a time limit cut short proves nothing: the
+walk goes on past a maximum that is not proven, and tells whether its end is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from optimizer.linear_model import SolveResult
+from optimizer.linear_model import SolveResult, SolveStatus
 from optimizer.table import FloatArray
 
 SCALE = 1000.0
@@ -59,17 +60,34 @@ class Efficient:
         x: The solution.
         amount: What it serves, scaled.
         proof: How its cost is known to be the least for as much.
+        fullest: Whether it is proven that no solution of its cost serves more.
     """
 
     x: FloatArray
     amount: float
     proof: SolveResult
+    fullest: bool
 
 
-def efficient_solutions(
-    model: Weighed, most_points: int, found: Callable[[int], None]
-) -> tuple[list[Efficient], bool]:
-    """Return solutions on the frontier by rising cost, and whether there are no others.
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Solutions on the frontier.
+
+    Attributes:
+        points: The solutions, by rising cost.
+        whole: Whether they were found one after the other to the end; otherwise they are those of
+            evenly spaced amounts.
+        proven: Whether it is proven that nothing serves more than the last of them, nor more than
+            any of them at its cost.
+    """
+
+    points: tuple[Efficient, ...]
+    whole: bool
+    proven: bool
+
+
+def efficient_solutions(model: Weighed, most_points: int, found: Callable[[int], None]) -> Walk:
+    """Return solutions on the frontier, and what is proven of them.
 
     Args:
         model: The model.
@@ -79,40 +97,52 @@ def efficient_solutions(
     """
     most = model.minimize(-model.amount)
     top = float(model.amount @ most.x) if most.x is not None else 0.0
+    top_proven = _is_most(most, top)
     points: list[Efficient] = []
-    for point in _rising(model):
+    least = 0.0
+    while len(points) < most_points:
+        point, status = _at_least(model, least)
+        if point is None:
+            return _walk(points, whole=True, proven=status is SolveStatus.INFEASIBLE)
         points.append(point)
         found(len(points))
-        if point.amount >= top - SCALE * RESOLUTION:
-            return points, True
-        if len(points) >= most_points:
-            break
+        if top_proven and point.amount >= top - SCALE * RESOLUTION:
+            return _walk(points, whole=True, proven=True)
+        least = point.amount + SCALE * RESOLUTION
+    top = max(top, points[-1].amount)
     evenly: list[Efficient] = []
     for level in np.linspace(0.0, top, most_points):
-        point_at = _at_least(model, float(level) - SCALE * RESOLUTION)
+        point_at, _ = _at_least(model, float(level) - SCALE * RESOLUTION)
         if point_at is not None:
             evenly.append(point_at)
             found(len(evenly))
-    return evenly, False
+    return _walk(evenly, whole=False, proven=top_proven and len(evenly) == most_points)
 
 
-def _rising(model: Weighed) -> Iterator[Efficient]:
-    """Yield efficient solutions by rising cost, to the last."""
-    least = 0.0
-    while (found := _at_least(model, least)) is not None:
-        yield found
-        least = found.amount + SCALE * RESOLUTION
+def _walk(points: list[Efficient], *, whole: bool, proven: bool) -> Walk:
+    return Walk(tuple(points), whole, proven and all(point.fullest for point in points))
 
 
-def _at_least(model: Weighed, least: float) -> Efficient | None:
-    """Return the cheapest solution that serves so much, and more where it costs no more."""
+def _is_most(result: SolveResult, amount: float) -> bool:
+    """Return whether a solve for the largest amount has proven that there is none above this."""
+    if result.status is SolveStatus.OPTIMAL:
+        return True
+    return result.bound is not None and -result.bound <= amount + SCALE * RESOLUTION
+
+
+def _at_least(model: Weighed, least: float) -> tuple[Efficient | None, SolveStatus]:
+    """Return the cheapest solution that serves so much, and more where it costs no more.
+
+    Where there is none, the status tells whether that is proven.
+    """
     serving = (Bound(model.amount, least, np.inf),) if least > 0 else ()
     cheapest = model.minimize(model.cost, *serving)
     if cheapest.x is None or cheapest.objective is None:
-        return None
+        return None, cheapest.status
     costing = Bound(model.cost, -np.inf, cheapest.objective + _COST_ROOM)
     fullest = model.minimize(-model.amount, *serving, costing)
     x = cheapest.x if fullest.x is None else fullest.x
     if float(model.amount @ x) < float(model.amount @ cheapest.x):
         x = cheapest.x
-    return Efficient(x, float(model.amount @ x), cheapest)
+    amount = float(model.amount @ x)
+    return Efficient(x, amount, cheapest, _is_most(fullest, amount)), cheapest.status

@@ -10,6 +10,7 @@ from enum import Enum
 
 from stoker.domain.fleet import Fleet
 from studies.sweeping.grid import Study
+from studies.sweeping.server_changes import ProfileChange
 
 
 def fleet_hash(fleet: Fleet) -> str:
@@ -20,7 +21,17 @@ def fleet_hash(fleet: Fleet) -> str:
 def points_hash(study: Study) -> str:
     """Return the hash of what varies and of the points, in their order."""
     names = [parameter.name for parameter in study.parameters]
-    return _hash([names, [[str(value) for value in point.values] for point in study.points]])
+    content: list[object] = [
+        names,
+        [[str(value) for value in point.values] for point in study.points],
+    ]
+    # What is in a document counts, not what it is called alone.
+    content += [
+        _plain(parameter.change.given)
+        for parameter in study.parameters
+        if isinstance(parameter.change, ProfileChange)
+    ]
+    return _hash(content)
 
 
 def _hash(content: object) -> str:

@@ -9,7 +9,9 @@ from itertools import product
 
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.fleet import Fleet
+from studies.sweeping.crossed_bounds import crossed_bounds
 from studies.sweeping.parameters import Parameter, UnknownParameterError, bind
+from studies.sweeping.profile_files import with_files
 from studies.sweeping.values import GRAMMAR, Value, parse_values
 
 MOST_POINTS = 100_000
@@ -80,8 +82,9 @@ def grid_study(fleet: Fleet, varied: Sequence[str], *, in_step: bool = False) ->
         found = _parameter(fleet, name.strip(), problems)
         listed = _values(name.strip(), values, problems)
         if found is not None:
-            parameters.append(found)
-            lists.append(_accepted(found, listed, problems))
+            accepted = _accepted(found, listed, problems)
+            parameters.append(with_files(fleet, found, accepted, problems))
+            lists.append(accepted)
     problems += _repeated([parameter.name for parameter in parameters])
     if in_step and len({len(values) for values in lists}) > 1:
         counts = ", ".join(
@@ -93,7 +96,9 @@ def grid_study(fleet: Fleet, varied: Sequence[str], *, in_step: bool = False) ->
         raise InvalidInputError(problems)
     if not in_step:
         _refuse_too_many(math.prod(len(values) for values in lists))
-    combined = zip(*lists, strict=True) if in_step else product(*lists)
+    combined = tuple(zip(*lists, strict=True) if in_step else product(*lists))
+    if crossed := crossed_bounds(fleet, parameters, combined):
+        raise InvalidInputError(crossed)
     points = tuple(Point(index, tuple(values)) for index, values in enumerate(combined))
     return Study(fleet, tuple(parameters), points)
 
@@ -130,6 +135,13 @@ def listed_study(fleet: Fleet, rows: Sequence[Mapping[str, str]], file: str = ""
                 problems.append(Problem(path, f"{row[parameter.name]!r} is a list", "one value"))
             values += _accepted(parameter, read, problems, path)
         points.append(Point(index, tuple(values)))
+    parameters = [
+        with_files(fleet, parameter, [point.values[column] for point in points], problems)
+        for column, parameter in enumerate(parameters)
+        if not problems
+    ]
+    if not problems:
+        problems = crossed_bounds(fleet, parameters, [point.values for point in points])
     if problems:
         raise InvalidInputError(
             [Problem(item.path, item.message, item.allowed, file) for item in problems]

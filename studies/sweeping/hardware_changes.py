@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from optimizer.configurations.running import RunningAllocations
+from optimizer.pooled.cut import card_share
 from stoker.domain.accelerator import Accelerator
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.limits import Survival
@@ -20,10 +21,11 @@ _PRICE_ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """Change of prices; a number is the price of one card or of one unit.
+    """Change of prices; a number is the price of one card, or of one unit.
 
-    What runs now at the fleet's own prices is priced anew with them. Pools follow by their
-    factors; one with a price of its own keeps it, unless the prices of its type are multiplied.
+    Of the price of a card a slice costs its share. What runs now at the fleet's own prices is
+    priced anew with them. Pools follow by their factors; one with a price of its own keeps it,
+    unless the prices of its type are multiplied.
 
     Attributes:
         accelerators: Names of the accelerators.
@@ -68,8 +70,13 @@ class PriceChange:
         return pool if pool.price_per_card_hour is None else _with_price(pool, value)
 
     def _priced(self, item: Accelerator, value: Value) -> Accelerator:
-        cards = item.cards if self.per_card and not value.multiple else 1
+        cards = _cards_of(item) if self.per_card and not value.multiple else 1.0
         return replace(item, cost_per_hour=new_figure(value, item.cost_per_hour) * cards)
+
+
+def _cards_of(item: Accelerator) -> float:
+    """Return the cards of one unit; of a slice its share of one, as pools price it."""
+    return float(item.cards) if item.slice is None else card_share(item.slice)
 
 
 def _priced_at(now: Allocation, accelerator: Accelerator, units: int) -> Allocation:

@@ -99,6 +99,22 @@ def pool_named(fleet: Fleet, selector: str) -> str:
     return selector if selector in pools and selector not in types else ""
 
 
+def quota_named(fleet: Fleet, selector: str) -> tuple[str, bool]:
+    """Return the quota that a selector means, and whether it is that of a group of pools.
+
+    A group's name comes before that of a pool; ``pool:NAME`` means the pool.
+    """
+    groups = {item.name for item in fleet.quotas}
+    pools = {pool.name for pool in fleet.pools}
+    if selector in groups:
+        return selector, True
+    name = selector.removeprefix("pool:")
+    if name in pools:
+        return name, False
+    allowed = listed([*sorted(groups), *sorted(pools - groups)]) or "a fleet with pools"
+    raise UnknownNameError(f"the fleet has no quota and no pool {selector!r}", allowed)
+
+
 def accelerators_named(fleet: Fleet, selector: str) -> tuple[frozenset[str], bool]:
     """Return the accelerators meant, and whether by the type of their cards.
 

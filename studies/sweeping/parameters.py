@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -27,28 +26,33 @@ from studies.sweeping.changes import (
 from studies.sweeping.domains import (
     AMOUNT,
     COUNT,
-    COUNTS_OF_POOLS,
+    COUNT_LIMIT,
     CV,
+    DOCUMENTS,
     FACTOR,
     POSITIVE,
+    POSITIVE_COUNT,
     POSITIVE_FACTOR,
+    POSITIVE_LIMIT,
+    WEIGHT,
+    WHOLE,
     Domain,
 )
-from studies.sweeping.hardware_changes import (
-    CardsChange,
-    PoolCardsChange,
-    PoolPriceChange,
-    PriceChange,
-)
+from studies.sweeping.hardware_parameters import cards_parameter, price_parameter
 from studies.sweeping.names import (
     UnknownNameError,
-    accelerators_named,
-    card_types_named,
-    pool_named,
     profiles_named,
     servers_named,
     some_words,
     targets_named,
+)
+from studies.sweeping.server_parameters import (
+    BOUNDS,
+    bound_parameter,
+    profile_parameter,
+    quota_parameter,
+    spread_parameter,
+    weight_parameter,
 )
 from studies.sweeping.switches import LIMITS, SETTINGS
 from studies.sweeping.values import Value
@@ -112,6 +116,7 @@ _LOAD_FIELDS: Mapping[str, tuple[str, Domain]] = {
 }
 
 
+_WHOM = "[.SERVER|.CLASS|.MODEL|.CLASS/MODEL]"
 _TARGET_FIELDS = ("ttft_ms", "itl_ms", "e2e_ms", "tps")
 _TARGET_FORM = "target[.CLASS|.MODEL|.CLASS/MODEL].FIELD"
 
@@ -138,6 +143,15 @@ KINDS: tuple[Kind, ...] = (
         "engine times of profiles, divided",
         POSITIVE_FACTOR,
     ),
+    Kind(
+        "profile", "profiles: documents, or shipped ones by name; `own` for the fleet's", DOCUMENTS
+    ),
+    Kind(f"min_replicas{_WHOM}", "least replicas of servers", WHOLE),
+    Kind("max_replicas.SERVER|.CLASS|.MODEL|.CLASS/MODEL", "most replicas", POSITIVE_LIMIT),
+    Kind(f"max_batch{_WHOM}", "batch limit of servers; `none` for a derived one", POSITIVE_LIMIT),
+    Kind(f"spread_zones{_WHOM}", "zones that replicas stand in at least", POSITIVE_COUNT),
+    Kind("quota.GROUP|.POOL", "cards that a group of pools, or one, may give", COUNT_LIMIT),
+    Kind("weight.OBJECTIVE", "weight of an objective in a weighted sum", WEIGHT),
     *(Kind(name, "limit or headroom of the plan", domain) for name, (_, domain) in LIMITS.items()),
     *(Kind(name, "setting of the optimizer", domain) for name, (_, domain) in SETTINGS.items()),
 )
@@ -168,12 +182,18 @@ def bind(fleet: Fleet, name: str) -> Parameter:
         "load": _load,
         "targets": _targets,
         "target": _target,
-        "price": _price,
-        "cards": _cards,
+        "price": price_parameter,
+        "cards": cards_parameter,
         "speed": _speed,
+        "profile": profile_parameter,
+        "spread_zones": spread_parameter,
+        "quota": quota_parameter,
+        "weight": weight_parameter,
     }
     try:
-        if head in makers:
+        if head in BOUNDS and name != "max_replicas":
+            change, domain = bound_parameter(fleet, head, rest)
+        elif head in makers:
             change, domain = makers[head](fleet, rest)
         elif head in _LOAD_FIELDS:
             field, domain = _LOAD_FIELDS[head]
@@ -247,23 +267,6 @@ def _percentile(field: str, statistic: str) -> float | None:
         if 0 < percentile < 100:
             return percentile
     raise UnknownNameError(f"{statistic!r} behind {field} is no statistic", allowed)
-
-
-def _price(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
-    if pool := pool_named(fleet, selector):
-        return PoolPriceChange(pool), AMOUNT
-    accelerators, per_card = accelerators_named(fleet, selector)
-    return PriceChange(accelerators, per_card), AMOUNT
-
-
-def _cards(fleet: Fleet, selector: str) -> tuple[Change, Domain]:
-    if pool := pool_named(fleet, selector):
-        return PoolCardsChange(pool), COUNT
-    types = card_types_named(fleet, selector)
-    several = Counter(pool.card_type for pool in fleet.pools)
-    split = any(several[name] > 1 for name in types)
-    # A number does not tell which of several pools its cards are in.
-    return CardsChange(types), COUNTS_OF_POOLS if split else COUNT
 
 
 def _speed(fleet: Fleet, selector: str) -> tuple[Change, Domain]:

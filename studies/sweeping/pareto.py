@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from stoker.domain.fleet import Fleet
 from stoker.domain.plan import PlanStatus
@@ -124,7 +125,13 @@ def pareto_priorities(
 
 
 def pareto_latency(
-    fleet: Fleet, scales: str, *, jobs: int = 1, report: Report | None = None
+    fleet: Fleet,
+    scales: str,
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    folder: Path | None = None,
+    report: Report | None = None,
 ) -> ParetoResults:
     """Return the frontier of cost against how tight all latency targets are.
 
@@ -134,13 +141,15 @@ def pareto_latency(
         fleet: The fleet.
         scales: Factors on all latency targets, such as ``0.5:2:0.1``.
         jobs: Processes.
+        scheduler: Address of a Dask cluster that plans in their place; None for none.
+        folder: Where points are kept, so that a run that was cut off goes on; None for nowhere.
         report: Told how many scales are planned.
 
     Raises:
-        InvalidInputError: The scales are nonsense.
+        InvalidInputError: The scales are nonsense, or the folder holds another sweep.
     """
     study = grid_study(without_history(fleet), [f"targets={scales}"])
-    results = run_sweep(study, jobs=jobs, report=report)
+    results = run_sweep(study, jobs=jobs, scheduler=scheduler, folder=folder, report=report)
     rows = sorted(results.rows, key=lambda row: _number(row["targets"]))
     marked = tuple(
         _with(row, {PLACE: place.value})
@@ -184,30 +193,51 @@ def places(columns: Sequence[Column], rows: Sequence[Row]) -> list[Place]:
 def _attainment_claim(frontier: Frontier, measure: Measure) -> str:
     what = "servers" if measure is Measure.SERVERS else "requests"
     proven = all(plan.gap is not None and plan.gap <= 1e-6 for plan in frontier.plans)
-    exact = "" if proven else ", but for the gaps shown"
-    if frontier.whole:
+    if frontier.whole and frontier.proven and proven:
         return (
-            f"This is the whole frontier{exact}: no plan serves as many {what} for less, or more "
+            f"This is the whole frontier: no plan serves as many {what} for less, or more "
             "for as much. Priorities do not count here."
         )
+    exact = "" if proven else ", but for the gaps shown"
+    cut = "more may be served than here, or more for as much"
     return (
-        f"No plan serves as many {what} for less than these{exact}; the frontier has more points "
-        "between them (--points). Priorities do not count here."
+        f"No plan serves as many {what} for less than these{exact}; "
+        f"{_left_open(frontier, proven, cut)}. Priorities do not count here."
     )
 
 
 def _priorities_claim(frontier: Frontier) -> str:
     proven = all(plan.status is PlanStatus.OPTIMAL for plan in frontier.plans)
-    exact = "" if proven else ", but for the plans that are not proven optimal"
-    if frontier.whole:
+    if frontier.whole and frontier.proven and proven:
         return (
-            f"This is the whole frontier{exact}: any budget buys the dearest of these plans that "
+            "This is the whole frontier: any budget buys the dearest of these plans that "
             "it covers, and none serves the priorities better, the highest first."
         )
+    exact = "" if proven else ", but for the plans that are not proven optimal"
+    cut = "cheaper plans may be missing"
     return (
-        f"Each is what its cost buys, the highest priority first{exact}; the frontier has more "
-        "points between them (--points)."
+        f"Each is what its cost buys, the highest priority first{exact}; "
+        f"{_left_open(frontier, proven, cut)}."
     )
+
+
+def _left_open(frontier: Frontier, proven: bool, cut: str) -> str:
+    """Return why a frontier is not the whole one.
+
+    Args:
+        frontier: The frontier.
+        proven: Whether each of its plans is proven by itself.
+        cut: What may be missing where a time limit has cut the search for others.
+    """
+    reasons = []
+    if not frontier.whole:
+        reasons.append("the frontier has more points between them (--points)")
+    elif not proven:
+        # The walk goes on from what a plan serves, which a better one may serve less of.
+        reasons.append("before one that is not proven, points may be missing")
+    if not frontier.proven:
+        reasons.append(f"a search ran out of time: {cut} (--time-limit)")
+    return "; ".join(reasons)
 
 
 def _columns(layout: Layout, extra: tuple[Column, ...]) -> tuple[Column, ...]:

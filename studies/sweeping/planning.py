@@ -78,12 +78,12 @@ def plan_points(
         clock: Seconds, for timings and time limits.
     """
     known = predictions or Predictions()
-    shareable = is_plain(study.fleet)
     for point in points:
         start = clock()
         try:
             fleet = study.at(point)
-            if shareable and fleet.is_plain:
+            # What varies may bring in what shared predictions do not know, and take it away.
+            if is_plain(fleet):
                 predict = partial(known.table, study, point)
                 prepared = prepare(fleet, predict=predict, clock=clock)
                 plan = plan_prepared(prepared, clock=clock)

@@ -64,6 +64,19 @@ _KNOWN: dict[type, frozenset[str]] = {
 """Fields that this module knows how to treat; any other must be at its default."""
 
 
+def _usual(kind: type, known: frozenset[str]) -> tuple[tuple[str, object], ...]:
+    """Return the fields of a kind that are not known, with their defaults."""
+    return tuple(
+        (item.name, item.default if item.default_factory is MISSING else item.default_factory())
+        for item in fields(kind)
+        if item.name not in known
+    )
+
+
+_UNKNOWN = {kind: _usual(kind, known) for kind, known in _KNOWN.items()}
+"""Fields of each kind that are not known: every point asks for them of every part of its fleet."""
+
+
 def neutral(fleet: Fleet) -> Fleet:
     """Return the fleet without what changes no prediction: equal ones share a table.
 
@@ -100,7 +113,7 @@ def repriced(table: CandidateTable, fleet: Fleet) -> CandidateTable:
     """Return a table with a fleet's own prices, as `build_candidates` would make it.
 
     Args:
-        table: The table of a fleet that is neutral to the same as this one.
+        table: The table of a plain fleet (`is_plain`) that is neutral to the same as this one.
         fleet: The fleet whose prices, transition penalty and current costs count.
     """
     arrays = fleet_arrays(fleet)
@@ -140,11 +153,4 @@ def is_plain(fleet: Fleet) -> bool:
 
 
 def _plain_part(part: object) -> bool:
-    known = _KNOWN[type(part)]
-    for field in fields(part):  # type: ignore[arg-type]  # all of them are dataclasses
-        if field.name in known:
-            continue
-        usual = field.default if field.default_factory is MISSING else field.default_factory()
-        if getattr(part, field.name) != usual:
-            return False
-    return True
+    return all(getattr(part, name) == usual for name, usual in _UNKNOWN[type(part)])

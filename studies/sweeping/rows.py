@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from stoker.domain.allocation import MixPart, PlannedAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, LatencyStatistics, Statistic
-from stoker.domain.plan import MixPart, Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.slo import LOWEST_PRIORITY
 from studies.sweeping.grid import Point, Study
 

@@ -50,6 +50,7 @@ LIMITS: Mapping[str, tuple[LimitChange, Domain]] = {
     "max_spot_share": (LimitChange("max_spot_share"), limit(1.0)),
     "max_replicas": (LimitChange("max_replicas", whole=True), limit(whole=True)),
     "max_changes": (LimitChange("max_changes", whole=True), limit(whole=True)),
+    "replica_start_s": (LimitChange("replica_start_s"), number(0.0, 86_400.0)),
     "surge": (LimitChange("surge", of_headroom=True), number(1.0, 1000.0)),
     "survive": (
         LimitChange("survive", of_headroom=True),

@@ -1,11 +1,11 @@
 """Backtests: a trace served by a plan for every interval, by hindsight, and by a fixed fleet.
 
 Planning sees the load of the intervals before and orders replicas that take their time to start.
-Two things are held against it: the smallest fleet that is never changed, and replicas by hindsight,
-which know every interval and are started in time. The latter begin with the better of the fixed
-fleet and what analysis gives to each interval's true load, and lose replicas, interval by interval,
-as long as that saves money and enough requests keep their targets. That is a search; how much
-replica time it takes at least, however provided, is bounded beside it.
+Two things are held against it: the smallest fleet that is never changed, and the best replicas
+found in hindsight, by a search that knows every interval and starts replicas in time. It begins
+with the better of the fixed fleet and what analysis gives to each interval's true load, and takes
+replicas away, interval by interval, as long as that saves money and enough requests keep their
+targets. It is a local search, not an optimum: what any way takes at least is proven beside it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class Backtest:
         settings: How was planned.
         wanted: Replicas that analysis gives to the true load of each interval.
         planned: Planning every interval from what was seen.
-        clairvoyant: Replicas by hindsight; None where no fleet keeps the targets.
+        hindsight: The best replicas found in hindsight, which need not be the least there are; None
+            where no fleet keeps the targets.
         static: The smallest fleet that is never changed; None likewise.
         minimum: The search for it.
         least_hours: Replica hours that no way to provide replicas goes below, whatever its router;
@@ -110,7 +111,7 @@ class Backtest:
     settings: BacktestSettings
     wanted: tuple[int, ...]
     planned: PolicyResult
-    clairvoyant: PolicyResult | None
+    hindsight: PolicyResult | None
     static: PolicyResult | None
     minimum: MinimumFleet
     least_hours: float
@@ -124,7 +125,7 @@ class Backtest:
     def policies(self) -> tuple[PolicyResult, ...]:
         """All ways that there are, planning first."""
         return tuple(
-            item for item in (self.planned, self.clairvoyant, self.static) if item is not None
+            item for item in (self.planned, self.hindsight, self.static) if item is not None
         )
 
 
@@ -166,10 +167,10 @@ def backtest(
         "planned", decided(seen, settings.interval_ms, settings.startup_ms, in_time=False)
     )
     minimum = minimum_fleet(option, trace, goal, SearchSettings(settings.router))
-    static = clairvoyant = None
+    static = hindsight = None
     if minimum.replicas is not None:
         static = player.result("static", constant(minimum.replicas))
-        clairvoyant = _by_hindsight(player, wanted, minimum.replicas, on_played)
+        hindsight = _by_hindsight(player, wanted, minimum.replicas, on_played)
     # One replica is there all the time.
     least_ms = max(least_replica_ms(option, trace, goal), trace.span_ms)
     return Backtest(
@@ -179,7 +180,7 @@ def backtest(
         settings,
         tuple(wanted),
         planned,
-        clairvoyant,
+        hindsight,
         static,
         minimum,
         least_ms / 3.6e6,
@@ -213,9 +214,13 @@ def interval_loads(trace: RequestTrace, interval_ms: float) -> list[Load | None]
 def expected_load(loads: Sequence[Load | None], k: int, settings: BacktestSettings) -> Load | None:
     """Return the load that is planned for in an interval; that of the first is known."""
     last = loads[max(k - 1, 0)]
+    recent = loads[max(k - 3, 0) : k]
+    if last is None and settings.forecast is Forecast.PEAK:
+        # What arrived before a pause may arrive after it.
+        last = next((load for load in reversed(recent) if load is not None), None)
     if last is None:
         return None
-    before = [0.0 if load is None else load.arrival_rate_rps for load in loads[max(k - 3, 0) : k]]
+    before = [0.0 if load is None else load.arrival_rate_rps for load in recent]
     rate = last.arrival_rate_rps
     if settings.forecast is Forecast.PEAK:
         rate = max([rate, *before])
@@ -270,7 +275,7 @@ def _by_hindsight(
         on_played(played)
         settings = player.settings
         schedule = decided(targets, settings.interval_ms, settings.startup_ms, in_time=True)
-        return player.result("clairvoyant", schedule)
+        return player.result("hindsight", schedule)
 
     best_targets = [static] * len(wanted)
     best = of(best_targets)

@@ -81,8 +81,13 @@ tests:
       - series: >-
           METRIC{instance="a",job="s",NAME="code",namespace="stoker",exported_namespace="models"}
         values: '2x4'
+      # A third one only observes: what is there is what it says that there should be.
+      - {series: 'METRIC{instance="c",job="s",NAME="chat",namespace="models"}', values: '7x4'}
       - {series: 'stoker_leader{instance="a",job="s"}', values: '1x4'}
       - {series: 'stoker_leader{instance="b",job="s"}', values: '0x4'}
+      - {series: 'stoker_leader{instance="c",job="s"}', values: '1x4'}
+      - {series: 'stoker_acts{instance="a",job="s"}', values: '1x4'}
+      - {series: 'stoker_acts{instance="b",job="s"}', values: '0x4'}
     promql_expr_test:
       - {expr: CHAT, eval_time: 30s, exp_samples: [{labels: '{}', value: 3}]}
       - {expr: CODE, eval_time: 30s, exp_samples: [{labels: '{}', value: 2}]}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import kubernetes
 import pytest
-import yaml
 
 from actuator.kubernetes.events import EventWriter
 from actuator.kubernetes.hands import ClusterHands
@@ -28,25 +26,15 @@ from stoker.domain.control.changes import (
 )
 from stoker.domain.control.cluster import WorkloadRef
 from stoker.domain.control.settings import ClusterSettings, LeaseSettings
+from tests.support.loop_account import ACCOUNT, roles_applied
 from tests.support.real_cluster import RealCluster, eventually
-
-MANIFESTS = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
-ACCOUNT = "system:serviceaccount:stoker:stoker"
 
 
 @pytest.fixture(scope="module")
 def account(real_cluster: RealCluster) -> Iterator[Any]:
     """A client that acts as the loop's account, with the roles of the manifests."""
-    documents = list(yaml.safe_load_all(MANIFESTS.read_text()))
-    create: Any = kubernetes.utils.create_from_dict
-    for document in documents:
-        create(real_cluster.admin, document)
-    yield real_cluster.client(ACCOUNT)
-    rbac: Any = kubernetes.client.RbacAuthorizationV1Api(real_cluster.admin)
-    for name in ("stoker-observe", "stoker-act"):
-        rbac.delete_cluster_role_binding(name)
-    for name in ("stoker-observe", "stoker-act", "stoker-batch-limits"):
-        rbac.delete_cluster_role(name)
+    with roles_applied(real_cluster):
+        yield real_cluster.client(ACCOUNT)
 
 
 def allowed(client: Any, verb: str, group: str, resource: str, sub: str = "") -> bool:

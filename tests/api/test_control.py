@@ -12,7 +12,7 @@ import pytest
 
 from api.control import schemas
 from api.control.app import MAX_BODY_BYTES
-from stoker.domain.control.settings import Mode
+from stoker.domain.control.choices import Mode
 from tests.support.desk import CHAT, DeskWorld, desk_world, json_of, served
 
 V1 = "/v1/control"

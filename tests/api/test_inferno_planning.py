@@ -11,8 +11,9 @@ from litestar.testing import TestClient
 from api import examples
 from data.inferno import parse_system, system_to_fleet
 from optimizer.planner import plan_fleet
+from stoker.domain.allocation import MixPart
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import MixPart, Plan
+from stoker.domain.plan import Plan
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 from tests.support.rest import rest_client, upper_keys
 

@@ -24,7 +24,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 
-FLEETS = "^/v1/(plan|explain|validate)$"
+FLEETS = "^/v1/(plan|explain|validate|horizon)$"
 """Endpoints whose bodies are whole fleets. Their systematic cases (every bound of every field)
 are nine thousand: they are left to `test_refusals` and to the formats' own tests."""
 

@@ -8,15 +8,9 @@ from stoker.cli.allocation_rows import allocation_rows
 from stoker.cli.output import WIDE, plain_text
 from stoker.cli.render_plan import plan_report
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import (
-    CardUsage,
-    ClassService,
-    Plan,
-    PlanStatus,
-    Rejection,
-    Unplaced,
-    UnplacedReason,
-)
+from stoker.domain.plan import ClassService, Plan, PlanStatus, Unplaced
+from stoker.domain.reasons import Rejection, UnplacedReason
+from stoker.domain.usage import CardUsage
 from tests.support.plans import LONG_NAME, allocation, mixed_fleet, mixed_plan, server
 
 

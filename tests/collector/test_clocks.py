@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collector.kubernetes.api import ApiServer
+from collector.kubernetes.mirror import Mirror
+from collector.kubernetes.state import KINDS
 from collector.observer import FleetObserver
 from collector.prometheus.source import PrometheusSource
 from controller.history import LoadHistory
@@ -18,11 +23,13 @@ from stoker.domain.control.cluster import (
     WorkloadRef,
 )
 from stoker.domain.control.observation import ServerObservation
-from stoker.domain.control.settings import ControlSettings, MetricSettings
+from stoker.domain.control.settings import ClusterSettings, ControlSettings, MetricSettings
 from stoker.domain.control.signals import Signal, SignalName, SignalState
 from stoker.domain.server import Server
 from tests.collector.conftest import SETTINGS, Observed
 from tests.support.controlled_fleets import controlled_fleet
+from tests.support.real_cluster import L4, RealCluster
+from tests.support.real_cluster import eventually as within
 
 HOUR_S = 3600.0
 NOW = 1_000_000.0
@@ -80,3 +87,65 @@ def test_a_clock_that_is_off_keeps_from_nothing_when_all_report(off_s: float) ->
 def test_a_fresh_pod_that_does_not_report_keeps_the_load_in_part(off_s: float) -> None:
     # However old the clock makes pods: what one of them serves looks lost.
     assert partial(1, 300.0 + off_s, 5.0 + off_s)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait as long as a cluster takes that has only just started, on a busy machine."""
+    within(holds, 240.0)
+
+
+def shift_clocks_of_nodes(cluster: RealCluster, namespace: str, off_s: float) -> None:
+    """Have pods be ready since the moment that a node's clock tells which is off so much."""
+    moment = (datetime.now(UTC) + timedelta(seconds=off_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": moment}
+    for pod in cluster.core.list_namespaced_pod(namespace).items:
+        body = {"status": {"conditions": [ready]}}
+        cluster.core.patch_namespaced_pod_status(pod.metadata.name, namespace, body)
+
+
+@pytest.mark.parametrize("off_s", [-HOUR_S, HOUR_S])
+def test_nodes_whose_clocks_are_off_do_not_change_what_is_known_of_the_load(
+    observed: Observed, real_cluster: RealCluster, off_s: float
+) -> None:
+    namespace = real_cluster.namespace()
+    labels = {
+        "stoker.dev/managed": "true",
+        "stoker.dev/server": "pair",
+        "stoker.dev/accelerator": "L4",
+    }
+    # Its pods bear the names that series carry: pair-0, pair-1.
+    real_cluster.deploy_set(namespace, "pair", replicas=2, gpus=0, product=L4, labels=labels)
+    metrics = replace(SETTINGS, prometheus_url=observed.prometheus.url)
+    settings = ControlSettings(metrics=metrics, cluster=ClusterSettings(namespaces=(namespace,)))
+    fleet = replace(controlled_fleet(), servers=(Server("pair", "interactive", "pair"),))
+    source = PrometheusSource(metrics)
+    with Mirror(ApiServer(real_cluster.admin), KINDS, [namespace], time.monotonic) as mirror:
+        assert mirror.wait_listed(60)
+        observer = FleetObserver(source, mirror, settings, time.time, time.monotonic)
+
+        def seen(ready: int) -> tuple[Sequence[float | None], bool] | None:
+            """When replicas got ready, and whether their load is told in part."""
+            found = observer.observe(fleet, time.monotonic() + 60.0)
+            assert found.cluster is not None
+            variants = found.cluster.variants
+            load = measured_load(found.server("pair"), variants, LoadHistory(), metrics, found.at)
+            told = sum(each.count(ReplicaPhase.READY) for each in variants)
+            if told != ready or load.load is None:
+                return None
+            moments = [each.ready_at for one in variants for each in one.replicas]
+            return moments, load.partial
+
+        def off(told: Sequence[float | None]) -> bool:
+            now = time.time()
+            return all(at is not None and abs(at - now - off_s) < HOUR_S / 2 for at in told)
+
+        # Both of its pods report: nothing is missing, whatever the clocks of their nodes say.
+        eventually(lambda: seen(2) is not None)
+        shift_clocks_of_nodes(real_cluster, namespace, off_s)
+        eventually(lambda: (now := seen(2)) is not None and off(now[0]) and not now[1])
+        # A third one does not report. Neither is it thought fresh for ever, nor is it forgotten.
+        scale = {"spec": {"replicas": 3}}
+        real_cluster.apps.patch_namespaced_stateful_set_scale("pair", namespace, scale)
+        eventually(lambda: seen(3) is not None)
+        shift_clocks_of_nodes(real_cluster, namespace, off_s)
+        eventually(lambda: (now := seen(3)) is not None and off(now[0]) and now[1])

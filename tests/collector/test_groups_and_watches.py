@@ -73,6 +73,11 @@ def scaled(cluster: RealCluster, ref: WorkloadRef, before: int, after: int) -> N
     assert result.outcome is ChangeOutcome.APPLIED, result.detail
 
 
+def reasons(watched: Watched) -> dict[ReplicaPhase, str]:
+    """What keeps the groups of the set from serving, by where they stand."""
+    return {each.phase: each.reason for each in watched.variants()["pair"].replicas}
+
+
 def test_a_stateful_set_is_found_scaled_and_followed(real_cluster: RealCluster) -> None:
     namespace = real_cluster.namespace()
     body = deployment("set", gpus=0, labels={**MANAGED, "stoker.dev/accelerator": "H100"})
@@ -102,11 +107,19 @@ def test_a_leader_worker_set_is_found_scaled_and_followed(real_cluster: RealClus
             assert (found.ref, found.server, found.accelerator) == (ref, "chat", "2xH100")
             # Its leader has no card, each of its two workers has one.
             assert (found.cards_per_replica, found.card_type) == (2, "H100")
-            for worker in range(3):
+            for worker in range(2):
                 sets.pod(namespace, "pair", 0, worker, 0)
+            words = "2 of its 3 pods are there"
+            eventually(lambda: reasons(watched) == {ReplicaPhase.STARTING: words})
+            sets.pod(namespace, "pair", 0, 2, 0)
             eventually(lambda: watched.variants()["pair"].count(ReplicaPhase.READY) == 1)
             # A group is one replica: that of its leader.
             assert [each.name for each in watched.variants()["pair"].replicas] == ["pair-0"]
+            # Its leader is ready still, and nothing is served without all of its workers.
+            real_cluster.core.delete_namespaced_pod("pair-0-1", namespace)
+            eventually(lambda: reasons(watched) == {ReplicaPhase.STARTING: words})
+            sets.pod(namespace, "pair", 0, 1, 0)
+            eventually(lambda: watched.variants()["pair"].count(ReplicaPhase.READY) == 1)
             scaled(real_cluster, ref, 1, 2)
             eventually(lambda: watched.variants()["pair"].replicas_wanted == 2)
             assert sets.replicas(namespace, "pair") == 2

@@ -59,5 +59,8 @@ def test_pods_that_carry_other_labels_tell_nothing(observed: Observed) -> None:
 def test_failures_by_what_tells_them(observed: Observed) -> None:
     servers = observed.reading.servers
     assert servers["behind-gateway"].usable(SignalName.ERROR_RATE) == pytest.approx(1 / 8, rel=0.05)
-    assert servers["sg"].usable(SignalName.ERROR_RATE) == pytest.approx(0.1, rel=0.05)
+    assert servers["sg"].usable(SignalName.ERROR_RATE) == pytest.approx(1 / 11, rel=0.05)
+    assert servers["sg-failing"].usable(SignalName.ERROR_RATE) == pytest.approx(0.5, rel=0.2)
+    assert servers["sg-emulated"].usable(SignalName.ERROR_RATE) == 0.0
+    assert servers["vllm-emulated"].usable(SignalName.ERROR_RATE) == 0.0
     assert servers["plain"].usable(SignalName.ERROR_RATE) is None  # nobody counts them

@@ -23,7 +23,8 @@ from stoker.domain.errors import InvalidInputError
 from stoker.domain.explanation import CountLimit
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
-from stoker.domain.plan import Plan, Rejection
+from stoker.domain.plan import Plan
+from stoker.domain.reasons import Rejection
 from stoker.domain.serving import Serving
 from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.configured_fleets import (

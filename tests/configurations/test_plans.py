@@ -14,7 +14,7 @@ from optimizer.candidates import build_candidates
 from optimizer.planner import plan_fleet
 from optimizer.table import CandidateTable
 from stoker.cli.allocation_rows import allocation_rows
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.configured_fleets import (
     DP2,

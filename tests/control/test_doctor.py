@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,6 +75,22 @@ def queries(**told: str) -> Callable[[ControlSetup], None]:
     return put("servers", value=[{"server": "chat", "queries": told}])
 
 
+def named(kind: str) -> Callable[[ControlSetup], None]:
+    """Name a workload in the document, and run as somebody who may only look."""
+
+    def change(setup: ControlSetup) -> None:
+        as_user("nobody")(setup)
+        workload = {
+            "accelerator": "H100",
+            "namespace": setup.namespace,
+            "name": "other",
+            "kind": kind,
+        }
+        setup.control["servers"] = [{"server": "chat", "workloads": [workload]}]
+
+    return change
+
+
 PLANTED: dict[str, tuple[Callable[[ControlSetup], None], str, str]] = {
     "wrong port": (
         put("metrics", "prometheus_url", value="http://127.0.0.1:9"),
@@ -99,6 +117,36 @@ PLANTED: dict[str, tuple[Callable[[ControlSetup], None], str, str]] = {
         "signals",
         "not plausible in ms",
     ),
+    "seconds for ms in a percentile": (
+        queries(ttft_p95_ms="scalar(sum(up)) * 0 + vector(0.19)"),
+        "signals",
+        "not plausible in ms",
+    ),
+    "percent of prefix hits": (
+        queries(prefix_hit_rate="vector(25)"),
+        "signals",
+        "25, by vector(25): not plausible in share of the tokens",
+    ),
+    "percent of errors": (
+        queries(error_rate="vector(5)"),
+        "signals",
+        "not plausible in share of the requests",
+    ),
+    "negative spread": (
+        queries(input_tokens_cv="vector(-1)"),
+        "signals",
+        "not plausible in standard deviations",
+    ),
+    "blocks for tokens of memory": (
+        queries(kv_tokens="vector(16)"),
+        "signals",
+        "not plausible in tokens a replica",
+    ),
+    "a canary that sees no errors": (
+        put("transition", value={"kind": "canary"}),
+        "signals",
+        "unknown",
+    ),
     "completions for offers": (
         queries(arrival_rate_rps="sum(rate(vllm:request_success_total[6s])) / 4"),
         "signals",
@@ -112,6 +160,8 @@ PLANTED: dict[str, tuple[Callable[[ControlSetup], None], str, str]] = {
         "no way to a cluster",
     ),
     "no leave at all": (as_user("nobody"), "permissions", "not allowed"),
+    "no leave to scale sets": (named("StatefulSet"), "permissions", "not allowed"),
+    "no leave to scale groups": (named("LeaderWorkerSet"), "permissions", "not allowed"),
     "no leave to scale": (as_user("no-nodes"), "permissions", "not allowed"),
     "a card type that is not there": (
         put("fleet", "capacity", value={"H100": 16, "H200": 8}),
@@ -207,3 +257,97 @@ def test_two_workloads_on_one_accelerator_are_found(control_setup: ControlSetup)
     code, findings = examined(control_setup)
     assert code == 3
     assert any("two workloads run it on H100" in f["message"] for f in findings)
+
+
+LOOKING = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": ["apps"],
+        "resources": ["deployments", "statefulsets"],
+        "verbs": ["list", "watch"],
+    },
+]
+
+
+def asked_for(setup: ControlSetup) -> dict[str, str]:
+    """Return what was found of each verb, by the verb."""
+    result = stoker("doctor", str(setup.document), "--all", "--format", "json")
+    found = json.loads(result.stdout)
+    return {each["subject"]: each["level"] for each in found if each["topic"] == "permissions"}
+
+
+def test_each_kind_of_workload_that_is_there_is_asked_for(control_setup: ControlSetup) -> None:
+    control_setup.cluster.grant("stoker", LOOKING, control_setup.namespace)
+    as_user("stoker")(control_setup)
+    control_setup.control["cluster"]["allow_batch_limit"] = True
+    workload = {"accelerator": "2xH100", "namespace": control_setup.namespace, "name": "pair"}
+    control_setup.fleet["accelerators"].append(
+        {"name": "2xH100", "card_type": "H100", "cards": 2, "cost_per_hour": 6, "memory_gb": 160}
+    )
+    control_setup.control["servers"] = [
+        {"server": "chat", "workloads": [{**workload, "kind": "LeaderWorkerSet"}]}
+    ]
+    control_setup.write()
+    control_setup.stateful_set(gpus=0)
+    where = f"in namespace {control_setup.namespace}"
+    found = asked_for(control_setup)
+    for words in (
+        "get statefulsets/scale",
+        "update statefulsets/scale",
+        "get leaderworkersets/scale",
+        "update leaderworkersets/scale",
+        "get statefulsets",
+        "patch statefulsets",
+        "list leaderworkersets",
+        "watch leaderworkersets",
+    ):
+        assert found[f"{words} {where}"] == "error", words
+    for words in ("list deployments", "watch statefulsets", "list pods"):
+        assert found[f"{words} {where}"] == "fine", words
+    # No Deployment is scaled, and groups are told no batch limit.
+    for words in ("update deployments/scale", "patch deployments", "patch leaderworkersets"):
+        assert f"{words} {where}" not in found
+    _, findings = examined(control_setup)
+    remedies = {each["subject"]: each["remedy"] for each in findings}
+    assert "--clusterrole=stoker-act" in remedies[f"update statefulsets/scale {where}"]
+    assert (
+        "create clusterrolebinding stoker-batch-limits" in (remedies[f"patch statefulsets {where}"])
+    )
+
+
+def test_a_healthy_fleet_of_stateful_sets_has_no_finding(control_setup: ControlSetup) -> None:
+    control_setup.write()
+    control_setup.stateful_set(args=["--max-num-seqs=64"])
+
+    def ready() -> bool:
+        found = control_setup.cluster.apps.read_namespaced_stateful_set(
+            "chat", control_setup.namespace
+        )
+        return bool(found.status.ready_replicas == found.spec.replicas)
+
+    eventually(ready)
+    code, findings = examined(control_setup)
+    assert (code, findings) == (0, [])
+
+
+@pytest.mark.parametrize("ahead_s", [-120.0, 120.0])
+def test_a_clock_that_differs_is_found_of_both(
+    control_setup: ControlSetup, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    control_setup.write()
+    control_setup.deploy(args=["--max-num-seqs=64"])
+    wrong = SimpleNamespace(time=lambda: time.time() + ahead_s, monotonic=time.monotonic)
+    monkeypatch.setattr("stoker.cli.doctor.time", wrong)
+    _, findings = examined(control_setup)
+    clocks = [each for each in findings if each["topic"] == "clock"]
+    way = "behind" if ahead_s > 0 else "ahead of"
+    assert [f"{way} this machine's" in each["message"] for each in clocks] == [True, True]
+    assert ["the API server" in each["message"] for each in clocks] == [False, True]
+    assert all("set-ntp" in each["remedy"] for each in clocks)
+
+
+def test_remedies_say_what_to_type(control_setup: ControlSetup) -> None:
+    control_setup.control["loop"]["deadline_s"] = 90
+    control_setup.write()
+    _, (finding,) = examined(control_setup)
+    assert "set loop.deadline_s to at most loop.period_s, 60" in finding["remedy"]

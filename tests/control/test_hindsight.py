@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak.measure import attainment
-from benchmarks.soak.page import BEGIN, END, write
+from benchmarks.soak.page import marks, write
 from benchmarks.soak.scenario import LOAD, SERVER, Soak, fleet_document
 from demos.cluster.hindsight import (
     clairvoyant_sizes,
@@ -76,6 +76,7 @@ def test_the_ramp_is_five_times_and_half_an_hour_in_sixty_cycles() -> None:
 
 def test_a_part_of_the_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write(page, f"{BEGIN}\nnew\n{END}")
-    assert page.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    (begin, end), other = marks("soak"), "\n".join(marks("soak-default-sinus"))
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n{other}\n")
+    write(page, "soak", f"{begin}\nnew\n{end}")
+    assert page.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n{other}\n"

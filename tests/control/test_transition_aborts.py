@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from stoker.domain.control.settings import TransitionKind
+from stoker.domain.control.choices import TransitionKind
 from tests.support.moving import BEFORE, NEW, STAYED, Moving, moving
 from tests.support.real_cluster import RealCluster
 

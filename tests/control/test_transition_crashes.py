@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from stoker.domain.control.settings import TransitionKind
+from stoker.domain.control.choices import TransitionKind
 from tests.support.moving import MOVED, NEW, OLD, STAYED, moving
 from tests.support.real_cluster import RealCluster
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from stoker.domain.control.choices import TransitionKind
 from stoker.domain.control.cluster import ReplicaPhase
-from stoker.domain.control.settings import TransitionKind
 from stoker.domain.control.signals import Signal, SignalName
 from tests.support.moving import BEFORE, LEAP_S, MOVED, NEW, OLD, STAYED, WANTED, moving
 from tests.support.moving_fleet import SMALL

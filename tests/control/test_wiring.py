@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from controller.ports import Lock
 from stoker.cli.control_wiring import WhileActing
-from stoker.domain.control.settings import Mode
 
 
 class Candidate:
@@ -29,12 +28,12 @@ class Candidate:
 
 
 def test_a_loop_whose_mode_changes_to_act_is_elected_first() -> None:
-    candidate, mode = Candidate(), [Mode.OBSERVE]
-    with WhileActing(candidate.elected, lambda: mode[0]) as lock:
+    candidate, writes = Candidate(), [False]
+    with WhileActing(candidate.elected, lambda: writes[0]) as lock:
         assert lock.holds()
         assert candidate.parts == 0  # who observes keeps nobody from acting
-        for acting in (Mode.ACT, Mode.ADVISE):
-            mode[0] = acting
+        for _ in range(2):
+            writes[0] = True
             candidate.leads = False
             assert not lock.holds()
             assert lock.problem == "no answer"
@@ -42,10 +41,10 @@ def test_a_loop_whose_mode_changes_to_act_is_elected_first() -> None:
             candidate.leads = True
             assert lock.holds()
             assert candidate.parts == 1
-            mode[0] = Mode.OBSERVE
+            writes[0] = False
             assert lock.holds()
             assert candidate.parts == 0
-        mode[0] = Mode.ACT
+        writes[0] = True
         assert lock.holds()
         assert candidate.parts == 1
     assert candidate.parts == 0
@@ -53,5 +52,18 @@ def test_a_loop_whose_mode_changes_to_act_is_elected_first() -> None:
 
 def test_a_loop_that_may_act_takes_part_from_the_start() -> None:
     candidate = Candidate()
-    with WhileActing(candidate.elected, lambda: Mode.ACT):
+    with WhileActing(candidate.elected, lambda: True):
         assert candidate.parts == 1
+
+
+def test_a_loop_that_steps_down_takes_part_again_when_it_is_asked() -> None:
+    candidate = Candidate()
+    candidate.leads = True
+    with WhileActing(candidate.elected, lambda: True) as lock:
+        assert lock.holds()
+        lock.step_down()
+        assert candidate.parts == 0
+        assert lock.problem == ""
+        assert lock.holds()
+        assert candidate.parts == 1
+    assert candidate.parts == 0

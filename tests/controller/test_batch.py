@@ -18,14 +18,12 @@ from controller.history import LoadHistory, LoadSample
 from controller.memory import Memory, ServerMemory
 from controller.patterns import contradiction
 from controller.recall import memory_from_text, memory_to_text
+from stoker.domain.control.choices import ClassKind, ForecastMethod, Mode
 from stoker.domain.control.observation import ServerObservation
 from stoker.domain.control.settings import (
-    ClassKind,
     ControlSettings,
-    ForecastMethod,
     ForecastSettings,
     LoopSettings,
-    Mode,
     ServerControl,
     StabilitySettings,
 )
@@ -273,6 +271,48 @@ def test_requests_that_pile_up_contradict_realtime() -> None:
     assert not contradiction(ClassKind.REALTIME, history(STEADY), seen(10.0))
     assert not contradiction(ClassKind.REALTIME, history(STEADY), seen(None))
     assert not contradiction(ClassKind.STREAMING, history(STEADY), seen(1000.0))
+
+
+def test_traffic_of_people_contradicts_batch() -> None:
+    def seen(waiting: float | None, running: float | None) -> ServerObservation:
+        told = {SignalName.WAITING: waiting, SignalName.RUNNING: running}
+        return ServerObservation(
+            "x",
+            {
+                name: Signal.unknown("none") if value is None else Signal.known(value, 1.0, "query")
+                for name, value in told.items()
+            },
+        )
+
+    def found(load: LoadHistory, state: ServerObservation, slots: float | None = 128.0) -> str:
+        return contradiction(ClassKind.BATCH, load, state, slots)
+
+    words = "is declared batch, but its requests come steadily, none waits, and 12 are served"
+    assert words in found(history(STEADY), seen(0.0, 12.0))
+    assert "suit kind: realtime" in found(history(DAY, 300.0), seen(0.0, 12.0))
+    # A backlog waits, or fills the batch, or came at once; and what nobody tells is no proof.
+    assert not found(history(STEADY), seen(40.0, 12.0))
+    assert not found(history(STEADY), seen(0.0, 100.0))
+    assert not found(history(BULK), seen(0.0, 12.0))
+    assert not found(history(STEADY), seen(None, 12.0))
+    assert not found(history(STEADY), seen(0.0, None))
+    assert not found(history(STEADY), seen(0.0, 12.0), None)
+    assert not found(history(STEADY[:10]), seen(0.0, 12.0))
+
+
+def test_the_loop_tells_of_people_at_a_batch_server() -> None:
+    played = world(batch(3.6e6, 8.0), 16)
+    played.rates["search"] = lambda _: 4.0
+    told = {SignalName.WAITING: 0.0, SignalName.RUNNING: 5.0, SignalName.COMPLETION_RATE: 4.0}
+    played.extra_signals["search"] = {
+        name: Signal.known(value, 1.0, "query") for name, value in told.items()
+    }
+    loop = played.loop()
+    for _ in range(30):
+        loop.cycle()
+        played.advance(30.0)
+    problems = played.records[-1].document["problems"]
+    assert any("search is declared batch" in each for each in problems), problems
 
 
 def test_the_loop_tells_of_it() -> None:

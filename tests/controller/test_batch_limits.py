@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from controller.planning import plan_now
 from stoker.domain.control.changes import Direction
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.cluster import CardStock, ClusterState, WorkloadKind
+from stoker.domain.control.quiet import QuietHours
 from stoker.domain.control.settings import (
     ClusterSettings,
     ControlSettings,
     LoopSettings,
-    Mode,
     StabilitySettings,
 )
+from stoker.domain.settings import Analysis
+from stoker.domain.workload import Load
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
+from tests.support.playing import changed
 
 
 def limits(
@@ -70,5 +77,113 @@ def test_after_one_the_next_waits_as_a_move_does() -> None:
 
 
 def test_none_is_written_in_quiet_hours() -> None:
-    quiet = replace(CALM, quiet_hours=((0, 24 * 60),))
+    quiet = replace(CALM, quiet_hours=(QuietHours(0, 24 * 60),))
     assert limits(1, stability=quiet) == [None]
+
+
+def sized(
+    told: int | None,
+    *,
+    allowed: bool = False,
+    kind: WorkloadKind = WorkloadKind.DEPLOYMENT,
+    replicas: int = 9,
+    moved: bool = False,
+) -> PlayedWorld:
+    """Some cycles of a server whose pods take so many requests at once."""
+    stability = StabilitySettings(
+        scale_down_window_s=60.0, cooldown_down_s=0.0, cooldown_move_s=3600.0
+    )
+    settings = ControlSettings(
+        loop=LoopSettings(mode=Mode.ACT),
+        stability=stability,
+        cluster=ClusterSettings(allow_batch_limit=allowed),
+    )
+    running = workload("chat", "H100", replicas)
+    running = replace(running, max_batch=told, ref=replace(running.ref, kind=kind))
+    world = PlayedWorld(controlled_fleet(), settings, [running], {"chat": lambda _: 250.0})
+    if moved:
+        memory = world.memory.server("chat")
+        world.memory = world.memory.with_server("chat", replace(memory, moved_at=world.time))
+    loop = world.loop()
+    for _ in range(12):
+        loop.cycle()
+        world.advance(30.0)
+    return world
+
+
+def replicas_of(world: PlayedWorld) -> int:
+    (work,) = world.workloads.values()
+    return work.state.replicas_wanted
+
+
+TOLD = 8
+"""A batch limit far below the one that a plan would take."""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"allowed": True, "kind": WorkloadKind.LEADER_WORKER_SET},
+        {"allowed": True, "moved": True},
+    ],
+)
+def test_replicas_are_planned_with_the_limit_that_their_pods_have(how: Any) -> None:
+    many, few = replicas_of(sized(TOLD, replicas=30, **how)), replicas_of(sized(None))
+    assert many > few  # with a limit that nobody told, the plan's own counts
+    grown = replicas_of(sized(TOLD, replicas=1, **how))
+    assert grown <= many < 30  # it shrinks to what these pods need, but for the hysteresis
+    assert many <= 1.1 * grown + 1
+
+
+def test_nothing_shrinks_before_the_limit_that_it_shrinks_for() -> None:
+    # The played cluster takes no limit: once it is asked for, pods count as they are again.
+    world = sized(TOLD, allowed=True)
+    asked = [
+        each
+        for record in world.records
+        for each in record.document["servers"]["chat"]["decision"]["targets"]
+    ]
+    assert [each["replicas"] for each in asked if each["max_batch"]] == [9]
+    assert min(each["replicas"] for each in asked) == 9
+
+
+def load(tokens: float) -> Load:
+    return Load(200.0, 200.0, tokens)
+
+
+@pytest.mark.parametrize("analysis", list(Analysis))
+@pytest.mark.parametrize("kv_tokens", [None, 400_000])
+@pytest.mark.parametrize("tokens", [100.0, 33.3, 700.1])
+def test_pods_are_planned_as_if_the_document_told_their_limit(
+    analysis: Analysis, kv_tokens: int | None, tokens: float
+) -> None:
+    fleet = controlled_fleet()
+    fleet = replace(
+        fleet,
+        settings=replace(fleet.settings, analysis=analysis),
+        profiles=tuple(replace(each, kv_tokens=kv_tokens) for each in fleet.profiles),
+    )
+    told = replace(workload("chat", "H100", 3), max_batch=7)
+    other = replace(workload("search", "H100", 3), max_batch=5)
+    plain = (replace(told, max_batch=None), replace(other, max_batch=None))
+    limited = changed(changed(fleet, "chat", max_batch=7), "search", max_batch=5)
+    loads = {"chat": load(tokens), "search": load(tokens + 1.7), "code": load(tokens)}
+    cards = {"H100": CardStock("H100", 2000, 0, 0)}
+    found = plan_now(fleet, loads, ClusterState(0.0, (told, other), cards), {}, 30.0).plan
+    wanted = plan_now(limited, loads, ClusterState(0.0, plain, cards), {}, 30.0).plan
+    assert found is not None
+    assert wanted is not None
+    assert [each.max_batch for each in found.allocations][:2] == [7, 5]
+    assert found.allocations == wanted.allocations
+    assert {each.model for each in found.allocations} == {"org/chat-8b", "code-14b"}
+
+
+def test_what_is_not_placed_is_told_by_its_own_name() -> None:
+    told = replace(workload("chat", "H100", 3), max_batch=7)
+    other = replace(workload("search", "H100", 3), max_batch=5)
+    state = ClusterState(0.0, (told, other), {"H100": CardStock("H100", 2, 2, 0)})
+    plan = plan_now(controlled_fleet(), {"search": load(100.0)}, state, {}, 30.0).plan
+    assert plan is not None
+    assert plan.unplaced
+    assert not any("(search)" in f"{each.detail} {each.remedy}" for each in plan.unplaced)

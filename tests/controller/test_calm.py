@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.memory import Memory
+from stoker.domain.control.quiet import QuietHours
 from tests.support.playing import (
     CHAT,
     SEARCH,
@@ -18,7 +19,7 @@ from tests.support.playing import (
 
 
 def test_nothing_shrinks_in_quiet_hours_and_growth_goes_on() -> None:
-    quiet = with_rules(quiet_hours=((0, 24 * 60),))
+    quiet = with_rules(quiet_hours=(QuietHours(0, 24 * 60),))
     world = play(replace(CHAT, replicas_wanted=6), rate=5.0, settings=quiet)
     go(world, 8)
     assert world.wanted(CHAT.ref) == 6
@@ -29,7 +30,9 @@ def test_nothing_shrinks_in_quiet_hours_and_growth_goes_on() -> None:
 
 
 def test_no_move_begins_in_quiet_hours_and_the_server_is_sized_where_it_is() -> None:
-    world = play(CHAT, SMALL, settings=with_rules(quiet_hours=((0, 24 * 60),)), rate=120.0)
+    world = play(
+        CHAT, SMALL, settings=with_rules(quiet_hours=(QuietHours(0, 24 * 60),)), rate=120.0
+    )
     go(world, 3)
     assert world.wanted(SMALL.ref) == 0
     assert world.wanted(CHAT.ref) == needed(120.0) > 1
@@ -58,3 +61,16 @@ def test_a_load_told_in_part_makes_nothing_smaller() -> None:
     go(world, 8)
     assert world.wanted(CHAT.ref) == 6
     assert decision(world)["held"] == ["partial_reports"]
+
+
+def test_a_loop_that_was_away_watches_the_whole_window_again() -> None:
+    world = play(replace(CHAT, replicas_wanted=6), rate=250.0, settings=with_rules())
+    go(world, 10)
+    before = world.wanted(CHAT.ref)
+    world.advance(3600.0)
+    world.rates["chat"] = lambda _: 5.0
+    for _ in range(3):
+        go(world)
+        assert world.wanted(CHAT.ref) == before > 1
+    go(world)
+    assert world.wanted(CHAT.ref) == 1

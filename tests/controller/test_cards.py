@@ -96,6 +96,26 @@ def test_a_cycle_adds_no_more_cost_than_allowed_and_takes_as_much_as_it_likes() 
     assert world.wanted(SEARCH.ref) == 1
 
 
+def test_a_limit_below_one_replica_says_that_it_is_never_kept() -> None:
+    big = workload("chat", "H100", 1, cards=8)
+    for rules, words in (
+        (
+            with_rules(max_cards_change=4),
+            "max_cards_change 4 is less than the 8 cards of one replica: raise it",
+        ),
+        (
+            with_rules(max_cost_change_per_hour=20.0),
+            "max_cost_change_per_hour 20 is less than the 24 of one replica: raise it",
+        ),
+    ):
+        world = play(big, settings=rules)
+        go(world, 2)
+        assert world.wanted(big.ref) == 1
+        assert decision(world)["held"] == ["change_limit"]
+        assert words in decision(world)["reason"]
+        assert "waits" not in decision(world)["reason"]
+
+
 def test_a_refused_write_is_decided_again() -> None:
     world = play(CHAT)
     world.refuses[CHAT.ref] = ChangeOutcome.CONFLICT

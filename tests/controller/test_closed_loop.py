@@ -6,12 +6,8 @@ import itertools
 import json
 from dataclasses import replace
 
-from stoker.domain.control.settings import (
-    ControlSettings,
-    LoopSettings,
-    Mode,
-    StabilitySettings,
-)
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings, StabilitySettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 

@@ -10,14 +10,14 @@ import pytest
 from controller.demand import startup_of
 from controller.memory import ServerMemory
 from controller.recall import memory_from_text, memory_to_text
-from controller.startups import StartupTimes
+from controller.startups import StartupTimes, Watch
+from stoker.domain.control.choices import Mode
 from stoker.domain.control.cluster import ReplicaPhase, ReplicaState
 from stoker.domain.control.settings import (
     ControlSettings,
     ForecastSettings,
     LoopSettings,
     MetricSettings,
-    Mode,
     StabilitySettings,
 )
 from tests.support.controlled_fleets import controlled_fleet
@@ -145,5 +145,10 @@ def test_a_pod_that_starts_teaches_how_long_its_kind_takes() -> None:
 
 def test_a_pod_that_waits_for_cards_teaches_nothing_of_starts() -> None:
     pod = ReplicaState("a", ReplicaPhase.READY, "node", 0.0, 500.0, 540.0)
-    times = StartupTimes().with_variant("m", replace(CHAT, replicas=(pod,)))
+    waits = replace(pod, phase=ReplicaPhase.PENDING, node="", scheduled_at=None, ready_at=None)
+    times = StartupTimes()
+    for seen, at in ((waits, 490.0), (pod, 550.0)):
+        times = times.with_variant(
+            "m", replace(CHAT, replicas=(seen,)), Watch(at, 90.0, 30.0, 900.0)
+        )
     assert times.expected_s("m", "H100", 1.0) == 40.0

@@ -22,15 +22,14 @@ from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
 from controller.metrics import ControlMetrics
 from controller.recall import memory_from_text, memory_to_text
+from stoker.domain.control.choices import ForecastMethod, Mode
 from stoker.domain.control.cluster import ReplicaPhase, ReplicaState
 from stoker.domain.control.observation import ServerObservation
 from stoker.domain.control.settings import (
     ControlSettings,
     CorrectionSettings,
-    ForecastMethod,
     ForecastSettings,
     LoopSettings,
-    Mode,
 )
 from stoker.domain.control.signals import Signal, SignalName
 from stoker.domain.curve import tabulate

@@ -7,7 +7,8 @@ from typing import Any
 
 from controller.loop import Loop, Ports
 from stoker.domain.control.changes import ChangeOutcome
-from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode, StabilitySettings
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings, StabilitySettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 

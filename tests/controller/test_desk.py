@@ -10,8 +10,8 @@ import pytest
 from controller.record import CycleRecord
 from stoker.cli.control_report import status_report
 from stoker.cli.output import plain_text
+from stoker.domain.control.choices import Mode
 from stoker.domain.control.orders import ConflictError, NotThereError
-from stoker.domain.control.settings import Mode
 from stoker.domain.errors import InvalidInputError
 from tests.support.desk import CHAT, CHAT_WORKLOAD, CODE, DeskWorld, desk_world
 
@@ -222,7 +222,8 @@ def test_status_shows_corrected_profiles_and_orders(of: DeskWorld) -> None:
     factors = {"decode": told, "prefill": other}
     learned = {**status["profiles"][0], "factors": factors, "observations": 4}
     text = plain_text(status_report({**status, "profiles": [*status["profiles"], learned]}))
-    assert text.count(learned["model"]) == 2  # nothing was learned of the others
+    corrected = text.partition("Corrected profiles")[2]
+    assert corrected.count(learned["model"]) == 2  # nothing was learned of the others
     assert "x1.312" in text
     assert "x1.000" in text
     assert "known to 0.13 only" in text

@@ -19,7 +19,8 @@ from controller.lines import NAME as LINES
 from controller.lines import Lines
 from controller.memory import Memory
 from controller.recall import RecallError, memory_from_text, memory_to_text
-from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode, StabilitySettings
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings, StabilitySettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 
@@ -43,7 +44,7 @@ def played_cycles(count: int) -> PlayedWorld:
 
 
 def test_a_memory_reads_back_as_it_was() -> None:
-    memory = played_cycles(2).memory
+    memory = played_cycles(3).memory
     assert memory.server("chat").transition is not None
     assert memory.startups.seconds
     back = memory_from_text(memory_to_text(memory))

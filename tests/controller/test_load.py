@@ -11,7 +11,8 @@ import pytest
 from controller.forecast import forecast
 from controller.history import LoadHistory, LoadSample
 from controller.load import measured_load, sample_of
-from controller.startups import StartupTimes
+from controller.startups import StartupTimes, Watch
+from stoker.domain.control.choices import ForecastMethod
 from stoker.domain.control.cluster import (
     ReplicaPhase,
     ReplicaState,
@@ -19,8 +20,9 @@ from stoker.domain.control.cluster import (
     WorkloadRef,
 )
 from stoker.domain.control.observation import ServerObservation
-from stoker.domain.control.settings import ForecastMethod, ForecastSettings, MetricSettings
+from stoker.domain.control.settings import ForecastSettings, MetricSettings
 from stoker.domain.control.signals import Signal, SignalName
+from stoker.domain.workload import Load
 
 AT = 10_000.0
 PODS = "sum(rate(vllm:request_success_total[60s]))"
@@ -94,6 +96,80 @@ def test_a_rate_without_any_tokens_ever_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    "sizes",
+    [
+        {"input_tokens": None, "output_tokens": None},
+        {"input_tokens": 300.0, "output_tokens": None},
+        {"input_tokens": None, "output_tokens": 300.0},
+    ],
+)
+def test_sizes_that_nobody_measures_now_make_nothing_smaller(
+    sizes: dict[str, float | None],
+) -> None:
+    """A gateway tells the rate, and no engine is scraped any more."""
+    history = LoadHistory((LoadSample(AT - 30, 5.0, 200.0, 100.0),))
+    source = "sum(rate(inference_extension_scheduler_attempts_total[60s]))"
+    told = seen(source, arrival_rate_rps=3.0, **sizes)
+    found = measured_load(told, variants(500, 500), history, RULES, AT)
+    assert found.load is not None
+    assert found.load.input_tokens == (sizes["input_tokens"] or 200.0)
+    assert found.load.output_tokens == (sizes["output_tokens"] or 100.0)
+    assert found.partial
+    for name, size in sizes.items():
+        assert (f"{name} not measured now (no series)" in found.reason) is (size is None)
+    # The rate is whole all the same: what comes is foretold, and idle times are known by it.
+    sample = sample_of(found, told, AT)
+    assert sample is not None
+    assert (sample.arrival_rate_rps, sample.output_tokens) == (3.0, sizes["output_tokens"])
+
+
+def test_stale_sizes_are_not_measured_now() -> None:
+    history = LoadHistory((LoadSample(AT - 30, 5.0, 200.0, 100.0),))
+    told = seen(**FULL, reporting_replicas=1.0)
+    old = Signal.stale(100.0, 90.0, PODS, "the newest sample is 90 s old")
+    told = replace(told, signals={**told.signals, SignalName.OUTPUT_TOKENS: old})
+    found = measured_load(told, variants(500), history, RULES, AT)
+    assert found.partial
+    assert "the newest sample is 90 s old" in found.reason
+
+
+def test_rates_of_some_replicas_are_not_remembered_with_sizes_that_nobody_measures() -> None:
+    history = LoadHistory((LoadSample(AT - 30, 5.0, 200.0, 100.0),))
+    told = seen(arrival_rate_rps=3.0, input_tokens=None, output_tokens=None, reporting_replicas=1.0)
+    found = measured_load(told, variants(500, 500), history, RULES, AT)
+    assert found.partial
+    assert sample_of(found, told, AT) is None
+
+
+def test_sizes_of_the_document_make_nothing_smaller() -> None:
+    """A rate by a query of the user, and no size ever measured."""
+    told = seen("sum(rate(ingress_total[1m]))", arrival_rate_rps=3.0, input_tokens=None)
+    document = Load(5.0, 200.0, 100.0)
+    found = measured_load(told, variants(500), LoadHistory(), RULES, AT, document=document)
+    assert found.load is not None
+    assert (found.load.input_tokens, found.load.output_tokens) == (200.0, 100.0)
+    assert found.partial
+    assert "those of the fleet document count" in found.reason
+    idle = seen("sum(rate(ingress_total[1m]))", arrival_rate_rps=0.0)
+    found = measured_load(idle, variants(500), LoadHistory(), RULES, AT, document=document)
+    assert found.load is not None
+    assert found.load.is_zero
+    assert not found.partial  # without requests there is no size to know
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(None, 1.5), (0.0, 0.0), (0.4, 0.4)])
+def test_a_spread_that_is_unknown_is_that_of_the_document(
+    measured: float | None, expected: float
+) -> None:
+    told = seen(**FULL, reporting_replicas=1.0, input_tokens_cv=measured, output_tokens_cv=measured)
+    document = Load(5.0, 200.0, 100.0, input_tokens_cv=1.5, output_tokens_cv=1.5)
+    found = measured_load(told, variants(500), LoadHistory(), RULES, AT, document=document)
+    assert found.load is not None
+    assert (found.load.input_tokens_cv, found.load.output_tokens_cv) == (expected, expected)
+    assert not found.partial
+
+
+@pytest.mark.parametrize(
     ("ready", "reporting", "partial"),
     [
         ((500, 500, 500, 500, 500), 5.0, False),
@@ -114,6 +190,39 @@ def test_replicas_that_do_not_report(
     assert found.load is not None
     assert found.partial is partial
     assert (sample_of(found, seen(**FULL), AT) is None) is partial
+
+
+@pytest.mark.parametrize(
+    ("names", "partial"),
+    [
+        ({"chat-0", "chat-1"}, False),
+        ({"chat-0", "chat-gone"}, True),  # one that ends does not stand for one that begins
+        ({"chat-gone", "chat-old"}, True),
+        ({"10.0.0.1:8000", "10.0.0.2:8000"}, False),  # no names of pods: they can but be counted
+        (set(), False),
+    ],
+)
+@pytest.mark.parametrize("age", [5.0, 500.0])
+def test_replicas_report_by_name(names: set[str], partial: bool, age: float) -> None:
+    told = replace(seen(**FULL, reporting_replicas=2.0), reporting_pods=frozenset(names))
+    (state,) = variants(500, age)
+    replicas = tuple(
+        replace(each, name=f"chat-{index}") for index, each in enumerate(state.replicas)
+    )
+    found = measured_load(told, [replace(state, replicas=replicas)], LoadHistory(), RULES, AT)
+    assert found.partial is partial
+
+
+@pytest.mark.parametrize(("age", "young"), [(80.0, True), (100.0, False)])
+def test_what_a_new_replica_did_before_its_first_samples_is_missing(
+    age: float, young: bool
+) -> None:
+    rules = replace(RULES, window_s=60.0)
+    told = seen(**FULL, reporting_replicas=2.0)
+    found = measured_load(told, variants(500, age), LoadHistory(), rules, AT)
+    assert (found.partial, found.young) == (False, young)
+    gateway = seen("sum(rate(gateway_requests_total[60s]))", **FULL)
+    assert not measured_load(gateway, variants(500, age), LoadHistory(), rules, AT).young
 
 
 def test_figures_of_a_gateway_do_not_depend_on_pods() -> None:
@@ -164,7 +273,33 @@ def test_a_history_keeps_order_and_forgets() -> None:
         history = history.with_sample(LoadSample(at, at), keep_s=15.0)
     assert [each.at for each in history.samples] == [20.0, 30.0]
     assert history.grid(5.0) == [20.0, 25.0, 30.0]
-    assert history.last_request_at() == 30.0
+    assert history.idle_since() == 30.0
+
+
+def test_idleness_is_time_that_was_known_to_be_without_requests() -> None:
+    def since(*told: tuple[float, float], again: bool = False) -> float | None:
+        history = LoadHistory()
+        for at, rate in told:
+            if again:  # as after a restart, which knows samples alone
+                history = LoadHistory(history.samples)
+            history = history.with_sample(LoadSample(at, rate), 1e9, longest_gap_s=60.0)
+        return history.idle_since()
+
+    assert since() is None
+    for again in (False, True):
+        assert since((0.0, 0.0), (30.0, 0.0), (90.0, 0.0), again=again) == 0.0
+        assert since((0.0, 0.0), (30.0, 5.0), (60.0, 0.0), (90.0, 0.0), again=again) == 30.0
+        assert since((0.0, 5.0), (30.0, 0.0), (91.0, 0.0), (120.0, 0.0), again=again) == 91.0
+        assert since((0.0, 0.0), (30.0, 0.0), (60.0, 5.0), again=again) == 60.0
+
+
+def test_requests_of_long_ago_are_not_forgotten_with_their_samples() -> None:
+    history = LoadHistory()
+    for minute in range(180):
+        rate = 1.0 if minute in (12, 143) else 0.0
+        sample = LoadSample(60.0 * minute, rate)
+        history = history.with_sample(sample, 1e9, 600.0, 300.0, 120.0)
+        assert history.idle_since() == 60.0 * max(each for each in (0, 12, 143) if each <= minute)
 
 
 def line(count: int, slope: float, noise: float = 0.0, step_s: float = 30.0) -> LoadHistory:
@@ -240,11 +375,12 @@ def test_start_up_times_are_learned_once_a_pod() -> None:
         )
         return VariantState(WorkloadRef("m", "x"), "chat", "H100", len(seconds), replicas)
 
-    times = StartupTimes()
+    watch = Watch(AT + 30.0, gap_s=90.0, young_s=30.0, longest_s=900.0)
+    times = StartupTimes().with_variant("model", variant(), replace(watch, at=AT))
     assert times.expected_s("model", "H100", 120.0) == 120.0
-    times = times.with_variant("model", variant(10.0, 20.0))
-    times = times.with_variant("model", variant(10.0, 20.0))  # the same pods again
+    times = times.with_variant("model", variant(10.0, 20.0), watch)
+    times = times.with_variant("model", variant(10.0, 20.0), watch)  # the same pods again
     assert times.seconds["model", "H100"] == (10.0, 20.0)
-    times = times.with_variant("model", variant(10.0, 20.0, *[30.0] * 8))
+    times = times.with_variant("model", variant(10.0, 20.0, *[30.0] * 8), watch)
     assert times.expected_s("model", "H100", 120.0) == 30.0
     assert times.expected_s("model", "L4", 120.0) == 120.0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.metrics import ControlMetrics
-from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 
@@ -97,3 +99,38 @@ def test_a_workload_that_is_held_is_to_have_what_it_has() -> None:
     labels = {"variant_name": "code-h100", "namespace": "models", "accelerator_type": "H100"}
     assert value(found, "wva_desired_replicas", **labels) == 2
     assert value(found, "wva_desired_ratio", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "leads", "acts"),
+    [
+        (LoopSettings(mode=Mode.ACT), True, 1),
+        (LoopSettings(mode=Mode.ACT), False, 0),
+        (LoopSettings(mode=Mode.ADVISE), True, 1),
+        (LoopSettings(mode=Mode.OBSERVE), True, None),
+        (LoopSettings(mode=Mode.ACT, dry_run=True), True, None),
+    ],
+)
+def test_a_loop_that_is_not_to_write_does_not_count_as_one_that_acts(
+    settings: LoopSettings, leads: bool, acts: float | None
+) -> None:
+    metrics = ControlMetrics()
+    world = PlayedWorld(controlled_fleet(), ControlSettings(loop=settings), [], {})
+    world.leads = leads
+    metrics.told(world.loop().cycle())
+    assert value(series(metrics), "stoker_acts") == acts
+
+
+def test_cycles_that_fail_are_told_before_one_is_over_again() -> None:
+    metrics = ControlMetrics()
+    assert value(series(metrics), "stoker_failed_cycles") == 0
+    metrics.failing(3, withdrawn=False)
+    assert value(series(metrics), "stoker_failed_cycles") == 3
+    played(metrics, 1)
+    metrics.failing(5, withdrawn=True)
+    found = series(metrics)
+    assert value(found, "stoker_failed_cycles") == 5
+    # What it told last does not count any more: another loop leads.
+    assert value(found, "stoker_leader") == value(found, "stoker_acts") == 0
+    metrics.failing(0, withdrawn=False)
+    assert value(series(metrics), "stoker_acts") == 1

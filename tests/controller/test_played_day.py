@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from stoker.domain.control.choices import ForecastMethod, Mode
+from stoker.domain.control.quiet import QuietHours
 from stoker.domain.control.settings import (
     ControlSettings,
-    ForecastMethod,
     ForecastSettings,
     LoopSettings,
     MetricSettings,
-    Mode,
     ServerControl,
     StabilitySettings,
 )
@@ -122,7 +122,7 @@ def test_every_rule_is_kept_all_day(
     control = ServerControl("chat", min_replicas=least, max_replicas=most, scale_to_zero=to_zero)
     world = world_of(rules, rate, control, cards=cards)
     quiet_from = int((world.time + 0.4 * DAY_S) // 60) % 1440
-    quiet = ((quiet_from, (quiet_from + 5) % 1440),)
+    quiet = (QuietHours(quiet_from, (quiet_from + 5) % 1440),)
     kept = replace(world.document.settings, stability=replace(rules, quiet_hours=quiet))
     world.document = replace(world.document, settings=kept)
     loop = world.loop()

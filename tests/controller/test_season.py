@@ -22,7 +22,8 @@ from controller.memory import Memory, ServerMemory
 from controller.recall import memory_from_text, memory_to_text
 from controller.samples import LoadSamples
 from controller.season import period_of
-from stoker.domain.control.settings import ControlSettings, ForecastMethod, ForecastSettings
+from stoker.domain.control.choices import ForecastMethod
+from stoker.domain.control.settings import ControlSettings, ForecastSettings
 from stoker.domain.server import Server
 from stoker.domain.workload import Load
 from tests.support.controlled_fleets import controlled_fleet

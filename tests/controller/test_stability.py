@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.batch import BatchProgress
+from controller.history import LoadHistory, LoadSample
 from controller.memory import ServerMemory, WantedSize
 from controller.stability import Sizing, in_quiet_hours, may_move, remembered, settle
 from stoker.domain.control.changes import HoldReason
+from stoker.domain.control.quiet import QuietHours
 from stoker.domain.control.settings import StabilitySettings
 
 AT = 1_000_000_000.0  # 01:46:40 UTC
@@ -55,6 +58,13 @@ def test_down_only_when_it_was_enough_for_the_whole_window() -> None:
     assert settle(sizing(6, 4), watched(4, 4, 4), AT, RULES).replicas == 4
 
 
+def test_nothing_shrinks_while_replicas_are_young() -> None:
+    settled = settle(sizing(6, 4, young=True), watched(4, 4, 4), AT, RULES)
+    assert (settled.replicas, settled.held) == (6, (HoldReason.STABILIZING,))
+    assert "a moment ago" in settled.reason
+    assert settle(sizing(6, 8, young=True), watched(4, 4, 8), AT, RULES).replicas == 8
+
+
 def test_down_to_the_largest_size_of_the_window() -> None:
     settled = settle(sizing(9, 3), watched(7, 5, 3), AT, RULES)
     assert (settled.replicas, settled.held) == (7, (HoldReason.STABILIZING,))
@@ -86,7 +96,7 @@ def test_what_is_told_in_part_never_shrinks(change: dict[str, object], reason: H
 
 
 def test_quiet_hours_pass_midnight() -> None:
-    rules = replace(RULES, quiet_hours=((22 * 60, 2 * 60),))
+    rules = replace(RULES, quiet_hours=(QuietHours(22 * 60, 2 * 60),))
     assert in_quiet_hours(AT, rules)
     assert not in_quiet_hours(AT + 3600, rules)
     settled = settle(sizing(6, 2), watched(2, 2, 2), AT, rules)
@@ -116,6 +126,53 @@ def test_moves_wait_for_their_cooldown() -> None:
     forbidden = may_move(ServerMemory(moved_at=AT - 10), AT, RULES)
     assert forbidden is not None
     assert forbidden.held == (HoldReason.COOLDOWN,)
+
+
+def known(*rates: float, until_s: float) -> LoadHistory:
+    """Rates of a minute each, the last one so long ago."""
+    count = len(rates)
+    return LoadHistory(
+        tuple(
+            LoadSample(AT - until_s - 60.0 * (count - 1 - index), rate)
+            for index, rate in enumerate(rates)
+        )
+    )
+
+
+@pytest.mark.parametrize("gap_s", [60.0, 3600.0, 86_400.0])
+def test_a_move_for_less_than_was_known_before_a_gap_waits_for_the_whole_window(
+    gap_s: float,
+) -> None:
+    before = ServerMemory(known(*[120.0] * 30, until_s=gap_s))
+    forbidden = may_move(before, AT, RULES, 4.0)
+    assert forbidden is not None
+    assert forbidden.held == (HoldReason.STABILIZING,)
+    assert "120 requests/s" in forbidden.reason
+    for rate in (115.0, 120.0, 500.0, None):
+        assert may_move(before, AT, RULES, rate) is None
+    assert may_move(replace(before, watched_since=AT - 200.0), AT, RULES, 4.0) is not None
+    assert may_move(replace(before, watched_since=AT - 300.0), AT, RULES, 4.0) is None
+
+
+def test_what_was_long_before_a_gap_forbids_no_move() -> None:
+    rates = [120.0] * 20 + [4.0] * 10
+    assert may_move(ServerMemory(known(*rates, until_s=60.0)), AT, RULES, 4.0) is None
+    late = ServerMemory(known(*rates, until_s=86_400.0))
+    assert may_move(late, AT, RULES, 4.0) is None
+
+
+def test_a_deadline_sizes_a_move_whatever_came() -> None:
+    work = BatchProgress(1e6, AT + 3600.0, AT)
+    before = ServerMemory(known(120.0, until_s=60.0), batch=work)
+    assert may_move(before, AT, RULES, 4.0) is None
+    assert may_move(replace(before, batch=replace(work, done_tokens=1e6)), AT, RULES, 4.0)
+
+
+def test_what_nobody_sees_is_no_idleness() -> None:
+    idle = sizing(1, 0, rate_rps=0.0, zero_allowed=True, unseen="the signal running is unknown")
+    settled = settle(idle, watched(0, 0, 0), AT, RULES)
+    assert (settled.replicas, settled.held) == (1, (HoldReason.PARTIAL_REPORTS,))
+    assert "the signal running is unknown" in settled.reason
 
 
 def test_what_changed_is_remembered() -> None:

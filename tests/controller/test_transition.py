@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from controller.judging import Health
 from controller.memory import Transition
 from controller.transition import ABORT, Means, Step, next_step
+from stoker.domain.control.choices import TransitionKind
 from stoker.domain.control.cluster import (
     ReplicaPhase,
     ReplicaState,
     VariantState,
     WorkloadRef,
 )
-from stoker.domain.control.settings import TransitionKind, TransitionSettings
+from stoker.domain.control.settings import TransitionSettings
 
 OLD, NEW = WorkloadRef("models", "old"), WorkloadRef("models", "new")
 HEALTHY = Health()

@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from controller.forecast import Forecast
+from controller.load import MeasuredLoad
+from controller.waiting import with_queue
+from stoker.domain.control.choices import ForecastMethod
 from stoker.domain.control.signals import Signal, SignalName
+from stoker.domain.slo import SloTarget
+from stoker.domain.workload import Load
 from tests.support.playing import CHAT, go, needed, play
 
 RATE = 100.0
@@ -57,3 +63,13 @@ def test_a_server_whose_plan_is_too_small_gets_out_of_its_queue() -> None:
     world.extra_signals["chat"] = {SignalName.WAITING: queue}
     go(world)
     assert world.wanted(CHAT.ref) > needed(RATE)
+
+
+@pytest.mark.parametrize(("unsized", "more"), [(True, 20.0), (False, 0.0)])
+def test_a_queue_counts_though_sizes_are_not_measured_now(unsized: bool, more: float) -> None:
+    load = Load(RATE, 100.0, 50.0)
+    waiting = RATE * PROMISED_S + 600.0
+    measured = MeasuredLoad(load, partial=True, waiting=waiting, unsized=unsized)
+    target = SloTarget("m", ttft_ms=1000.0 * PROMISED_S)
+    told = with_queue(Forecast(RATE, RATE, 60.0, ForecastMethod.LAST), measured, target, 30.0)
+    assert told.rate_rps == pytest.approx(RATE + more)

@@ -8,12 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.memory import Memory
-from stoker.domain.control.settings import (
-    MetricSettings,
-    ServerControl,
-    TransitionKind,
-    TransitionSettings,
-)
+from stoker.domain.control.choices import TransitionKind
+from stoker.domain.control.settings import MetricSettings, ServerControl, TransitionSettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 from tests.support.playing import (

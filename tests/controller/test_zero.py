@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from stoker.domain.control.settings import (
-    ControlSettings,
-    ForecastMethod,
-    ForecastSettings,
-    ServerControl,
-)
+from controller.recall import memory_from_text, memory_to_text
+from stoker.domain.control.choices import ForecastMethod
+from stoker.domain.control.settings import ControlSettings, ForecastSettings, ServerControl
 from stoker.domain.control.signals import Signal, SignalName
 from stoker.domain.workload import Load
 from tests.support.controlled_fleets import controlled_fleet
@@ -112,6 +109,42 @@ def test_what_is_in_the_system_is_no_idleness() -> None:
     assert world.wanted(CHAT.ref) == 1
     world.extra_signals["chat"] = {SignalName.RUNNING: Signal.known(0.0, 1.0, "running")}
     go(world, 4)
+    assert world.wanted(CHAT.ref) == 0
+
+
+@pytest.mark.parametrize("missing", [SignalName.RUNNING, SignalName.WAITING])
+def test_who_may_be_served_unseen_keeps_a_replica(missing: SignalName) -> None:
+    world = play(CHAT, rate=until(60), settings=TO_ZERO, gateway=True)
+    world.extra_signals["chat"] = {missing: Signal.unknown("its pods are not scraped")}
+    go(world, 40)
+    assert world.wanted(CHAT.ref) == 1
+    assert decision(world)["held"] == ["partial_reports"]
+    assert f"{missing.value} is unknown" in decision(world)["reason"]
+    del world.extra_signals["chat"]
+    go(world, 4)
+    assert world.wanted(CHAT.ref) == 0
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_time_that_nobody_watched_is_no_idleness(away: bool) -> None:
+    """Neither while the rate is unknown, nor while the loop is away, which begins again then."""
+    back_s = 900.0
+
+    def law(seconds: float) -> float | None:
+        if seconds <= 30:
+            return 20.0
+        return None if seconds < back_s else 0.0
+
+    rules = replace(STABILITY, zero_after_s=600.0, scale_down_window_s=300.0)
+    world = play(CHAT, rate=law, settings=replace(TO_ZERO, stability=rules), gateway=True)
+    go(world, 2)
+    if away:
+        world.memory = memory_from_text(memory_to_text(world.memory))
+        world.advance(back_s - world.monotonic())
+    while world.monotonic() < back_s + 600:
+        go(world)
+        assert world.wanted(CHAT.ref) == 1
+    go(world, 2)
     assert world.wanted(CHAT.ref) == 0
 
 

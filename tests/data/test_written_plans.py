@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.plan_format import plan_to_document
-from data.plan_reading import parse_plan
+from data.plan_reading import parse_plan, read_plan
 from optimizer.planner import plan_fleet
 from stoker.domain.accelerator import PowerCurve
 from stoker.domain.errors import InvalidInputError
@@ -156,3 +157,10 @@ def test_what_is_wrong_is_named(place: tuple[str | int, ...], wrong: object, wor
     inner[place[-1]] = wrong
     with pytest.raises(InvalidInputError, match=re.escape(words)):
         parse_plan(document)
+
+
+def test_a_file_that_holds_no_plan_says_what_writes_one(tmp_path: Path) -> None:
+    table = tmp_path / "plan.json"
+    table.write_text("server  accelerator  replicas\nchat    H100         3\n", encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="stoker solve FLEET --format json --output FILE"):
+        read_plan(table)

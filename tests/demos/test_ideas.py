@@ -226,3 +226,33 @@ def test_a_plan_that_knows_its_nodes_has_a_place_for_all_and_spread_loses_less(
         worst = [min(left["chat"] for left in way[lost].values()) for way in (packed, spread)]
         assert worst[0] < worst[1] < 1
     assert "no place" in data["findings"][1]
+
+
+def test_each_aim_is_reached_best_by_the_plan_for_it_and_limits_are_kept(
+    demo_data: Runner,
+) -> None:
+    data, _ = demo_data("17")
+    plans = data["plans"]
+    assert all(plan["status"] == "optimal" for plan in plans.values())
+    cheapest, power, weighed, slack, fair, calm, few, dim, quota, queue = plans.values()
+    alike = (cheapest, power, weighed, slack, fair, calm, few, dim)
+    assert all(plan["served"] == cheapest["served"] for plan in alike)
+    for measure, best in (
+        ("power_w", power),
+        ("share_of_targets", slack),
+        ("worst_class_without", fair),
+        ("servers_changed", calm),
+    ):
+        assert best[measure] < cheapest[measure]
+        assert all(best[measure] <= plan[measure] + 1e-9 for plan in alike)
+    assert power["power_w"] < weighed["power_w"] < cheapest["power_w"]
+    limits = data["limits"]
+    assert len(limits) == 3
+    for name, limit in limits.items():
+        assert plans[name][limit["of"]] <= limit["most"] + 1e-6 < cheapest[limit["of"]]
+    # Cards that may not be used leave somebody out, of the lowest priority alone.
+    assert quota["served"][:2] == cheapest["served"][:2]
+    assert quota["served"][2] < cheapest["served"][2]
+    assert queue["served"] >= cheapest["served"]
+    assert set(cheapest["without_by_class"]) == {"Premium", "Bronze", "Free"}
+    assert cheapest["without_by_class"]["Premium"] == pytest.approx(0.0, abs=1e-9)

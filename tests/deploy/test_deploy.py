@@ -1,18 +1,15 @@
-"""What `deploy/` ships: manifests that a server takes, rules that fire, names that exist."""
+"""What `deploy/` ships: manifests that a server takes, names that exist."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import kubernetes
-import pytest
 import yaml
 
 from actuator.manifests import DesiredMetric
@@ -20,27 +17,17 @@ from api.control.access import OPEN_PATHS
 from api.control.endpoints import CONTROL_ENDPOINTS
 from controller.metrics import ControlMetrics
 from data.control_document.reading import read_control
-from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings
 from stoker.domain.control.signals import Signal, SignalName
 from tests.support.cli import ROOT, stoker
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 from tests.support.real_cluster import RealCluster
+from tests.support.shipped_rules import rules
 
 DEPLOY = ROOT / "deploy"
-RULES = DEPLOY / "prometheus-rules.yaml"
 NAME = re.compile(r"\b(?:stoker|wva|inferno)_[a-z_]+")
-
-
-@pytest.fixture
-def promtool() -> str:
-    program = shutil.which("promtool")
-    if program is not None:
-        return program
-    message = "no promtool: it comes with Prometheus"
-    if os.environ.get("STOKER_REQUIRE_CLUSTER"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 def controller() -> dict[str, dict[str, Any]]:
@@ -58,12 +45,6 @@ def dashboard_queries() -> Iterator[str]:
     for panel in board["panels"]:
         yield from (target["expr"] for target in panel["targets"])
     yield from (item["expr"] for item in board["annotations"]["list"])
-
-
-def rules() -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
-    found: list[dict[str, Any]] = group["rules"]
-    return found
 
 
 def label_names() -> Mapping[str, frozenset[str]]:
@@ -150,92 +131,6 @@ def test_the_dashboard_is_whole(promtool: str, tmp_path: Path) -> None:
         [promtool, "check", "rules", str(file)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-HEALTHY = {
-    "stoker_cycles_total": "0+2x60",
-    "stoker_cycle_timestamp_seconds": "0+60x60",
-    "stoker_leader": "1x60",
-    "stoker_plan_made": "1x60",
-    "stoker_paused": "0x60",
-    "stoker_plan_waits": "0x60",
-    'stoker_server_held{server="chat",reason="stabilizing"}': "1x60",
-    'stoker_changes_total{outcome="applied"}': "0+1x60",
-    'stoker_changes_total{outcome="forbidden"}': "0x60",
-    'stoker_workload_replicas{namespace="models",workload="chat"}': "3x60",
-    'stoker_workload_ready_replicas{namespace="models",workload="chat"}': "3x60",
-}
-BROKEN: dict[str, dict[str, str | None]] = {
-    "StokerAbsent": dict.fromkeys(HEALTHY),
-    "StokerLoopStalled": {"stoker_cycle_timestamp_seconds": "0x60"},
-    "StokerNoLeader": {"stoker_leader": "0x60"},
-    "StokerNoPlan": {"stoker_plan_made": "0x60"},
-    "StokerLoadUnknown": {'stoker_server_held{server="chat",reason="load_unknown"}': "1x60"},
-    "StokerNoCapacity": {'stoker_server_held{server="chat",reason="no_capacity"}': "1x60"},
-    "StokerWritesRefused": {'stoker_changes_total{outcome="forbidden"}': "0+1x60"},
-    "StokerReplicasNotReady": {
-        'stoker_workload_ready_replicas{namespace="models",workload="chat"}': "1x60"
-    },
-    "StokerPaused": {"stoker_paused": "1x60"},
-    "StokerPlanWaits": {"stoker_plan_waits": "1x60"},
-}
-TOLD: dict[str, dict[str, str]] = {
-    "StokerLoopStalled": {},
-    "StokerLoadUnknown": {"server": "chat"},
-    "StokerNoCapacity": {"server": "chat"},
-    "StokerWritesRefused": {"outcome": "forbidden"},
-    "StokerReplicasNotReady": {"namespace": "models", "workload": "chat"},
-}
-
-
-def test_every_alert_fires_when_it_should_and_alone(promtool: str, tmp_path: Path) -> None:
-    alerts = {rule["alert"]: rule for rule in rules()}
-    assert alerts.keys() == BROKEN.keys()
-    tests = []
-    for name, broken in {"": {}, **BROKEN}.items():
-        series: dict[str, str | None] = {**HEALTHY, **broken}
-        tests.append(
-            {
-                "name": name or "healthy",
-                "interval": "1m",
-                "input_series": [
-                    {"series": each, "values": values}
-                    for each, values in series.items()
-                    if values is not None
-                ],
-                # By its name and labels: the words of annotations are free to change.
-                "promql_expr_test": [
-                    {
-                        "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
-                        "eval_time": "60m",
-                        "exp_samples": [
-                            {"labels": f'{{alertname="{name}"}}', "value": 1},
-                        ]
-                        if name
-                        else [],
-                    },
-                    *(
-                        {
-                            "expr": f'count(ALERTS{{alertname="{name}",{label}="{value}"}})',
-                            "eval_time": "60m",
-                            "exp_samples": [{"labels": "{}", "value": 1}],
-                        }
-                        for label, value in TOLD.get(name, {}).items()
-                    ),
-                ],
-            }
-        )
-    file = tmp_path / "tests.yaml"
-    document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}
-    file.write_text(json.dumps(document))
-    done = subprocess.run(
-        [promtool, "test", "rules", str(file)], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for rule in alerts.values():
-        assert rule["for"]
-        assert rule["labels"]["severity"] in ("warning", "critical")
-        assert rule["annotations"].keys() == {"summary", "description"}
 
 
 def test_an_api_server_takes_the_controller(real_cluster: RealCluster) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from emulator.dialect import Dialect
 from emulator.faults import FaultOrder, read_order
 from emulator.fleet import EmulatedFleet
 from emulator.replica import ReplicaState, ServedModel
@@ -165,6 +167,52 @@ def test_errors_and_missing_metrics() -> None:
     fleet.order(read_order({"clear": True, "drop_metrics": True}), 1e6)
     assert replica.metrics(1e6) is None
     assert replica.faults.error_rate == 0.0
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_no_series_is_told_twice(dialect: Dialect, older: bool) -> None:
+    fleet = EmulatedFleet(ServedModel("m", ENGINE, dialect, older_names=older, drain_ms=0.0))
+    fleet.set_replicas(2, 0.0)
+    fleet.order(read_order({"error_rate": 0.5}), 0.0)
+    requests = [EmulatedRequest(10, 5) for _ in range(40)]
+    for index, request in enumerate(requests):
+        fleet.submit(request, 10.0 * index)
+    for request in requests[-6:]:
+        fleet.abort(request, 400.0)
+    fleet.advance(1e6)
+    pages = [replica.metrics(1e6) for replica in fleet.replicas] + [fleet.gateway_metrics(1e6)]
+    for page in pages:
+        assert page is not None
+        families = list(text_string_to_metric_families(page.decode()))
+        names = [family.name for family in families]
+        series = [
+            (sample.name, tuple(sorted(sample.labels.items())))
+            for family in families
+            for sample in family.samples
+        ]
+        assert len(names) == len(set(names)) > 0
+        assert len(series) == len(set(series)) > 0
+
+
+def test_sglang_counts_who_gives_up_in_the_queue_as_aborted_alone() -> None:
+    fleet = EmulatedFleet(ServedModel("m", ENGINE, Dialect.SGLANG))
+    fleet.set_replicas(1, 0.0)
+    requests = [EmulatedRequest(10, 50) for _ in range(6)]
+    for request in requests:
+        fleet.submit(request, 0.0)
+    for request in (requests[0], requests[5]):  # of a batch of four
+        fleet.abort(request, 100.0)
+    fleet.advance(1e6)
+    text = fleet.replicas[0].metrics(1e6)
+    assert text is not None
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+    assert found["sglang:num_aborted_requests_total"] == 2
+    assert found["sglang:num_requests_total"] == 5
 
 
 def test_a_slow_start() -> None:

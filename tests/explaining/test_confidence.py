@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.fit_errors import stated_error
+from data.fit_errors import (
+    ESTIMATE_ITL_ERROR,
+    ESTIMATE_TTFT_ERROR,
+    FIT,
+    stated_error,
+    told_error,
+    usual_error,
+)
 from optimizer.explaining.confidence import ProfileError
 from optimizer.explaining.edits import profile_key, scaled_times
 from optimizer.explaining.explain import ExplainOptions, explain_plan
+from optimizer.explaining.profile_errors import profile_errors
 from optimizer.planner import plan_fleet
 from stoker.domain.curve import IterationTable
 from stoker.domain.explanation import Explanation
@@ -139,6 +149,40 @@ def test_a_fit_tells_its_own_error() -> None:
     profile = replace(PROFILES[0], provenance=Provenance(EstimateKind.FITTED, cross))
     assert stated_error(profile) == pytest.approx(0.065)
     assert stated_error(PROFILES[0]) is None
+
+
+def test_what_is_told_comes_before_what_is_asked_and_that_before_what_is_usual() -> None:
+    fitted, estimated, declared = (
+        replace(profile, provenance=Provenance(kind, source))
+        for profile, kind, source in zip(
+            PROFILES,
+            (EstimateKind.FITTED, EstimateKind.ESTIMATED, EstimateKind.DECLARED),
+            ("mean error TTFT 3.0%, ITL 2.1%", "from specifications", ""),
+            strict=True,
+        )
+    )
+    fleet = make_fleet(make_server("s"), profiles=(fitted, estimated, declared))
+
+    def errors(asked: float | None) -> list[tuple[float, str] | None]:
+        found = profile_errors(fleet, told_error, asked, usual_error)
+        return [
+            (found[key].error, found[key].source) if key in found else None
+            for key in map(profile_key, fleet.profiles)
+        ]
+
+    usual = usual_error(estimated)
+    assert usual is not None
+    assert errors(None) == [(0.03, FIT), usual, None]
+    assert errors(0.2) == [(0.03, FIT), (0.2, "asked for"), (0.2, "asked for")]
+
+
+def test_estimates_are_off_as_their_page_measured() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "estimates.md").read_text(encoding="utf-8")
+    found = re.search(r"mean of the groups\*\* \| \| \| 931 \| ([\d.]+)% \| ([\d.]+)%", page)
+    assert found is not None
+    assert [float(each) for each in found.groups()] == pytest.approx(
+        [100 * ESTIMATE_ITL_ERROR, 100 * ESTIMATE_TTFT_ERROR]
+    )
 
 
 def test_all_times_of_a_model_are_scaled() -> None:

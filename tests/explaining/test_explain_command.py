@@ -111,3 +111,30 @@ def test_bad_input_is_named(plans: Path, arguments: list[str], words: str) -> No
     result = stoker(*given)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+def test_explanations_and_differences_are_drawn(plans: Path, tmp_path: Path) -> None:
+    result = stoker(
+        *("explain", plans / "half.json", "--fleet", "small", "--server", "Bronze-llama_70b"),
+        *("--profile-error", "10%", "--plots", tmp_path / "why"),
+    )
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in (tmp_path / "why").iterdir()}
+    assert names == {"alternatives.png", "shadow-prices.png", "replica-ranges.png"}
+    for command in ("diff", "explain"):
+        folder = tmp_path / command
+        result = stoker(command, plans / "full.json", plans / "half.json", "--plots", folder)
+        assert result.exit_code == 0, result.output
+        assert [path.name for path in folder.iterdir()] == ["difference.png"]
+
+
+def test_a_plan_alone_has_nothing_to_draw_and_says_so(plans: Path, tmp_path: Path) -> None:
+    result = stoker("explain", plans / "half.json", "--plots", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "give --fleet" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_solve_draws_its_explanation_too(tmp_path: Path) -> None:
+    stoker("solve", "small", "--analysis", "reference", "--explain", "--plots", tmp_path)
+    assert {"alternatives.png", "shadow-prices.png"} <= {path.name for path in tmp_path.iterdir()}

@@ -15,7 +15,8 @@ from optimizer.explaining.reach import Reach
 from optimizer.explaining.search import STEP
 from optimizer.planner import plan_fleet
 from stoker.domain.fleet import Capacity, Fleet
-from stoker.domain.plan import Plan, UnplacedReason
+from stoker.domain.plan import Plan
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.scaling import scale_capacity
 from stoker.domain.settings import SaturationPolicy
 from stoker.domain.unplaced_explanation import Scope, UnplacedExplanation

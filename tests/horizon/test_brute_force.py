@@ -39,6 +39,7 @@ def offers(draw: st.DrawFn, hours: int, name: str, start_hours: int) -> Offer:
         spot_factor=spot,
         spot_share=draw(st.sampled_from([0.5, 1.0])),
         most_spot=draw(st.sampled_from([UNLIMITED, 2])),
+        most_on_demand=draw(st.sampled_from([UNLIMITED, UNLIMITED, 1])),
     )
 
 

@@ -61,6 +61,17 @@ def test_json_csv_table_and_picture(demand: Path, tmp_path: Path) -> None:
     assert "G2" in table
 
 
+def test_a_trace_plans_its_server_alone(tmp_path: Path) -> None:
+    name = read_fleet("small").servers[0].name
+    trace = tmp_path / "trace.csv"
+    rows = "".join(f"{arrival},64,32\n" for arrival in range(0, 4000, 40))
+    trace.write_text(f"arrival_s,in_tokens,out_tokens\n{rows}", encoding="utf-8")
+    asked = ("horizon", "small", "--demand", trace, "--trace-server", name)
+    result = stoker(*asked, "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["servers"]) == [name]
+
+
 def test_mistakes_end_with_code_2(demand: Path, tmp_path: Path) -> None:
     for options, message in (
         (("--reserved", "cheap"), '"cheap" is not a number'),
@@ -69,6 +80,11 @@ def test_mistakes_end_with_code_2(demand: Path, tmp_path: Path) -> None:
         (("--weekly", "--quantile", "0.9"), "history of 6 hours"),
         (("--confidence", "1"), "1 is out of bounds"),
         (("--trace-server", "nobody"), "is no server of the fleet"),
+        (("--reserved", "G2=0.6", "--reserved", "G2=0.9"), "G2 has a factor already: G2=0.9"),
+        (("--spot", "0.6", "--spot", "0.6"), "--spot: all types have a factor already: 0.6"),
+        (("--spot-share", 0.3), "--spot-share: 0.3, without --spot"),
+        (("--spot-interruptions", 0.3), "--spot-interruptions: 0.3, without --spot"),
+        (("--reserved-term-hours", 24), "--reserved-term-hours: 24, without --reserved"),
     ):
         path = demand
         if "--trace-server" in options:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from data.demand_file import (
-    HOURS_PER_WEEK,
+from data.demand_rows import (
     DemandRow,
     demand_rows_of_trace,
-    hourly_demand,
+    parse_demand_rows,
     read_demand_rows,
     read_trace_demand,
 )
+from data.hourly_demand import HOURS_PER_WEEK, hourly_demand
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.horizon import Missing
 from stoker.domain.server import Server
@@ -96,6 +96,37 @@ def test_a_trace_is_counted_by_the_hour() -> None:
     assert (first.input_tokens, second.output_tokens) == (100.0, 40.0)
 
 
+def test_hours_of_a_trace_count_from_its_first_request() -> None:
+    requests = [(1.7e9 + 10.0 * index, 100.0, 20.0) for index in range(361)]
+    (only,) = demand_rows_of_trace(requests, "a")
+    assert only.hour == 0
+    assert only.arrival_rate_rps == pytest.approx(361 / 3600)
+
+
+@pytest.mark.parametrize("last_s", [3600.001, 3900.0])
+def test_a_last_request_by_itself_is_no_hour_of_a_thousand(last_s: float) -> None:
+    requests = [(float(index), 100.0, 20.0) for index in range(3600)]
+    (only,) = demand_rows_of_trace([*requests, (last_s, 100.0, 20.0)], "a")
+    assert only.arrival_rate_rps == pytest.approx(3601 / last_s)
+
+
+def test_no_request_of_a_trace_is_lost() -> None:
+    requests = [(731.0 * index, 100.0, 20.0) for index in range(30)]
+    rows = demand_rows_of_trace(requests, "a")
+    spans = [3600.0] * (len(rows) - 1)
+    spans.append(29 * 731.0 - sum(spans))
+    total = sum(row.arrival_rate_rps * span for row, span in zip(rows, spans, strict=True))
+    assert total == pytest.approx(30)
+
+
+def test_a_trace_of_years_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "arrival_s,in_tokens,out_tokens\n0,10,5\n1700000000,30,5\n")
+    with pytest.raises(
+        InvalidInputError, match=r"covers 472,2\d\d hours \(allowed: at most 9,000\)"
+    ):
+        read_trace_demand(path, "a")
+
+
 def test_a_trace_file(tmp_path: Path) -> None:
     path = written(tmp_path, "arrival_s,in_tokens,out_tokens,x\n0.0,10,5,1\n7200.0,30,5,1\n")
     assert [row.hour for row in read_trace_demand(path, "a")] == [0, 1]
@@ -120,6 +151,42 @@ def test_mistakes_of_rows(tmp_path: Path, row: str, message: str) -> None:
         read_demand_rows(written(tmp_path, f"hour,server,arrival_rate_rps\n{row}\n"))
 
 
+@pytest.mark.parametrize("name", ["hour", "arrival_rate_rps", "input_tokens", "quantile"])
+def test_a_number_of_hundreds_of_digits_is_a_mistake(name: str) -> None:
+    row = {"hour": 0, "server": "a", "arrival_rate_rps": 1.0} | {name: 10**400}
+    with pytest.raises(InvalidInputError, match=rf"\[0\]: {name}: is too large a number"):
+        parse_demand_rows([row])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "demand.csv"
+    path.write_bytes(end.join(["hour,server,arrival_rate_rps", "0,a,1", "1,a,2", ""]).encode())
+    assert read_demand_rows(path) == (DemandRow(0, "a", 1.0), DemandRow(1, "a", 2.0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hour,server,arrival_rate_rps\n0,a" + "b" * 200_000 + ",1\n",
+        "hour,server" + "b" * 200_000 + ",arrival_rate_rps\n",
+    ],
+    ids=["row", "heading"],
+)
+def test_csv_that_cannot_be_taken_apart_is_a_mistake(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"line \d: cannot be read: field larger"):
+        read_demand_rows(written(tmp_path, text))
+    with pytest.raises(InvalidInputError, match=r"line \d: cannot be read"):
+        read_trace_demand(written(tmp_path, text), "a")
+
+
+def test_an_end_of_a_line_within_a_field_ends_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "demand.csv"
+    path.write_bytes(b"hour,server,arrival_rate_rps\n0,a\rb,1\n")
+    with pytest.raises(InvalidInputError, match="line 2: arrival_rate_rps: is missing"):
+        read_demand_rows(path)
+
+
 def test_mistakes_of_files(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="the file is empty"):
         read_demand_rows(written(tmp_path, ""))
@@ -132,3 +199,10 @@ def test_mistakes_of_files(tmp_path: Path) -> None:
     unknown = Server("a", "gold", "m", None)
     with pytest.raises(InvalidInputError, match="do not tell tokens"):
         hourly_demand([DemandRow(0, "a", 1.0)], [unknown])
+
+
+def test_a_quantile_of_rates_told_as_they_are_is_refused() -> None:
+    server = Server("a", "c", "m")
+    rows = (DemandRow(0, "a", 1.0, 10.0, 10.0),)
+    with pytest.raises(InvalidInputError, match=r"quantile: 0.95 has nothing to choose from"):
+        hourly_demand(rows, (server,), quantile=0.95)

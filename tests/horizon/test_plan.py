@@ -181,6 +181,21 @@ def test_a_term_longer_than_the_horizon_is_paid_whole() -> None:
     assert plan.reserved_cost == 0.0
 
 
+@pytest.mark.parametrize("start_up_hours", [HOURS - 1, HOURS, HOURS + 1, 3 * HOURS])
+@pytest.mark.parametrize("saving", [False, True])
+def test_a_start_may_take_longer_than_the_horizon(start_up_hours: int, saving: bool) -> None:
+    known = fleet()
+    default = TERMS.default if saving else CardTerms()
+    terms = replace(TERMS, default=default, start_up_hours=start_up_hours)
+    plan = plan_horizon(known, demand(known), terms, analysis=Analysis.REFERENCE, gap=0.05)
+    assert plan.cost > 0
+    if start_up_hours > HOURS and not saving:
+        # Nothing that starts within the horizon is begun any earlier than its first hour.
+        whole = replace(terms, start_up_hours=HOURS)
+        again = plan_horizon(known, demand(known), whole, analysis=Analysis.REFERENCE, gap=0.05)
+        assert plan.cost == pytest.approx(again.cost)
+
+
 def test_mistakes_are_told_all_at_once() -> None:
     known = fleet()
     wrong = HorizonTerms(

@@ -17,7 +17,8 @@ from optimizer.planner import plan_fleet
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.limits import Limits
-from stoker.domain.plan import Plan, PlanStatus, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.server import Allocation
 from stoker.domain.settings import (
     Analysis,

@@ -11,8 +11,8 @@ from optimizer.evaluate import evaluate
 from optimizer.table import ACCEPTED, EMPTY, REJECTIONS, CandidateTable
 from queueing.replica import ReplicaCases, analyze
 from queueing.service import TokenWorkService
-from stoker.domain.plan import Rejection
 from stoker.domain.profile import LinearParameters, ModelProfile, TokenWorkParameters
+from stoker.domain.reasons import Rejection
 from stoker.domain.server import Allocation
 from stoker.domain.settings import INFERNO_RULES, STOKER_RULES, PlanningRules
 from stoker.domain.slo import ServiceClass, SloTarget

@@ -7,9 +7,11 @@ import pytest
 
 from optimizer.check import check_plan
 from optimizer.planner import plan_fleet
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Capacity, Fleet
-from stoker.domain.plan import Plan, PlannedAllocation, Unplaced, UnplacedReason
+from stoker.domain.plan import Plan, Unplaced
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.server import Allocation
 from stoker.domain.settings import OptimizerSettings, SolverKind
 from stoker.domain.workload import Load

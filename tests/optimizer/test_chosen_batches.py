@@ -13,9 +13,10 @@ from optimizer.candidates import build_candidates
 from optimizer.planner import plan_fleet
 from simulator import summarize
 from stoker.cli.plan_words import batch_words, router_words
+from stoker.domain.allocation import BatchChoice
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import BatchChoice, Plan
+from stoker.domain.plan import Plan
 from stoker.domain.routing import Router
 from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.routed_fleets import routed_document, routed_fleet, simulated

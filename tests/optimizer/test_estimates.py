@@ -11,7 +11,8 @@ from optimizer.planner import plan_fleet
 from optimizer.table import ACCEPTED, EMPTY, REJECTIONS
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError
-from stoker.domain.plan import PlanStatus, Rejection
+from stoker.domain.plan import PlanStatus
+from stoker.domain.reasons import Rejection
 from stoker.domain.server import Allocation, Server
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 from stoker.domain.workload import Load

@@ -21,11 +21,13 @@ from simulator import (
     simulate,
     summarize,
 )
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
-from stoker.domain.plan import PlannedAllocation, PlanStatus, Rejection
+from stoker.domain.plan import PlanStatus
 from stoker.domain.profile import ModelProfile, TokenWorkParameters
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import Analysis, OptimizerSettings, SolverKind
 from stoker.domain.slo import PercentileTarget, ServiceClass, SloTarget
 from stoker.domain.workload import Load

@@ -15,7 +15,7 @@ from optimizer.placement import Placement
 from optimizer.table import CandidateTable, rejection_code
 from optimizer.unlimited import place_unlimited
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Rejection
+from stoker.domain.reasons import Rejection
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy
 from tests.conftest import GOLDEN_DIR
 from tests.support.golden_systems import (

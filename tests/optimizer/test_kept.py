@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from optimizer.check import check_plan
 from optimizer.planner import plan_fleet
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import PlannedAllocation, UnplacedReason
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.server import Allocation
 from stoker.domain.settings import OptimizerSettings, SaturationPolicy, SolverKind
 from stoker.domain.workload import Load

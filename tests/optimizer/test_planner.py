@@ -14,8 +14,9 @@ from optimizer.preparation import effective_settings
 from stoker.domain.candidate import CandidateEstimate
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlanStatus, Rejection, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus
 from stoker.domain.profile import ModelProfile, TokenWorkParameters
+from stoker.domain.reasons import Rejection, UnplacedReason
 from stoker.domain.server import Allocation
 from stoker.domain.settings import (
     DEFAULT_ANALYSIS,

@@ -18,10 +18,12 @@ from queueing.engine import EngineCases, TokenWorkTimes, analyze_engine
 from queueing.engine.one_of_many import OneOfMany
 from queueing.engine.routing import INDEPENDENT
 from simulator import summarize
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Capacity, Fleet
 from stoker.domain.latency import Latency
-from stoker.domain.plan import PlannedAllocation, PlanStatus, Rejection
+from stoker.domain.plan import PlanStatus
+from stoker.domain.reasons import Rejection
 from stoker.domain.routing import Router
 from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
 from tests.support.routed_fleets import (

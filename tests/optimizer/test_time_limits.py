@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.complete import completed
+from optimizer.fallback import made_without_search
 from optimizer.greedy import place_greedy
 from optimizer.milp import place_milp
+from optimizer.milp_parts import place_in_parts
 from optimizer.placement import Outcome
 from optimizer.planner import plan_fleet
 from optimizer.table import CandidateTable, IntArray
@@ -147,3 +149,19 @@ def test_a_real_clock_past_the_limit_gives_a_plan(limit_s: float) -> None:
     outcome = place_milp(table, capacity, replace(EXACT, time_limit_s=limit_s))
     assert measure(outcome) <= greedy_measure(table, capacity)
     assert outcome.placement.row.size
+
+
+def test_a_plan_of_which_one_part_was_not_searched_for_says_so() -> None:
+    # Three types of cards, each of which one of three servers has to go without.
+    servers = tuple(
+        (1, rate, 0, (replace(ONE, accelerator=index, card_type=index),))
+        for index in range(3)
+        for rate in (4.0, 1.0, 1.0)
+    )
+    table, capacity = make_table(Case(servers, (4, 4, 4), ((-1, 0.0),) * 9))
+    chosen = replace(EXACT, exact_servers=3)
+    cut = [place_in_parts(table, capacity, chosen, clock=late_after(n)) for n in range(1, 40)]
+    some = [each for each in cut if any(note.startswith("in 1 of 3 parts:") for note in each.notes)]
+    assert some
+    assert all(made_without_search(each.notes) for each in some)
+    assert not made_without_search(place_in_parts(table, capacity, chosen).notes)

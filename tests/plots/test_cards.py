@@ -4,7 +4,8 @@ import pytest
 
 from stoker.cli.plots import cards_figure
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import CardUsage, Plan
+from stoker.domain.plan import Plan
+from stoker.domain.usage import CardUsage
 from tests.support.figures import bars, check_figure, row_names, title_of, words_of
 from tests.support.plans import mixed_plan
 

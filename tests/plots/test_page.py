@@ -3,14 +3,30 @@ from pathlib import Path
 
 import pytest
 
-from stoker.cli.plots.write import BATCHES, CARDS, LATENCIES, MATRIX, STATES
+from stoker.cli.plots.write import (
+    ALTERNATIVES,
+    BATCHES,
+    CARDS,
+    LATENCIES,
+    LIMITS,
+    LOAD,
+    MATRIX,
+    POOLS,
+    RANGES,
+    SHADOW_PRICES,
+    STATES,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_every_picture_of_a_plan_is_on_the_page() -> None:
     page = (DOCS / "plots.md").read_text(encoding="utf-8")
-    for name in (BATCHES, CARDS, LATENCIES, MATRIX, STATES):
+    assert f"`{ALTERNATIVES}`" in page
+    for name in (
+        *(BATCHES, CARDS, LATENCIES, LIMITS, LOAD, MATRIX, POOLS, RANGES, SHADOW_PRICES, STATES),
+        "difference.png",
+    ):
         assert f"`{name}`" in page
         assert f"(images/plots/{name})" in page
 

@@ -142,6 +142,8 @@ MISTAKES: tuple[tuple[dict[str, object], str], ...] = (
     ({"objectives": [{"name": "cost", "weight": 1, "tolerance": 0.1}]}, "nothing beside weights"),
     ({"objectives": [{"name": "cost"}, {"name": "cost"}]}, "named twice"),
     ({"objectives": [{"name": "speed"}]}, "objectives[0].name"),
+    ({"objectives": [{"name": "changes", "weight": 1e-306}]}, "objectives[0].weight"),
+    ({"objectives": [{"name": "changes", "weight": 1e13}]}, "objectives[0].weight"),
 )
 
 

@@ -22,8 +22,9 @@ from stoker.domain.limits import (
     Objectives,
     Survival,
 )
-from stoker.domain.plan import Plan, PlanStatus, Rejection, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus
 from stoker.domain.pools import Pool, PoolWishes, PriceKind, QuotaGroup
+from stoker.domain.reasons import Rejection, UnplacedReason
 from stoker.domain.server import Allocation
 from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
 from stoker.domain.workload import Load

@@ -15,7 +15,8 @@ from optimizer.check import check_plan
 from optimizer.planner import plan_fleet
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlanStatus, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.settings import Analysis, OptimizerSettings, SolverKind
 from tests.support.configured_fleets import (
     LOAD,

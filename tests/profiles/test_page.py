@@ -20,8 +20,8 @@ from data.profile_document.schema import (
 )
 from data.profiles import shipped_profiles
 from optimizer.planner import plan_fleet
-from stoker.domain.plan import Rejection
 from stoker.domain.profile import EstimateKind
+from stoker.domain.reasons import Rejection
 from tests.support.cli import stoker
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -31,7 +31,8 @@ from stoker.cli.inferno_plans import refuse_untold
 from stoker.domain.errors import InvalidInputError, PlanCheckError
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
-from stoker.domain.plan import PlanStatus, UnplacedReason
+from stoker.domain.plan import PlanStatus
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.settings import Analysis, OptimizerSettings, SaturationPolicy, SolverKind
 from stoker.domain.sharing import SharingGroup
 

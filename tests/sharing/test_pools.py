@@ -23,8 +23,10 @@ from optimizer.preparation import effective_settings
 from optimizer.sharing.barred import NOTHING_BARRED
 from optimizer.sharing.candidates import SharedFleet, all_candidates
 from optimizer.sharing.figured import figured, shared_sets
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
-from stoker.domain.plan import Plan, PlannedAllocation, PlanStatus, UnplacedReason
+from stoker.domain.plan import Plan, PlanStatus
+from stoker.domain.reasons import UnplacedReason
 from stoker.domain.settings import Analysis, OptimizerSettings
 from tests.support.pool_decisions import decision_of, pruned
 

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,99 +20,29 @@ from controller.loop import Loop
 from controller.metrics import ControlMetrics
 from demos.cluster.closed_loop import NAMESPACE, Deployed
 from demos.cluster.control_plane import ClusterUser, ControlPlane
-from demos.cluster.emulated import EmulatedWorkload, EmulatedWorkloads
+from demos.cluster.emulated import EmulatedWorkloads
 from demos.cluster.nodes import GpuNode, Kubelet
 from demos.cluster.prometheus import Prometheus
-from emulator.load_phases import Constant, Load
-from emulator.replica import ServedModel
-from simulator import Engine, FixedLength, SeparateLengths
 from stoker.cli.control_wiring import wired
 from stoker.domain.control.settings import MetricSettings
-from stoker.domain.profile import TokenWorkParameters
+from tests.support.broken_fleet import (
+    CARDS,
+    PACE_S,
+    PATIENCE_S,
+    PRODUCTS,
+    REPLICAS,
+    SCRAPE_S,
+    WINDOW_S,
+    control_document,
+    fleet_document,
+    workload,
+)
 from tests.support.cli import stoker
 from tests.support.detour import Detour
 from tests.support.real_cluster import eventually
 
-CHAT, SEARCH = "chat", "search"
-"""The server that suffers, and the one beside it."""
-REPLICAS, NEEDED = {CHAT: 5, SEARCH: 2}, 2
-"""Replicas while nothing shrinks, and those that the load of each needs."""
-
-PERIOD_S, DOWN_WINDOW_S, WINDOW_S, SCRAPE_S = 6.0, 3.0, 6.0, 1.0
-LEASE_S = 6.0
-PACE_S = 1.0
-"""Cycles are asked for this often: a loop may be told to begin one before its period is over."""
-PATIENCE_S = 240.0
-
 ACCOUNT = ClusterUser("system:serviceaccount:stoker:stoker")
 _ROLES = Path(__file__).resolve().parents[2] / "deploy" / "rbac.yaml"
-_TIMES = TokenWorkParameters(20.0, 0.12, 0.0008)
-_MAX_BATCH, _INPUT, _OUTPUT, _RATE_RPS = 16, 50, 15, 54.0
-_PRODUCTS = {CHAT: ("H100", "NVIDIA-H100-80GB-HBM3"), SEARCH: ("L4", "NVIDIA-L4")}
-CARDS = 8
-"""Cards of each type."""
-
-
-def fleet_document() -> dict[str, Any]:
-    """The two servers, each on a type of card of its own."""
-    return {
-        "version": 1,
-        "currency": "USD",
-        "analysis": "reference",
-        "accelerators": [
-            {"name": card, "cost_per_hour": 3, "memory_gb": 80} for card, _ in _PRODUCTS.values()
-        ],
-        "capacity": {card: CARDS for card, _ in _PRODUCTS.values()},
-        "profiles": [
-            {
-                "model": f"{server}-8b",
-                "accelerator": card,
-                "max_batch": _MAX_BATCH,
-                "at_tokens": _OUTPUT,
-                "parameters": {
-                    "kind": "token-work",
-                    "alpha_ms": _TIMES.alpha_ms,
-                    "beta_ms": _TIMES.beta_ms,
-                    "gamma_ms": _TIMES.gamma_ms,
-                },
-            }
-            for server, (card, _) in _PRODUCTS.items()
-        ],
-        "service_classes": [
-            {
-                "name": "interactive",
-                "priority": 1,
-                "targets": [
-                    {"model": f"{server}-8b", "ttft_ms": 800, "itl_ms": 40} for server in _PRODUCTS
-                ],
-            }
-        ],
-        "servers": [
-            {
-                "name": server,
-                "service_class": "interactive",
-                "model": f"{server}-8b",
-                "load": "unknown",
-                "min_replicas": 1,
-            }
-            for server in _PRODUCTS
-        ],
-    }
-
-
-def _control_document() -> dict[str, Any]:
-    return {
-        "version": 1,
-        "kind": "control",
-        "fleet": "fleet.yaml",
-        "loop": {"mode": "act", "period_s": PERIOD_S, "deadline_s": PERIOD_S},
-        "metrics": {"window_s": WINDOW_S, "stale_s": 5, "fresh_replica_s": 2, "timeout_s": 3},
-        "forecast": {"method": "last", "quantile": 0.5, "startup_s": 1},
-        "stability": {"scale_down_window_s": DOWN_WINDOW_S, "cooldown_down_s": 0},
-        "correction": {"enabled": False},
-        "lease": {"namespace": "stoker", "duration_s": LEASE_S, "renew_s": 1},
-        "servers": [{"server": CHAT, "min_replicas": 1}, {"server": SEARCH, "min_replicas": 1}],
-    }
 
 
 @dataclass
@@ -262,23 +192,23 @@ class BrokenWorld:
 
     # What is told
 
-    def status(self) -> str:
-        """What `stoker control status` prints."""
-        result = stoker("control", "status", self.document, "--format", "json")
+    def status(self, document: Path | None = None) -> list[str]:
+        """The lines that `stoker control status` prints, of the loop of this process if of none."""
+        result = stoker("control", "status", document or self.document, columns=400)
         assert result.exit_code == 0, result.output
-        return result.output
+        return [" ".join(line.split()) for line in result.output.splitlines()]
 
-    def metrics(self) -> str:
-        """What the loop's metrics page says."""
+    def metrics(self) -> list[str]:
+        """The lines of the loop's metrics page."""
         registry = CollectorRegistry()
         registry.register(self._metrics)
-        return generate_latest(registry).decode()
+        return generate_latest(registry).decode().splitlines()
 
     def scraped_whole(self) -> bool:
         """Whether Prometheus holds a whole window of every pod, by its own count of scrapes."""
         span = f"{round(WINDOW_S + 2 * SCRAPE_S)}s"
         found = self._asked(f"sum_over_time(up[{span}])")
-        count = sum(len(self.pods(server)) for server in _PRODUCTS)
+        count = sum(len(self.pods(server)) for server in PRODUCTS)
         return sum(value > WINDOW_S / SCRAPE_S for value in found.values()) >= count
 
     def silent(self, server: str) -> int:
@@ -321,8 +251,8 @@ def broken_world(folder: Path) -> Iterator[BrokenWorld]:
     """Yield the world in order: all replicas ready, and Prometheus knows them for a window."""
     users = (ACCOUNT,)
     deployed = [
-        Deployed(server, card, product, REPLICAS[server], _workload(server))
-        for server, (card, product) in _PRODUCTS.items()
+        Deployed(server, card, product, REPLICAS[server], workload(server))
+        for server, (card, product) in PRODUCTS.items()
     ]
     with contextlib.ExitStack() as stack:
         plane = stack.enter_context(ControlPlane(folder / "cluster", users))
@@ -332,12 +262,12 @@ def broken_world(folder: Path) -> Iterator[BrokenWorld]:
             EmulatedWorkloads([each.workload for each in deployed], prometheus.set_targets)
         )
         nodes = [
-            GpuNode(f"node-{card.lower()}", product, CARDS) for card, product in _PRODUCTS.values()
+            GpuNode(f"node-{card.lower()}", product, CARDS) for card, product in PRODUCTS.values()
         ]
         stack.enter_context(Kubelet(plane, nodes, 0.3, emulated.events))
         detour = stack.enter_context(Detour(plane.port))
         world = BrokenWorld(
-            folder, plane, prometheus, emulated, detour, fleet_document(), _control_document()
+            folder, plane, prometheus, emulated, detour, fleet_document(), control_document()
         )
         world.control["metrics"]["prometheus_url"] = prometheus.url
         world.control["cluster"] = {
@@ -359,21 +289,9 @@ def broken_world(folder: Path) -> Iterator[BrokenWorld]:
         yield world
 
 
-def _workload(server: str) -> EmulatedWorkload:
-    lengths = SeparateLengths(FixedLength(_INPUT), FixedLength(_OUTPUT))
-    load = Load((Constant(_RATE_RPS, 36_000.0),), lengths)
-    return EmulatedWorkload(server, ServedModel(f"{server}-8b", Engine(_TIMES, _MAX_BATCH)), load)
-
-
 def _by_the_detour(plane: ControlPlane, detour: Detour, folder: Path) -> Path:
     """Write the account's configuration with the address of the detour."""
     told = plane.kubeconfig(ACCOUNT).read_text(encoding="utf-8")
     path = folder / "kubeconfig"
     path.write_text(told.replace(f":{plane.port}", f":{detour.port}"), encoding="utf-8")
     return path
-
-
-def rules_of(world: BrokenWorld, role: str) -> Sequence[Any]:
-    """The rules of a role of the whole cluster."""
-    found: Sequence[Any] = world.rbac.read_cluster_role(role).rules
-    return found

@@ -17,7 +17,7 @@ from demos.cluster.prometheus import Prometheus, ScrapeTarget
 from stoker.domain.control.settings import MetricSettings
 from tests.support.metric_pods import vllm
 from tests.support.metrics_pages import MetricsPages
-from tests.support.real_cluster import RealCluster, eventually
+from tests.support.real_cluster import RealCluster, deployment, eventually
 
 MODEL = "chat-8b"
 RATE_RPS = 60.0
@@ -116,6 +116,14 @@ class ControlSetup:
     def deploy(self, name: str = "chat", **options: Any) -> None:
         options.setdefault("labels", self.labels)
         self.cluster.deploy(self.namespace, name, **options)
+
+    def stateful_set(self, name: str = "chat", **options: Any) -> None:
+        """Create a StatefulSet that is otherwise as `deploy` would make it."""
+        options.setdefault("labels", self.labels)
+        body = deployment(name, **options)
+        body["kind"] = "StatefulSet"
+        body["spec"] |= {"serviceName": name, "podManagementPolicy": "Parallel"}
+        self.cluster.apps.create_namespaced_stateful_set(self.namespace, body)
 
     def replicas(self, name: str = "chat") -> int:
         found = self.cluster.apps.read_namespaced_deployment(name, self.namespace)

@@ -18,7 +18,8 @@ from controller.loop import Loop, Ports
 from controller.metrics import ControlMetrics
 from controller.record import CycleRecord
 from stoker.cli.serve import serving
-from stoker.domain.control.settings import ControlSettings, LoopSettings, Mode, StabilitySettings
+from stoker.domain.control.choices import Mode
+from stoker.domain.control.settings import ControlSettings, LoopSettings, StabilitySettings
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
 

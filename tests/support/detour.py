@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+from demos.cluster.processes import free_port
+
 _PIECE = 65536
 _REST_S = 0.2
 
@@ -20,9 +22,11 @@ class Detour:
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        # A port that was asked for by its number stays this one's while nobody listens on it.
+        self._listener = socket.create_server(("127.0.0.1", free_port()))
         self._listener.settimeout(_REST_S)
         self._ended = threading.Event()
+        self._refusing = threading.Event()
         self._open: set[socket.socket] = set()
         self.delay_s = 0.0
         """What every piece of an answer takes longer."""
@@ -42,13 +46,30 @@ class Detour:
         for each in list(self._open):
             _end(each)
 
+    def refuse(self) -> None:
+        """Refuse connections from now on, and end those that are there: the server is gone."""
+        self._refusing.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # it stays bound, and hears nobody
+        for each in list(self._open):
+            _end(each)
+
+    def pass_on(self) -> None:
+        """Take connections again."""
+        self._listener.listen()
+        self._refusing.clear()
+
     def _accept(self) -> None:
         while not self._ended.is_set():
+            if self._refusing.is_set():
+                self._ended.wait(_REST_S)
+                continue
             try:
                 near, _ = self._listener.accept()
             except TimeoutError:
                 continue
             except OSError:
+                if self._refusing.is_set():
+                    continue
                 return
             threading.Thread(target=self._pass_on, args=(near,), daemon=True).start()
 

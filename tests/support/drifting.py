@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from stoker.domain.control.choices import Mode
 from stoker.domain.control.settings import (
     ControlSettings,
     CorrectionSettings,
     ForecastSettings,
     LoopSettings,
     MetricSettings,
-    Mode,
 )
 from stoker.domain.profile import EstimateKind, Provenance
 from stoker.domain.settings import Analysis

@@ -6,10 +6,14 @@ import time
 from collections.abc import Mapping
 
 from collector.prometheus.matching import ServerSeries
+from emulator.dialect import Dialect
+from tests.support.emulated_pods import emulated
 from tests.support.metrics_pages import Page, histogram, line
 
 ENDED_S = 4.0
-"""Seconds after which the pods `ended` and `frozen` say nothing new."""
+"""Seconds after which the pod `frozen` says nothing new."""
+ENDED_AFTER = 6
+"""Scrapes that the pod `ended` answers before it is gone."""
 
 
 def vllm(
@@ -92,23 +96,45 @@ def old_vllm(seconds: float) -> str:
     )
 
 
-def sglang(seconds: float) -> str:
-    """An SGLang pod."""
-    count = 5.0 * seconds
-    named = {"model_name": "sg"}
-    text = line("sglang:num_requests_total", count, **named)
-    text += line("sglang:num_aborted_requests_total", 0.1 * count, **named)
-    text += line("sglang:num_running_reqs", 4.0, **named)
-    text += line("sglang:num_queue_reqs", 2.0, **named)
-    text += line("sglang:token_usage", 0.75, **named)
-    text += line("sglang:max_total_num_tokens", 50_000.0, **named)
-    text += line("sglang:cached_tokens_total", 10.0 * count, **named)
-    text += line("sglang:prompt_tokens_total", 200.0 * count, **named)
-    for name, mean in (("prompt_tokens_histogram", 200.0), ("generation_tokens_histogram", 80.0)):
-        text += histogram(f"sglang:{name}", {"300": count, "+Inf": count}, mean * count, **named)
-    for name, mean in (("time_to_first_token_seconds", 0.3), ("inter_token_latency_seconds", 0.03)):
-        text += histogram(f"sglang:{name}", {"1": count, "+Inf": count}, mean * count, **named)
-    return text
+def sglang(
+    model: str,
+    rate: float,
+    *,
+    waiting_growth: float = 0.0,
+    given_up: float = 0.0,
+    histograms: bool = True,
+) -> Page:
+    """An SGLang pod: so many requests finish a second, and of these one in ten was broken off.
+
+    Requests that gather and that are given up wait in its queue beside two that always do. A pod
+    that never finished a request has no series of its counters, as prometheus_client has it. The
+    histograms of tokens have to be asked for.
+    """
+
+    def page(seconds: float) -> str:
+        count, named = rate * seconds, {"model_name": model}
+        aborted = 0.1 * count + given_up * seconds
+        waiting = (2.0 if rate else 0.0) + waiting_growth * seconds
+        text = line("sglang:num_running_reqs", 4.0 if rate else 0.0, **named)
+        text += line("sglang:num_queue_reqs", waiting, **named)
+        text += line("sglang:token_usage", 0.75, **named)
+        text += line("sglang:max_total_num_tokens", 50_000.0, **named)
+        if not rate:
+            return text
+        text += line("sglang:num_requests_total", count, **named)
+        text += line("sglang:num_aborted_requests_total", aborted, **named)
+        text += line("sglang:cached_tokens_total", 10.0 * count, **named)
+        text += line("sglang:prompt_tokens_total", 200.0 * count, **named)
+        text += line("sglang:generation_tokens_total", 80.0 * count, **named)
+        means = {"time_to_first_token_seconds": 0.3, "inter_token_latency_seconds": 0.03}
+        if histograms:
+            means |= {"prompt_tokens_histogram": 200.0, "generation_tokens_histogram": 80.0}
+        for name, mean in means.items():
+            bounds = {"300": count, "+Inf": count}
+            text += histogram(f"sglang:{name}", bounds, mean * count, **named)
+        return text
+
+    return page
 
 
 def gateway(seconds: float) -> str:
@@ -124,9 +150,10 @@ def gateway(seconds: float) -> str:
     )
 
 
-def ended(seconds: float) -> str:
-    """A pod that is gone after a while."""
-    return vllm("ended", 3.0)(seconds) if seconds < ENDED_S else ""
+def ended() -> Page:
+    """A pod that is gone after some scrapes."""
+    left = iter(range(ENDED_AFTER))
+    return lambda seconds: "" if next(left, None) is None else vllm("ended", 3.0)(seconds)
 
 
 def frozen(seconds: float) -> str:
@@ -139,16 +166,26 @@ def frozen(seconds: float) -> str:
 
 PAGES: Mapping[str, Page] = {
     "/plain": vllm("plain", 4.0),
-    "/pair-a": vllm("pair", 2.0),
-    "/pair-b": vllm("pair", 3.0),
+    "/pair-0": vllm("pair", 2.0),
+    "/pair-1": vllm("pair", 3.0),
     "/saturated": vllm("saturated", 2.0, waiting_growth=3.0),
-    "/restarting": vllm("restarting", 4.0, reset_every_s=3.0),
+    "/restarting": vllm("restarting", 4.0, reset_every_s=5.0),
     "/idle": vllm("idle", 0.0),
     "/old": old_vllm,
-    "/sg": sglang,
+    "/sg": sglang("sg", 5.0),
+    "/sg-saturated": sglang("sg-saturated", 2.0, waiting_growth=3.0, given_up=1.0),
+    "/sg-bare": sglang("sg-bare", 3.0, histograms=False),
+    "/sg-idle": sglang("sg-idle", 0.0),
+    "/sg-emulated": emulated(Dialect.SGLANG, "sg-emulated"),
+    "/sg-failing": emulated(Dialect.SGLANG, "sg-failing", error_rate=0.5),
+    "/vllm-emulated": emulated(Dialect.VLLM, "vllm-emulated"),
     "/gateway": gateway,
     "/behind": vllm("behind-gateway", 3.0),
-    "/ended": ended,
+    "/thanos": vllm("thanos", 4.0),
+    "/scraped": vllm("scraped", 4.0),
+    "/ray-0": vllm("ray", 2.0),
+    "/ray-1": vllm("ray", 4.0),
+    "/ended": ended(),
     "/frozen": frozen,
     "/east": vllm("shared", 2.0),
     "/west": vllm("shared", 6.0),
@@ -160,12 +197,23 @@ PAGES: Mapping[str, Page] = {
 
 def targets() -> tuple[tuple[str, Mapping[str, str]], ...]:
     """Every page with the labels of its pod, as a cluster's discovery would give them."""
-    found = [(path, {"instance": path, "pod": path[1:], "job": "pods"}) for path in PAGES]
+
+    def labels(path: str, **further: str) -> tuple[str, dict[str, str]]:
+        return path, {"instance": path, "pod": path[1:], "job": "pods", **further}
+
+    apart = ("/thanos", "/scraped", "/ray-0", "/ray-1")
+    found = [labels(path) for path in PAGES if path not in apart]
     # The plain pod is scraped by a second job too.
-    found.append(("/plain", {"instance": "/plain", "pod": "plain", "job": "services"}))
+    found.append(labels("/plain", job="services"))
+    # By a pair of Prometheus servers, as Thanos shows it that was told no label of replicas.
+    found += [labels("/thanos", replica=each) for each in ("a", "b")]
+    found += [labels("/scraped", scraped_by=each) for each in ("a", "b")]
+    # Two servers in one pod, told apart by their replica alone.
+    found += [
+        labels(f"/ray-{each}", instance="ray", pod="ray", replica=each) for each in ("0", "1")
+    ]
     return tuple(
-        (path, {**labels, "namespace": "east" if path == "/east" else "west"})
-        for path, labels in found
+        (path, {**each, "namespace": "east" if path == "/east" else "west"}) for path, each in found
     )
 
 
@@ -180,6 +228,13 @@ SERIES = (
             "idle",
             "old",
             "sg",
+            "thanos",
+            "sg-saturated",
+            "sg-bare",
+            "sg-idle",
+            "sg-emulated",
+            "sg-failing",
+            "vllm-emulated",
             "behind-gateway",
             "ended",
             "frozen",
@@ -198,6 +253,17 @@ SERIES = (
             "input_tokens": "sum(nothing_of_that_name)",
             "output_tokens": "vllm:num_requests_running",
             "running": "sum(",
+            "waiting": "vector(3)",
+            "kv_use": "vector(0.5)",
+            "ttft_mean_ms": "vector(80)",
+            "itl_mean_ms": "vector(20)",
+            "error_rate": 'max(vllm:kv_cache_usage_perc{model_name="frozen"})',
+            "kv_tokens": 'max_over_time(vllm:num_requests_running{model_name="ended"}[1h])',
+        },
+        ages={
+            "kv_use": 'time() - max(timestamp(vllm:num_requests_running{model_name="plain"}))',
+            "ttft_mean_ms": "vector(3600)",
+            "itl_mean_ms": "sum(",
         },
     ),
 )

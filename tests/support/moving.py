@@ -30,15 +30,14 @@ from stoker.domain.control.changes import (
     Decisions,
     Notice,
 )
+from stoker.domain.control.choices import ForecastMethod, Mode
 from stoker.domain.control.cluster import ReplicaPhase
 from stoker.domain.control.settings import (
     ClusterSettings,
     ControlSettings,
-    ForecastMethod,
     ForecastSettings,
     LoopSettings,
     MetricSettings,
-    Mode,
     StabilitySettings,
     TransitionSettings,
 )

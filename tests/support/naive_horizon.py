@@ -102,9 +102,13 @@ def _cards_cost(question: Question, firm: list[list[int]], spot: list[list[int]]
                 return math.inf
         most = 0 if offer.committed is None else min(max(firm[t]), offer.most_committed)
         total += min(
-            (offer.committed or 0.0) * count
-            + math.fsum(offer.price * max(0, used - count) for used in firm[t])
-            for count in range(most + 1)
+            (
+                (offer.committed or 0.0) * count
+                + math.fsum(offer.price * max(0, used - count) for used in firm[t])
+                for count in range(most + 1)
+                if all(used - count <= offer.most_on_demand for used in firm[t])
+            ),
+            default=math.inf,
         )
     return total
 

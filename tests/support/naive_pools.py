@@ -36,7 +36,7 @@ def fits(instance: Instance, plan: tuple[Way, ...]) -> bool:
         cost += way_cost(instance, way)
         power += way.total * (way.offer.watts or 0.0)
         idle += way.total * (way.offer.idle_watts or 0.0)
-        replicas += way.total
+        replicas += way.total * way.offer.counts_as
     if any(used > pool.usable for used, pool in zip(cards, instance.pools, strict=True)):
         return False
     if instance.nodes and not stand_on_nodes(instance, plan):

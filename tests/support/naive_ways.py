@@ -149,10 +149,13 @@ def ways(instance: Instance, index: int) -> list[Way]:
     for offer in client.offers:
         if power_wanted(instance) and offer.watts is None:
             continue
+        if offer.prefill and limits.headroom.survive is Survival.NODE:
+            continue  # no number of deployments is known to survive
+        allowed = most // offer.counts_as
         least = minimal_total(instance, client, offer)
-        if least > most:
+        if least > allowed:
             continue
-        top = most if may_grow(instance, client) else least
+        top = allowed if may_grow(instance, client) else least
         for where in spreads(instance, client, offer, max(top, least)):
             total = sum(where)
             sound = spot_fine(instance, client, where)
@@ -196,12 +199,14 @@ def staying_ways(instance: Instance, client: Client) -> Iterator[Way]:
                 yield Way(offer, where, False, False, share, value)
             if not now.same_batch(offer):
                 continue
+            if offer.prefill and instance.limits.headroom.survive is Survival.NODE:
+                continue
             most = client.most
             if instance.limits.max_replicas_per_server is not None:
                 most = min(most, instance.limits.max_replicas_per_server)
             if (
                 count >= minimal_total(instance, client, offer)
-                and minimal_total(instance, client, offer) <= most
+                and minimal_total(instance, client, offer) <= most // offer.counts_as
                 and spot_fine(instance, client, where)
                 and rules_kept(instance, client, offer, where)
             ):

@@ -47,9 +47,10 @@ class Moment(StrEnum):
     """SIGSTOP before the first write."""
 
 
-def other_loop(document: Path, moment: Moment) -> ServerProcess:
+def other_loop(document: Path, moment: Moment, *options: str) -> ServerProcess:
     """Return a loop that can be started: `stoker control run` but for that moment."""
-    command = [sys.executable, "-W", "ignore", "-c", _PROGRAM, moment.value, str(document)]
+    program = [sys.executable, "-W", "ignore", "-c", _PROGRAM]
+    command = [*program, moment.value, str(document), *options]
     log = document.with_suffix(f".{moment.value.replace(' ', '-')}.log")
     return ServerProcess(document.stem, command, log, {"PYTHONPATH": str(ROOT)})
 

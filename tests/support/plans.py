@@ -1,22 +1,15 @@
 """Plans and fleets made by hand, for tests of what shows them."""
 
 from stoker.domain.accelerator import Accelerator
+from stoker.domain.allocation import MixPart, PlannedAllocation
 from stoker.domain.fleet import Capacity, Fleet
-from stoker.domain.plan import (
-    CardUsage,
-    ClassService,
-    MixPart,
-    Plan,
-    PlannedAllocation,
-    PlanStatus,
-    Rejection,
-    Unplaced,
-    UnplacedReason,
-)
+from stoker.domain.plan import ClassService, Plan, PlanStatus, Unplaced
 from stoker.domain.profile import EstimateKind, ModelProfile, TokenWorkParameters
+from stoker.domain.reasons import Rejection, UnplacedReason
 from stoker.domain.server import Server
 from stoker.domain.settings import Analysis
 from stoker.domain.slo import ServiceClass, SloTarget
+from stoker.domain.usage import CardUsage
 from stoker.domain.workload import Load
 
 LONG_NAME = "Premium-a_model_with_a_name_that_is_much_longer_than_most"

@@ -36,11 +36,12 @@ Rate = Callable[[float], float | None]
 
 @dataclass
 class PlayedPod:
-    """A pod: when it was created, placed and ready."""
+    """A pod: when it was created and placed, and when it gets ready again after it was not."""
 
     name: str
     created_at: float
     placed_at: float | None
+    again_at: float | None = None
 
 
 @dataclass
@@ -191,6 +192,8 @@ class PlayedWorld:
                 pod.name, ReplicaPhase.PENDING, "", pod.created_at, reason="no node has the cards"
             )
         ready_at = pod.placed_at + self.startup_s
+        if pod.again_at is not None:
+            ready_at = max(ready_at, pod.again_at)
         phase = ReplicaPhase.READY if ready_at <= self.time else ReplicaPhase.STARTING
         return ReplicaState(
             pod.name,
@@ -239,6 +242,9 @@ class PlayedWorld:
             if rate > 0:
                 signals[SignalName.INPUT_TOKENS] = Signal.known(self.tokens[0], 1.0, query)
                 signals[SignalName.OUTPUT_TOKENS] = Signal.known(self.tokens[1], 1.0, query)
+            elif ready:  # pods that serve nobody say so
+                for idle in (SignalName.RUNNING, SignalName.WAITING):
+                    signals[idle] = Signal.known(0.0, 1.0, f"vllm:num_requests_{idle.value}")
         signals.update(self.extra_signals.get(name, {}))
         return ServerObservation(name, signals, engine="vllm")
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from stoker.domain.control.choices import ForecastMethod, Mode
 from stoker.domain.control.cluster import ReplicaPhase, VariantState, WorkloadRef
 from stoker.domain.control.settings import (
     ControlSettings,
-    ForecastMethod,
     ForecastSettings,
     LoopSettings,
     MetricSettings,
-    Mode,
     ServerControl,
     StabilitySettings,
 )

@@ -40,6 +40,11 @@ class Offer:
         """Cards of a replica, a slice by its share of one."""
         return self.cards if self.slice is None else naive_share(self.slice)
 
+    @property
+    def counts_as(self) -> int:
+        """How many replicas one of it is: of two pools those of both."""
+        return self.prefill + self.decode if self.prefill else 1
+
     def held_by(self, cards: int) -> int:
         """How many replicas so many cards hold with nobody else on them."""
         if self.slice is None:

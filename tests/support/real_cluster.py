@@ -31,7 +31,7 @@ NODES = (
     GpuNode("l4-a", L4, 16),
 )
 USERS = (
-    *(ClusterUser(name) for name in ("stoker", "nobody", "no-nodes")),
+    *(ClusterUser(name) for name in ("stoker", "nobody", "no-nodes", "tenant")),
     ClusterUser("system:serviceaccount:stoker:stoker"),
 )
 
@@ -70,9 +70,11 @@ class RealCluster:
         return name
 
     def vacate(self, namespace: str) -> None:
-        """Take all workloads out of a namespace, so that others find free cards."""
+        """Take all workloads out of a namespace at once, so that others find free cards."""
         self.apps.delete_collection_namespaced_deployment(namespace)
         self.apps.delete_collection_namespaced_stateful_set(namespace)
+        self.apps.delete_collection_namespaced_replica_set(namespace)
+        self.core.delete_collection_namespaced_pod(namespace, grace_period_seconds=0)
 
     def settled(self) -> bool:
         """Whether no pod is left of workloads that are gone."""
@@ -86,6 +88,13 @@ class RealCluster:
     def deploy(self, namespace: str, name: str, **options: Any) -> None:
         """Create a deployment as `deployment` describes it."""
         self.apps.create_namespaced_deployment(namespace, deployment(name, **options))
+
+    def deploy_set(self, namespace: str, name: str, **options: Any) -> None:
+        """Create a stateful set of the same servers: its pods are named name-0, name-1, ..."""
+        body = deployment(name, **options)
+        body["kind"] = "StatefulSet"
+        body["spec"]["serviceName"] = name
+        self.apps.create_namespaced_stateful_set(namespace, body)
 
     def grant(
         self, user: str, rules: Sequence[Mapping[str, Sequence[str]]], namespace: str = ""

@@ -74,13 +74,18 @@ class RunningLoop:
 
 @contextmanager
 def running_loop(
-    real_cluster: RealCluster, steady: Prometheus, folder: Path
+    real_cluster: RealCluster,
+    steady: Prometheus,
+    folder: Path,
+    mode: str = "advise",
+    actuation: str = "scale",
 ) -> Iterator[RunningLoop]:
-    """Run a loop in the mode `advise` over two servers; the load of one is unknown."""
+    """Run a loop over two servers; the load of one is unknown."""
     namespace = real_cluster.namespace()
     control = control_document(real_cluster, steady.url, namespace)
     # Cycles come when they are asked for.
-    control["loop"] = {"mode": "advise", "period_s": 3600, "deadline_s": 600}
+    control["loop"] = {"mode": mode, "period_s": 3600, "deadline_s": 600}
+    control["cluster"]["actuation"] = actuation
     control["records"] = {"compatible_metrics": True}
     fleet = fleet_document()
     # One more, of which nothing is known, so that something is held.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from stoker.domain.accelerator import Accelerator, Slice
 from stoker.domain.curve import IterationTable
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
@@ -221,3 +222,30 @@ def test_parameters_are_applied_in_the_order_given() -> None:
 
 def test_every_kind_is_documented() -> None:
     assert all(kind.meaning and str(kind.domain) for kind in KINDS)
+
+
+SLICED = replace(
+    FLEET,
+    accelerators=(
+        Accelerator("A100", "A100", 1, 2.4),
+        Accelerator("A100-3g", "A100", 1, 0.9, slice=Slice(sevenths=3)),
+        Accelerator("A100-1g", "A100", 1, 0.3, slice=Slice(sevenths=1)),
+        Accelerator("L4-half", "L4", 1, 0.4, slice=Slice(parts=2)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("price.type:A100=4.2", [4.2, 1.8, 0.6, 0.4]),
+        ("price.L4=1", [2.4, 0.9, 0.3, 0.5]),
+        ("price=7", [7.0, 3.0, 1.0, 3.5]),
+        ("price.A100-1g=0.5", [2.4, 0.9, 0.5, 0.4]),
+        ("price.accelerator:A100=3", [3.0, 0.9, 0.3, 0.4]),
+        ("price.A100=x2", [4.8, 1.8, 0.6, 0.4]),
+    ],
+)
+def test_a_slice_costs_its_share_of_the_card(text: str, expected: list[float]) -> None:
+    prices = [item.cost_per_hour for item in changed(text, SLICED).accelerators]
+    assert prices == pytest.approx(expected)

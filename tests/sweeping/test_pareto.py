@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from studies.sweeping.dominance import dominated
 from studies.sweeping.grid import grid_study
 from studies.sweeping.pareto import PLACE, ParetoResults, Place, pareto_attainment, pareto_latency
 from studies.sweeping.rows import Cell
+from tests.support.cli import stoker
 from tests.support.small_fleets import make_fleet, make_server
 
 QUICK = settings(
@@ -188,3 +190,20 @@ def test_each_scale_is_the_plan_of_the_optimizer(latency: ParetoResults) -> None
 def test_scales_are_checked() -> None:
     with pytest.raises(InvalidInputError, match="out of range"):
         pareto_latency(make_fleet(), "0,1")
+
+
+def test_a_frontier_of_latency_is_kept_and_gone_on_with(tmp_path: Path) -> None:
+    command = ("pareto", "small", "--against", "latency", "--scales", "1,2", "--jobs", "1")
+    plain = stoker(*command, "--format", "csv")
+    first = stoker(*command, "--format", "csv", "--resume", tmp_path / "kept")
+    again = stoker(*command, "--format", "csv", "--resume", tmp_path / "kept")
+    # Rows that were kept tell the very times of the run that planned them.
+    assert first.exit_code == 0, first.output
+    assert again.stdout == first.stdout
+    assert len(plain.stdout.splitlines()) == len(first.stdout.splitlines()) == 3
+    other = stoker(*command[:5], "1,3", "--resume", tmp_path / "kept")
+    assert other.exit_code == 2
+    refused = stoker("pareto", "small", "--resume", tmp_path / "x", "--scheduler", "tcp://h:1")
+    assert refused.exit_code == 2
+    assert "--resume: is for --against latency alone" in refused.stderr
+    assert "--scheduler: is for --against latency alone" in refused.stderr

@@ -80,8 +80,10 @@ def test_the_walk_finds_what_trying_everything_does(instance: Instance, measure:
     question = question_of(instance)
     model = weighed_model(question, np.array(counted), "HiGHS", 60.0, time.perf_counter)
     told: list[int] = []
-    points, whole = efficient_solutions(model, 1000, told.append)
-    assert whole
+    walk = efficient_solutions(model, 1000, told.append)
+    points = walk.points
+    assert walk.whole
+    assert walk.proven
     assert told == list(range(1, len(points) + 1))
     unit = sum(counted) / SCALE if sum(counted) > 0 else 1.0
     found = [(float(model.cost @ p.x) * model.cost_unit, p.amount * unit) for p in points]

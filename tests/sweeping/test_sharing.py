@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import studies.sweeping.planning as planning
+from data.yaml_writer import to_yaml
 from optimizer.candidates import build_candidates
 from optimizer.planner import plan_fleet
 from optimizer.table import CandidateTable
@@ -21,6 +23,7 @@ from studies.sweeping.reuse import is_plain, neutral_table, repriced
 from studies.sweeping.rows import FAILED, Cell, Layout, Row
 from studies.sweeping.sweep import run_sweep
 from studies.sweeping.tasks import make_tasks, plan_task
+from tests.support.configured_fleets import TP1, TP2, configured_fleet, profile, server
 from tests.support.small_fleets import fleets, make_fleet, make_server
 
 QUICK = settings(
@@ -176,3 +179,20 @@ def test_a_target_beyond_the_analysis_is_a_failed_point() -> None:
 
 def test_every_fleet_of_today_may_share() -> None:
     assert is_plain(make_fleet(make_server("a", current=Allocation("Cheap", 1))))
+
+
+def test_a_point_of_several_configurations_is_planned_from_scratch(tmp_path: Path) -> None:
+    path = tmp_path / "several.yaml"
+    several = {"version": 1, "profiles": [profile(TP1), profile(TP2)]}
+    path.write_text(to_yaml(several), encoding="utf-8")
+    only = {name: value for name, value in TP1.items() if name != "configuration"}
+    now = {"accelerator": "H100", "replicas": 3, "cost_per_hour": 7.5}
+    fleet = configured_fleet([profile(only)], server(current=now))
+    assert is_plain(fleet)
+    study = grid_study(fleet, [f"profile=own,{path}", "price.H100=x1,x2"])
+    assert [is_plain(study.at(point)) for point in study.points] == [True, True, False, False]
+    rows = swept(study)
+    assert rows == one_by_one(study)
+    costs = [cost for row in rows if isinstance(cost := row["cost_per_hour"], float)]
+    assert costs[1] == 2 * costs[0] > 0
+    assert costs[3] == 2 * costs[2] > 0

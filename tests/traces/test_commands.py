@@ -115,12 +115,19 @@ def test_backtests_in_every_format(trace_file: Path, tmp_path: Path) -> None:
     result = stoker(*asked, "--startup", 5, "--format", "json", "--plots", tmp_path)
     assert result.exit_code in (0, 3), result.output
     document = json.loads(result.stdout)
-    assert set(document["policies"]) == {"planned", "clairvoyant", "static"}
-    assert document["policies"]["clairvoyant"]["cost"] <= document["policies"]["static"]["cost"]
+    assert set(document["policies"]) == {"planned", "hindsight", "static"}
+    assert document["policies"]["hindsight"]["cost"] <= document["policies"]["static"]["cost"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "replicas.png"]
-    assert 0 < document["least_cost"] <= document["policies"]["clairvoyant"]["cost"]
+    assert 0 < document["least_cost"] <= document["policies"]["hindsight"]["cost"]
     table = stoker(*asked, "--startup", 5, columns=200).stdout
-    assert "any, with any router, at least" in table
+    assert "proven lower bound, any router" in table
+    assert "best found in hindsight" in table
+    below = document["least_below_hindsight"]
+    assert below == pytest.approx(
+        1 - document["least_cost"] / document["policies"]["hindsight"]["cost"], abs=1e-12
+    )
+    proven = "is proven to be the least" if below < 1e-9 else "not a proven optimum"
+    assert proven in table
     kept = document["policies"]["planned"]["attainment"] >= 0.95
     assert result.exit_code == (0 if kept else 3)
 

@@ -12,6 +12,7 @@ from stoker.cli.plots.batches import batch_figure
 from stoker.cli.plots.cards import cards_figure
 from stoker.cli.plots.changes import Change, changes_figure
 from stoker.cli.plots.comparison import Carried, carried_figure, comparison_figure
+from stoker.cli.plots.difference import difference_figure
 from stoker.cli.plots.engine_batches import engine_batch_figure
 from stoker.cli.plots.engine_load import engine_load_figure
 from stoker.cli.plots.engine_replica import (
@@ -26,7 +27,7 @@ from stoker.cli.plots.matrix import matrix_figure
 from stoker.cli.plots.replica import PlannedReplica, costliest_replica, planned_replica
 from stoker.cli.plots.scaling import ScalePoint, scaling_figure
 from stoker.cli.plots.states import states_figure
-from stoker.cli.plots.write import write_figure, write_plan_plots
+from stoker.cli.plots.write import write_explanation_plots, write_figure, write_plan_plots
 
 __all__ = [
     "Carried",
@@ -41,6 +42,7 @@ __all__ = [
     "comparison_figure",
     "costliest_engine_replica",
     "costliest_replica",
+    "difference_figure",
     "engine_batch_figure",
     "engine_load_figure",
     "engine_states_figure",
@@ -51,6 +53,7 @@ __all__ = [
     "planned_replica",
     "scaling_figure",
     "states_figure",
+    "write_explanation_plots",
     "write_figure",
     "write_plan_plots",
 ]

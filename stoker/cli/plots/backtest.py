@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _WINDOWS = 200
 _LOOKS = {
     "planned": (BLUE, "-", "planned every interval"),
-    "clairvoyant": (VERMILION, "--", "by hindsight, in time"),
+    "hindsight": (VERMILION, "--", "best found in hindsight"),
     "static": (ORANGE, ":", "never changed"),
 }
 

@@ -22,7 +22,8 @@ from stoker.cli.plots.style import (
     message_figure,
     name_rows,
 )
-from stoker.domain.plan import CardUsage, Plan
+from stoker.domain.plan import Plan
+from stoker.domain.usage import CardUsage
 
 _MOST_NAMED = 3
 

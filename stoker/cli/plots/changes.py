@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from stoker.cli.figures import count_of, money
+from stoker.cli.plots.before_after import draw_before_after, write_beside
 from stoker.cli.plots.style import (
-    BLUE,
-    INK,
-    ORANGE,
-    RULE,
     SMALL,
     blank_figure,
     dress,
@@ -20,6 +17,8 @@ from stoker.cli.plots.style import (
     message_figure,
     name_rows,
 )
+
+_MOST_CHARACTERS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +57,11 @@ def changes_figure(changes: Sequence[Change], currency: str) -> Figure:
     )
     figure = blank_figure(8.5, 1.7 + 0.3 * len(changes), title)
     axes = figure.subplots()
-    rows = range(len(changes))
     before = [item.cost_before_per_hour for item in changes]
     after = [item.cost_after_per_hour for item in changes]
-    axes.hlines(rows, before, after, color=RULE, linewidth=2.0, zorder=1)
-    axes.scatter(
-        before, rows, marker="o", s=38, facecolor="white", edgecolor=INK, zorder=2, label="before"
-    )
-    axes.scatter(
-        after, rows, marker="D", s=34, facecolor=ORANGE, edgecolor=INK, zorder=3, label="after"
-    )
-    for row, item in enumerate(changes):
-        axes.annotate(
-            label(f"{item.before} → {item.after}", 48),
-            (max(before[row], after[row]), row),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL,
-            color=BLUE,
-        )
+    draw_before_after(axes, before, after)
+    words = [f"{item.before} → {item.after}" for item in changes]
+    write_beside(axes, before, after, words, _MOST_CHARACTERS)
     name_rows(axes, [item.server for item in changes])
     axes.set_xlim(0.0, max(*before, *after) * 1.6 or 1.0)
     dress(axes, xlabel=f"cost [{label(currency)}/h]", grid="x")

@@ -10,9 +10,10 @@ from queueing.engine import EngineCases, EngineTargets, LatencyTarget
 from queueing.engine.build import iteration_times
 from queueing.engine.routing import INDEPENDENT, share_cv
 from stoker.cli.plots.replica import profile_of, rate_per_replica
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency, Statistic
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.settings import Analysis
 
 

@@ -28,8 +28,9 @@ from stoker.cli.plots.style import (
     name_rows,
     spread,
 )
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 
 MOST_SERVERS = 60
 _MARKS = {

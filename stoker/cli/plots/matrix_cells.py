@@ -9,8 +9,9 @@ from enum import StrEnum
 from stoker.cli.allocation_rows import configured
 from stoker.cli.figures import count_of, money
 from stoker.cli.plots.style import label
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation, Unplaced
+from stoker.domain.plan import Plan, Unplaced
 from stoker.domain.server import Server
 
 _MOST_LINES = 4

@@ -9,9 +9,10 @@ import numpy as np
 from queueing.cases import ReplicaCases
 from queueing.service import LinearService, ServiceTimeModel, TokenWorkService
 from queueing.targets import LatencyTargets
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.curve import IterationTable
 from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.plan import Plan
 from stoker.domain.profile import (
     LinearParameters,
     ModelProfile,

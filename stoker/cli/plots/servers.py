@@ -20,7 +20,8 @@ from stoker.cli.plots.style import (
     message_figure,
     name_rows,
 )
-from stoker.domain.plan import Plan, PlannedAllocation
+from stoker.domain.allocation import PlannedAllocation
+from stoker.domain.plan import Plan
 
 _SHADES = ((SKY, ""), ("white", ""), (ORANGE, ""), ("#BBBBBB", ""), (BLUE, HATCH))
 """Fill and hatch by order of the servers; used again from the start where there are more."""

@@ -97,6 +97,8 @@ class ChangeOutcome(StrEnum):
     APPLIED = "applied"
     UNCHANGED = "unchanged"
     """It was so already; nothing was written."""
+    EMITTED = "emitted"
+    """Somebody else is to write it: it was emitted for HPA or KEDA to follow."""
     DRY_RUN = "dry_run"
     """The API server accepted it and kept nothing."""
     CONFLICT = "conflict"

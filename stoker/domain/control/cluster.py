@@ -55,11 +55,13 @@ class ReplicaState:
     Attributes:
         name: Name of the pod.
         phase: Where it stands.
-        node: Node that it is bound to; empty where none.
+        node: Node that it is bound to; empty where none, or where a pod of it has none.
         created_at: When it was created, in seconds since the epoch.
         scheduled_at: When it was bound to its node; None where it is not.
         ready_at: When it got ready; None where it is not.
         reason: Why it is pending or not ready, in the cluster's words; empty where it does not say.
+        restarts: How often containers of it were restarted.
+        partly: Whether some of its pods are bound to nodes, and others are not or not there.
     """
 
     name: str
@@ -69,6 +71,8 @@ class ReplicaState:
     scheduled_at: float | None = None
     ready_at: float | None = None
     reason: str = ""
+    restarts: int = 0
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +153,11 @@ class ClusterState:
     Attributes:
         at: When, in seconds since the epoch.
         variants: The managed workloads.
-        cards: Cards by type; None where nodes may not be read, which is not "no cards".
+        cards: Cards by type; None where nodes, or pods that may hold cards of them, may not be
+            read, which is not "no cards".
         age_s: Time since the cluster last confirmed it (a watch may have lost its connection).
         problems: What was found wrong, in words with a remedy.
+        cards_problem: Why cards are unknown, in words; empty where they are known.
     """
 
     at: float
@@ -159,3 +165,4 @@ class ClusterState:
     cards: Mapping[str, CardStock] | None
     age_s: float = 0.0
     problems: tuple[str, ...] = ()
+    cards_problem: str = ""

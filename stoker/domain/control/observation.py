@@ -51,6 +51,8 @@ class ServerObservation:
         engine: Engine whose names answered (`vllm`, `sglang`, `custom`); empty where none did.
         expected_output: What to expect where output tokens are not measured, and input tokens are;
             None where nothing tells it.
+        reporting_pods: Names of the pods that report, as their series carry them; empty where
+            series carry none.
     """
 
     server: str
@@ -59,6 +61,7 @@ class ServerObservation:
     output_tokens: TokenHistogram | None = None
     engine: str = ""
     expected_output: ExpectedOutput | None = None
+    reporting_pods: frozenset[str] = frozenset()
 
     def signal(self, name: SignalName) -> Signal:
         """Return a signal; one that nobody asked for is unknown."""

@@ -4,64 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from stoker.domain.control.choices import (
+    Actuation,
+    ClassKind,
+    EngineKind,
+    ForecastMethod,
+    Mode,
+    TransitionKind,
+)
 from stoker.domain.control.cluster import WorkloadRef
-
-
-class Mode(StrEnum):
-    """What the loop may do."""
-
-    OBSERVE = "observe"
-    """Measure and plan; change nothing."""
-    ADVISE = "advise"
-    """Write each plan down, and carry it out when somebody approves it."""
-    ACT = "act"
-    """Carry out each plan."""
-
-
-class EngineKind(StrEnum):
-    """Whose metric names are looked for."""
-
-    AUTO = "auto"
-    VLLM = "vllm"
-    SGLANG = "sglang"
-
-
-class ForecastMethod(StrEnum):
-    """How load is foretold over the time that replicas take to start."""
-
-    LAST = "last"
-    LINEAR = "linear"
-    HOLT_WINTERS = "holt-winters"
-
-
-class ClassKind(StrEnum):
-    """How the requests of a service class come."""
-
-    REALTIME = "realtime"
-    """People wait for the first token."""
-    STREAMING = "streaming"
-    """A steady stream of requests."""
-    BATCH = "batch"
-    """Tokens to do by a deadline; when within it does not matter."""
-
-
-class TransitionKind(StrEnum):
-    """How a server moves from one workload to another."""
-
-    ROLLING = "rolling"
-    BLUE_GREEN = "blue-green"
-    CANARY = "canary"
-
-
-class Actuation(StrEnum):
-    """Who writes replicas."""
-
-    SCALE = "scale"
-    """Stoker, through the scale subresource."""
-    EMIT = "emit"
-    """HPA or KEDA, from the desired replicas that Stoker emits."""
+from stoker.domain.control.quiet import QuietHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +26,14 @@ class LoopSettings:
         period_s: Time from the start of one cycle to the start of the next.
         deadline_s: Longest time that a cycle may take; what is not done by then is not done.
         solver_time_limit_s: Longest time for the plan, within the deadline.
+        dry_run: Whether writes are only tried: the API server checks them and keeps nothing.
     """
 
     mode: Mode = Mode.OBSERVE
     period_s: float = 30.0
     deadline_s: float = 25.0
     solver_time_limit_s: float = 10.0
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +50,8 @@ class MetricSettings:
         stale_s: Age from which a sample is too old to act on.
         engine: Whose metric names are looked for.
         model_label: Label that tells a server's series apart, for the engines' own metrics.
+        duplicate_labels: Labels that tell scrapes of one pod apart, beside the usual ones.
+        distinct_labels: Labels that tell pods apart, though they usually tell scrapes apart.
         fresh_replica_s: Time after getting ready in which a replica need not report yet.
         reporting_share: Share of the ready, no longer fresh replicas that must report for a
             server's figures to count.
@@ -109,6 +66,8 @@ class MetricSettings:
     stale_s: float = 90.0
     engine: EngineKind = EngineKind.AUTO
     model_label: str = "model_name"
+    duplicate_labels: tuple[str, ...] = ()
+    distinct_labels: tuple[str, ...] = ()
     fresh_replica_s: float = 60.0
     reporting_share: float = 0.8
 
@@ -148,8 +107,7 @@ class StabilitySettings:
         zero_after_s: Time without any request after which a server that may scales to zero.
         max_cards_change: Most cards that one cycle may add or take, over the fleet; None for any.
         max_cost_change_per_hour: Most cost per hour that one cycle may add; None for any.
-        quiet_hours: (start, end) times of day in UTC, as minutes after midnight, in which nothing
-            shrinks and nothing moves.
+        quiet_hours: Times in which nothing shrinks and nothing moves.
     """
 
     scale_down_window_s: float = 300.0
@@ -162,7 +120,7 @@ class StabilitySettings:
     zero_after_s: float = 600.0
     max_cards_change: int | None = None
     max_cost_change_per_hour: float | None = None
-    quiet_hours: tuple[tuple[int, int], ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +171,8 @@ class ClusterSettings:
         context: Context of that file; empty for its current one.
         selector: Label selector of managed workloads.
         product_labels: Card type of the fleet by the value of the nodes' product label.
+        sole_tenant: Whether no pod outside these namespaces holds cards of the nodes; else such
+            pods are counted, and cards are unknown where they may not be read.
         resource: Name of the resource that counts cards.
         field_manager: Name under which fields are owned in server-side applies.
         actuation: Who writes replicas.
@@ -226,6 +186,7 @@ class ClusterSettings:
     context: str = ""
     selector: str = "stoker.dev/managed=true"
     product_labels: Mapping[str, str] = field(default_factory=dict)
+    sole_tenant: bool = False
     resource: str = "nvidia.com/gpu"
     field_manager: str = "stoker"
     actuation: Actuation = Actuation.SCALE
@@ -242,6 +203,7 @@ class ServerControl:
         workloads: Its workloads by name of the accelerator configuration, beside those that carry
             labels.
         queries: PromQL by name of the signal, instead of the engines' names.
+        ages: PromQL for the age of what these answer, in seconds, by name of the signal.
         match: Labels that its series carry, beside the model's; empty for the model alone.
         engine: Whose metric names are looked for; AUTO for the fleet's.
         kind: How its requests come; None for unknown.
@@ -255,6 +217,7 @@ class ServerControl:
     server: str
     workloads: Mapping[str, WorkloadRef] = field(default_factory=dict)
     queries: Mapping[str, str] = field(default_factory=dict)
+    ages: Mapping[str, str] = field(default_factory=dict)
     match: Mapping[str, str] = field(default_factory=dict)
     engine: EngineKind = EngineKind.AUTO
     kind: ClassKind | None = None
@@ -266,11 +229,26 @@ class ServerControl:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceClassControl:
+    """What the loop is told of the servers of a service class, as far as they tell nothing.
+
+    Attributes:
+        kind: How their requests come.
+        backlog_tokens: With `batch`: output tokens that each of them has to do by the deadline.
+        deadline: With `batch`: until when, in seconds since the epoch.
+    """
+
+    kind: ClassKind
+    backlog_tokens: float | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSettings:
     """Where cycles are written down.
 
     Attributes:
-        folder: Folder of the records; empty for none.
+        folder: Folder of the records; empty for one beside the control document.
         retention_days: Days that they are kept.
         retention_mb: Megabytes that the database may take, and as many the lines of JSON; the
             oldest records go first.
@@ -319,7 +297,8 @@ class ControlSettings:
         cluster: Where the fleet runs.
         records: Where cycles are written down.
         lease: Election of a leader.
-        servers: What is told of single servers, by name.
+        servers: What is told of single servers, by name; with what they take from their class.
+        service_classes: What is told of the servers of a service class, by its name.
     """
 
     fleet: str = ""
@@ -333,3 +312,4 @@ class ControlSettings:
     records: RecordSettings = field(default_factory=RecordSettings)
     lease: LeaseSettings = field(default_factory=LeaseSettings)
     servers: Mapping[str, ServerControl] = field(default_factory=dict)
+    service_classes: Mapping[str, ServiceClassControl] = field(default_factory=dict)

@@ -61,9 +61,9 @@ class Signal:
     Attributes:
         state: What it is worth.
         value: The figure; None where unknown.
-        age_s: Age of its newest sample; None where unknown.
+        age_s: Age of its newest sample in seconds; None where unknown.
         source: The query that answered; where none did, empty.
-        reason: Why it is not known, in words; empty where it is.
+        reason: Why it, or its age, is not known, in words; empty where both are.
     """
 
     state: SignalState
@@ -76,6 +76,11 @@ class Signal:
     def known(cls, value: float, age_s: float | None, source: str) -> Signal:
         """Return a signal to act on."""
         return cls(SignalState.KNOWN, value, age_s, source)
+
+    @classmethod
+    def without_age(cls, value: float, source: str, reason: str) -> Signal:
+        """Return a signal to act on of which nobody can tell how old it is, and why."""
+        return cls(SignalState.KNOWN, value, None, source, reason)
 
     @classmethod
     def stale(cls, value: float, age_s: float | None, source: str, reason: str) -> Signal:

@@ -1,0 +1,97 @@
+"""What the doctor says of settings and states, without a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from collector.diagnosis.cluster import examine_workloads
+from collector.diagnosis.permissions import writing_verbs
+from stoker.domain.control.choices import Actuation, Mode
+from stoker.domain.control.cluster import ClusterState
+from stoker.domain.control.diagnosis import Level
+from stoker.domain.control.settings import ClusterSettings, ControlSettings, StabilitySettings
+from tests.support.controlled_fleets import controlled_fleet
+from tests.support.played_world import workload
+
+
+@pytest.mark.parametrize("actuation", list(Actuation))
+def test_a_dry_run_needs_no_lease_and_no_events(actuation: Actuation) -> None:
+    settings = ControlSettings(cluster=ClusterSettings(actuation=actuation))
+    acting = replace(settings, loop=replace(settings.loop, mode=Mode.ACT))
+    trying = replace(acting, loop=replace(acting.loop, dry_run=True))
+    asked = {each.resource for each in writing_verbs(acting)}
+    assert asked >= {"leases", "events"}
+    # What it tries is asked for all the same: the API server refuses it like any write.
+    assert {each.resource for each in writing_verbs(trying)} == asked - {"leases", "events"}
+    assert writing_verbs(settings) == ()
+
+
+def test_cards_that_are_unknown_are_a_warning_with_its_own_reason() -> None:
+    why = "cards are unknown, since pods of other namespaces may hold some: may not list pods"
+    state = ClusterState(0.0, (), None, problems=(why, "another"), cards_problem=why)
+    found = [
+        each
+        for each in examine_workloads(state, controlled_fleet(), ControlSettings())
+        if not each.subject
+    ]
+    assert [(each.level, each.topic) for each in found] == [
+        (Level.ERROR, "workloads"),
+        (Level.WARNING, "cards"),
+    ]
+    assert found[0].message == "another"
+    assert found[1].message.startswith(why)
+    assert "nodes may not" not in found[1].message
+    for words in ("create clusterrolebinding", "cluster.sole_tenant: true"):
+        assert words in found[1].remedy
+
+
+@pytest.mark.parametrize(("most", "told"), [(None, False), (1, True), (2, False)])
+def test_a_limit_of_a_cycle_below_one_replica_is_an_error(most: int | None, told: bool) -> None:
+    settings = ControlSettings(stability=StabilitySettings(max_cards_change=most))
+    state = ClusterState(0.0, (workload("chat", "2xH100", 1, cards=2, card_type="H100"),), None)
+    found = [
+        each
+        for each in examine_workloads(state, controlled_fleet(), settings)
+        if "a cycle may change" in each.message
+    ]
+    assert bool(found) is told
+    for each in found:
+        assert each.level is Level.ERROR
+        assert each.message.startswith("a cycle may change 1 cards, and one replica takes 2")
+        assert "max_cards_change to 2" in each.remedy
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ("tp2", "tp4", ()),
+        ("tp2", "tp2", ("two workloads run it on H100",)),
+        ("tp2", "fp8", ("configuration names fp8, and the fleet has tp2 and tp4",)),
+        ("tp2", "", ("configuration is missing, and the fleet has tp2 and tp4",)),
+    ],
+)
+def test_configurations_on_one_accelerator_are_told_apart(
+    first: str, second: str, words: tuple[str, ...]
+) -> None:
+    fleet = controlled_fleet()
+    both = tuple(
+        replace(each, configuration=name)
+        for each in fleet.profiles
+        if each.accelerator == "H100"
+        for name in ("tp2", "tp4")
+    )
+    one = workload("chat", "H100", 1, cards=1, card_type="H100")
+    variants = (
+        replace(one, configuration=first),
+        replace(one, configuration=second, ref=replace(one.ref, name="chat-too")),
+    )
+    state = ClusterState(0.0, variants, None)
+    found = [
+        each.message
+        for each in examine_workloads(state, replace(fleet, profiles=both), ControlSettings())
+        if each.level is Level.ERROR and "chat" in each.subject
+    ]
+    assert len(found) == len(words)
+    assert all(word in message for word, message in zip(words, found, strict=True))
