@@ -180,18 +180,24 @@ def _mend_shares(
     """
     figures, replicas = predictions.figures, predictions.replicas
     touched = rows[_breaks_target(figures, rows)]
-    pending = touched
-    for _ in range(_FURTHER_REPLICAS):
-        # With one request in service at a time ITL only rises as the rate falls.
-        growing = pending[pairs.max_batch[pending] > 1]
-        if not len(growing):
-            break
-        replicas[growing] += 1
-        share = total_rate[pairs.server[growing]] / replicas[growing]
-        more = replicas_of_pairs(pairs, growing, replicas[growing])
-        figures.put(growing, predictor.figures(more, share))
-        kept = growing[~_breaks_target(figures, growing)]
-        pending = pending[~np.isin(pending, kept)]
+    # With one request in service at a time ITL only rises as the rate falls.
+    alone = pairs.max_batch[touched] <= 1
+    hopeless, pending = touched[alone], touched[~alone]
+    tried = 0
+    while len(pending) and tried < _FURTHER_REPLICAS:
+        # Ever more numbers at once: hardly any rows are left, and every call takes its time.
+        more = 1 + np.arange(min(tried + 1, _FURTHER_REPLICAS - tried))
+        row = np.repeat(pending, len(more))
+        count = (replicas[pending][:, None] + more).ravel()
+        share = total_rate[pairs.server[row]] / count
+        found = predictor.figures(replicas_of_pairs(pairs, row, count), share)
+        kept = ~_breaks_target(found, np.arange(len(row))).reshape(len(pending), len(more))
+        chosen = np.where(kept.any(axis=1), np.argmax(kept, axis=1), len(more) - 1)
+        replicas[pending] += more[chosen]
+        figures.put(pending, found.take(np.arange(len(pending)) * len(more) + chosen))
+        pending = pending[~kept.any(axis=1)]
+        tried += len(more)
+    pending = np.concatenate([hopeless, pending])
     predictions.reject(
         touched, replicas[touched] > pairs.max_replicas[touched], Rejection.REPLICA_BOUND
     )

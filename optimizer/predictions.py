@@ -72,6 +72,12 @@ class ReplicaFigures:
             tightest=np.full(count, NO_STATISTIC, dtype=np.int64),
         )
 
+    def take(self, rows: IntArray | BoolArray) -> ReplicaFigures:
+        """Return the selected rows, in that order."""
+        return ReplicaFigures(
+            **{item.name: getattr(self, item.name)[rows] for item in fields(self)}
+        )
+
     def put(self, rows: IntArray | BoolArray, figures: ReplicaFigures) -> None:
         """Write figures at these rows."""
         for field in fields(self):

@@ -24,6 +24,7 @@ from queueing.engine.factors import Factors
 from queueing.engine.first_token import ttft_mixture
 from queueing.engine.mixtures import Mixture
 from queueing.engine.requests import Requests
+from queueing.engine.rows import take_rows
 from queueing.engine.scene import scene_at
 from queueing.engine.states import Full
 from queueing.engine.targets import EngineTargets, LatencyTarget
@@ -183,35 +184,44 @@ def careful_excess(
     doubts = careful(correction)
     limit = np.maximum(most_rps, rate_rps)
     expected = excess(cases, requests, top, targets, rate_rps, correction)
-    # Who misses a target as it is needs no margin to do so.
-    worst = expected.worst
+    worst = expected.worst.copy()
     for latency in expected.latencies:
-        margin = np.nan_to_num(latency.margin, nan=0.0)
+        # Who misses a target as it is needs no margin to do so.
+        rows = np.flatnonzero(latency.margin > 0.0)
+        margin = latency.margin[rows]
         only = targets.only(latency.name)
 
         def at(
-            log: FloatArray, correction: Networks | None = correction, only: EngineTargets = only
+            some: IntArray,
+            log: FloatArray,
+            correction: Networks | None = correction,
+            only: EngineTargets = only,
+            rows: IntArray = rows,
         ) -> FloatArray:
-            rate = np.minimum(rate_rps * np.exp(log), limit)
-            return excess(cases, requests, top, only, rate, correction).worst
+            if not len(some):
+                return np.empty(0)
+            own = rows[some]
+            rate = np.minimum(rate_rps[own] * np.exp(log), limit[own])
+            of = (cases.take(own), take_rows(requests, own), take_rows(top, own), only.take(own))
+            return excess(*of, rate, correction).worst
 
-        found = at(margin)
+        found = at(np.arange(len(rows)), margin)
         if doubts is not None:
             largest, kept_far = _largest(at, margin, found)
-            in_doubt = (margin > 0.0) & ~kept_far
-            doubtful = np.where(in_doubt, at(largest - DOUBT, doubts), -np.inf)
-            found = np.maximum(found, doubtful)
-        worst = np.maximum(worst, found)
+            in_doubt = np.flatnonzero(~kept_far)
+            doubtful = at(in_doubt, largest[in_doubt] - DOUBT, doubts)
+            found[in_doubt] = np.maximum(found[in_doubt], doubtful)
+        worst[rows] = np.maximum(worst[rows], found)
     return worst
 
 
 def _largest(
-    at: Callable[[FloatArray], FloatArray], margin: FloatArray, found: FloatArray
+    at: Callable[[IntArray, FloatArray], FloatArray], margin: FloatArray, found: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
     """Return which multiple of a rate is the largest within targets, and whether it is far above.
 
     Args:
-        at: tells how far replicas are beyond their targets, by the log of the multiple.
+        at: tells how far some of the replicas are beyond their targets, by the log of the multiple.
         margin: log of the least multiple, array (cases,).
         found: what `at` tells there.
 
@@ -219,19 +229,23 @@ def _largest(
         The log of the multiple, up to what is taken off rates in doubt; and whether targets are
         kept even there.
     """
-    low, value, largest = margin, found, margin.copy()
-    open_ = found <= 0.0
-    far = np.maximum(margin, DOUBTFUL)
+    low, value, largest = margin.copy(), found.copy(), margin.copy()
+    far, at_far = np.maximum(margin, DOUBTFUL), np.full(len(margin), np.inf)
+    open_ = np.flatnonzero(found <= 0.0)
+    at_far[open_] = at(open_, far[open_])
+    kept_far = at_far <= 0.0
+    open_ = open_[~kept_far[open_]]
     for step in range(1, _STEPS + 1):
-        high = margin + (far - margin) * step / _STEPS
-        beyond = at(high)
-        crossed = open_ & (beyond > 0.0)
+        high = margin[open_] + (far[open_] - margin[open_]) * step / _STEPS
+        beyond = at(open_, high) if step < _STEPS else at_far[open_]
+        crossed = beyond > 0.0
         with np.errstate(invalid="ignore"):
-            share = np.clip(np.nan_to_num(-value / (beyond - value)), 0.0, 1.0)
-        largest = np.where(crossed, low + share * (high - low), largest)
-        open_ &= ~crossed
-        low, value = high, beyond
-    return largest, open_
+            share = np.clip(np.nan_to_num(-value[open_] / (beyond - value[open_])), 0.0, 1.0)
+        between = low[open_] + share * (high - low[open_])
+        largest[open_[crossed]] = between[crossed]
+        low[open_], value[open_] = high, beyond
+        open_ = open_[~crossed]
+    return largest, kept_far
 
 
 def _latency(

@@ -11,7 +11,7 @@ from queueing.arrays import FloatArray
 from queueing.engine import EngineCases, EngineTargets, LatencyTarget, TokenWorkTimes
 from queueing.engine import analyze_engine as analyze
 from queueing.engine import size_engine as size
-from queueing.engine.correction import LATENCIES, careful, networks
+from queueing.engine.correction import LATENCIES, Networks, careful, networks
 from queueing.engine.excess import DOUBT, DOUBTFUL, Excess, LatencyExcess, excess
 from queueing.engine.misses import target_excess
 from queueing.engine.saturation import saturation
@@ -120,3 +120,51 @@ def test_formulas_alone_take_no_margin() -> None:
     kept = told.worst <= 0.0
     assert kept.any()
     assert (told.margin(kept)[kept] == 0.0).all()
+
+
+def one_by_one(cases: EngineCases, targets: EngineTargets, rate_rps: FloatArray) -> list[float]:
+    """Return what `target_excess` has to tell of targets of one latency, a replica at a time."""
+    told = []
+    for row in range(len(cases)):
+        own, target = cases.take(np.array([row])), targets.take(np.array([row]))
+        limit = saturation(own)
+        requests = limit.memory.requests
+        top = full(own, requests, limit)
+        rate, most = rate_rps[row], 0.999 * limit.throughput_rps[0]
+
+        def at(
+            log: float, known: Networks | None, rate: float = rate, most: float = most
+        ) -> Excess:
+            asked = np.array([min(rate * np.exp(log), max(rate, most))])
+            return excess(own, requests, top, target, asked, known)  # noqa: B023
+
+        (latency,) = at(0.0, networks()).latencies
+        worst, margin = latency.worst[0], latency.margin[0]
+        if margin > 0.0:
+            logs = margin + (max(margin, DOUBTFUL) - margin) * np.linspace(0.0, 1.0, 6)
+            values = [at(log, networks()).worst[0] for log in logs]
+            worst = max(worst, values[0])
+            if values[-1] > 0.0:
+                largest = margin
+                if values[0] <= 0.0:
+                    first = int(np.argmax(np.array(values) > 0.0))
+                    largest = np.interp(0.0, values[first - 1 : first + 1], logs[first - 1 :][:2])
+                worst = max(worst, at(largest - DOUBT, careful(networks())).worst[0])
+        told.append(worst)
+    return told
+
+
+def test_replicas_are_looked_at_carefully_together_as_one_by_one() -> None:
+    cases = drawn(24)
+    targets = p95_targets(cases)
+    sized = size(cases, targets)
+    assert sized.feasible.mean() > 0.9
+    told = []
+    for share in (0.4, 0.9, 1.0, 1.2):
+        rate = np.where(sized.feasible, share * sized.rate_rps, 0.1)
+        with np.errstate(all="ignore"):
+            told.append(target_excess(cases, targets, rate))
+            # Iterations end for all rows at once: alone, a row may have had some less of them.
+            np.testing.assert_allclose(told[-1], one_by_one(cases, targets, rate), atol=1e-2)
+    assert (told[0] <= 0.0).mean() > 0.9
+    assert (told[-1] > 0.0).mean() > 0.9
