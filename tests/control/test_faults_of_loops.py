@@ -15,7 +15,7 @@ from benchmarks.soak.faults import MOST_CYCLES, TURNS, Injection, note
 from demos.cluster.closed_loop import NAMESPACE
 from demos.cluster.processes import free_port
 from tests.support.broken_fleet import CHAT, DOWN_WINDOW_S, LEASE_S, NEEDED, PATIENCE_S, REPLICAS
-from tests.support.broken_world import BrokenWorld
+from tests.support.broken_world import BrokenWorld, told_of
 from tests.support.fault_campaign import (
     Recovery,
     acted,
@@ -122,7 +122,7 @@ def test_a_loop_that_crashes_between_plan_and_act_is_taken_up(
             assert status
             assert metric
             found = recovery(world, as_ever if done else acted, answerable=leads, ended=ended)
-            assert found.cycles <= MOST_CYCLES
+            assert found.cycles <= MOST_CYCLES, [told_of(each) for each in world.records]
             world.until(lambda _: bool(event_told(world, "CutOff: cycle", began)))
             event = event_told(world, "CutOff: cycle", began)
             world.until(lambda _: world.replicas(CHAT) == NEEDED)
@@ -165,7 +165,7 @@ def test_a_leader_that_stood_still_writes_nothing_when_it_wakes_up(
         world.write(REPLICAS[CHAT])
         with world.looping():
             found = recovery(world, lambda record: record["leader"], answerable=leads, ended=ended)
-            assert found.cycles <= MOST_CYCLES
+            assert found.cycles <= MOST_CYCLES, [told_of(each) for each in world.records]
             first.resume()
 
             words = "this loop leads no more"
@@ -223,7 +223,7 @@ def test_when_the_leader_is_killed_another_one_goes_on(
             if slow:
                 world.detour.delay_s, ended = 0.0, time.monotonic()
             found = recovery(world, acted, answerable=leads, ended=ended)
-            assert found.cycles <= MOST_CYCLES
+            assert found.cycles <= MOST_CYCLES, [told_of(each) for each in world.records]
             assert sample(world.metrics(), _LEADS, above_zero)
             world.until(lambda _: bool(event_told(world, "Scaled: chat", began)))
             event = event_told(world, "Scaled: chat", began)
