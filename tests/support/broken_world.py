@@ -204,12 +204,17 @@ class BrokenWorld:
         registry.register(self._metrics)
         return generate_latest(registry).decode().splitlines()
 
-    def scraped_whole(self) -> bool:
-        """Whether Prometheus holds a whole window of every pod, by its own count of scrapes."""
-        span = f"{round(WINDOW_S + 2 * SCRAPE_S)}s"
+    def scraped_whole(self, before_s: float = 0.0) -> bool:
+        """Whether Prometheus holds a whole window of every pod, by its own count of scrapes.
+
+        Args:
+            before_s: For how long it has to have held one.
+        """
+        whole_s = WINDOW_S + before_s
+        span = f"{round(whole_s + 2 * SCRAPE_S)}s"
         found = self._asked(f"sum_over_time(up[{span}])")
         count = sum(len(self.pods(server)) for server in PRODUCTS)
-        return sum(value > WINDOW_S / SCRAPE_S for value in found.values()) >= count
+        return sum(value > whole_s / SCRAPE_S for value in found.values()) >= count
 
     def silent(self, server: str) -> int:
         """How many pods of a server did not answer when Prometheus last asked them."""
