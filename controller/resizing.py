@@ -99,6 +99,11 @@ def _demand_is_seen(case: Case) -> bool:
     return is_batch(case.control) or (case.load is not None and case.load.outlasts_pods)
 
 
+def _is_loaded(case: Case) -> bool:
+    """Return whether it is planned for a load that is known not to be zero."""
+    return case.server.load is not None and not case.server.load.is_zero
+
+
 def _within_room(case: Case, variant: VariantState, settled: Settled) -> Settled:
     """Return the size as far as free cards allow it; the rest waits for cards."""
     room, more = case.room(variant), settled.replicas - variant.replicas_wanted
@@ -127,6 +132,8 @@ def _with_batch_of_pods(
     told, running = variant.max_batch, variant.replicas_wanted
     if told is None or settled.replicas >= running or placed.replicas == 0:
         return settled
+    if not _is_loaded(case):
+        return settled  # whatever they take at once, nobody asks
     if is_batch(case.control) and not placed.fully_served:
         return settled  # others need the cards, and it is served in part as it is
     _, most = case.bounds(variant)
@@ -151,10 +158,11 @@ def _batch(
     """Return the batch limit to write; None where it is right, or not to be written.
 
     The plan's limit follows the tokens of requests, and a new one restarts every replica: it
-    waits as a move does, and a difference within the hysteresis is left.
+    waits as a move does, and a difference within the hysteresis is left. Where nobody asks, no
+    tokens tell one: pods keep theirs.
     """
     cluster, stability = case.now.settings.cluster, case.now.settings.stability
-    if not cluster.allow_batch_limit or not placed.max_batch:
+    if not cluster.allow_batch_limit or not placed.max_batch or not _is_loaded(case):
         return None
     if variant.ref.kind is WorkloadKind.LEADER_WORKER_SET:
         return None  # they are told none
