@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.judging import Health
 from controller.load import MeasuredLoad
 from controller.world import room_for
 from stoker.domain.allocation import PlannedAllocation
+from stoker.domain.control.aside import Aside
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision
 from stoker.domain.control.cluster import ClusterState, VariantState
 from stoker.domain.control.settings import ControlSettings, ServerControl
@@ -30,6 +31,7 @@ class Situation:
         loads: What was measured, by server.
         health: How servers do, by name.
         settings: The rules.
+        aside: Workloads that are left aside, by server.
     """
 
     at: float
@@ -40,6 +42,7 @@ class Situation:
     loads: Mapping[str, MeasuredLoad]
     health: Mapping[str, Health]
     settings: ControlSettings
+    aside: Mapping[str, tuple[Aside, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,12 @@ class Case:
     def idle_s(self) -> float | None:
         """Time without a request; None where unknown."""
         return None if self.idle_since is None else max(0.0, self.now.at - self.idle_since)
+
+    @property
+    def twins(self) -> tuple[Aside, ...]:
+        """Workloads at zero that run the same as the one that runs it."""
+        own = self.now.aside.get(self.server.name, ())
+        return tuple(each for each in own if each.twin is not None)
 
     def bounds(self, variant: VariantState) -> tuple[int, int | None]:
         """Return the fewest and the most replicas that all who may say so allow."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.aside import aside_of, without
 from controller.batch import behind_the_others
 from controller.case import Situation
 from controller.correction.applying import ProfileReport
@@ -22,6 +23,7 @@ from controller.seeing import see
 from controller.stability import may_move
 from controller.startup_report import StartupReport, startup_reports
 from controller.world import variants_of
+from stoker.domain.control.aside import Aside
 from stoker.domain.control.changes import Decisions
 from stoker.domain.control.choices import Actuation
 from stoker.domain.control.observation import Observation
@@ -79,6 +81,11 @@ def think(
     at = observation.at
     cluster = observation.cluster
     notes: list[str] = []
+    aside = aside_of(fleet, cluster)
+    if cluster is not None and aside:
+        cluster, words = without(cluster, fleet, aside)
+        observation = replace(observation, cluster=cluster)
+        notes += words
     if cluster is not None and cluster.age_s > _STALE_CLUSTER * settings.loop.period_s:
         notes.append(f"what runs was last confirmed {cluster.age_s:.0f} s ago: nothing is decided")
         cluster = None
@@ -99,7 +106,7 @@ def think(
         asked,
         settings.servers,
         settings.loop.solver_time_limit_s,
-        _staying(fleet, memory, forecasts, at, settings),
+        _staying(fleet, memory, forecasts, at, settings) | _with_twins(aside, memory),
         {name: each.transition for name, each in memory.servers.items() if each.transition},
         writes_batch_limits=settings.cluster.allow_batch_limit
         and settings.cluster.actuation is Actuation.SCALE,
@@ -113,7 +120,7 @@ def think(
         for server in fleet.servers
     }
     situation = Situation(
-        at, planned.fleet, planned.plan, planned.failure, asked, loads, health, settings
+        at, planned.fleet, planned.plan, planned.failure, asked, loads, health, settings, aside
     )
     decided, memories = decide(situation, memory)
     decided, memories, limited = within_limits(decided, memories, memory, situation)
@@ -164,4 +171,13 @@ def _staying(
         for name, own in ((each.name, memory.server(each.name)) for each in fleet.servers)
         if own.transition is None
         and may_move(own, at, settings.stability, rates.get(name)) is not None
+    )
+
+
+def _with_twins(aside: Mapping[str, tuple[Aside, ...]], memory: Memory) -> frozenset[str]:
+    """Return the servers that would leave two workloads at zero that cannot be told apart."""
+    return frozenset(
+        name
+        for name, own in aside.items()
+        if memory.server(name).transition is None and any(each.twin is not None for each in own)
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from controller.case import Case, Situation
 from controller.memory import Memory, ServerMemory, WantedSize
 from controller.moving import begin_move, move_on
-from controller.places import agrees, doubled, missing_words, planned_variant, unclear
+from controller.places import agrees, missing_words, planned_variant, unclear
 from controller.resizing import resize
 from controller.waking import must_wake, wake
 from controller.world import free_cards, order_of, running_variant, variants_of
@@ -72,10 +72,10 @@ def _decided(
     configurations: Configurations,
 ) -> tuple[ServerDecision, ServerMemory]:
     """Return the decision on one server, and what is remembered if it is carried out."""
-    if must_wake(case) and not doubled(case.server, case.variants, configurations):
-        return wake(case, memory.unwatched())
-    held = _held(case, placed, unplaced, configurations)
     running = running_variant(case.variants)
+    if must_wake(case) and not unclear(case.server, case.variants, running, configurations):
+        return wake(case, memory.unwatched(), configurations)
+    held = _held(case, placed, unplaced, configurations)
     if held is not None or running is None or placed is None:
         reason, words = held or (HoldReason.NO_WORKLOAD, "no workload runs it")
         return case.hold(reason, words, placed), memory.unwatched()

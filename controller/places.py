@@ -82,15 +82,20 @@ def unclear(
         if each != running and not each.replicas_wanted:
             continue
         if configuration_of(each, server.model, configurations) is None:
-            own = configurations[server.model, each.accelerator]
-            there = " and ".join(name or "one without a name" for name in own)
-            told = f"its label {LABEL} names {each.configuration!r}"
-            words = (
-                f"{told if each.configuration else f'it has no label {LABEL}'}, and the fleet has "
-                f"{there} of {server.model} on {each.accelerator}: name the one that its pods run"
-            )
+            words = untold_words(server, each, configurations)
             return HoldReason.NO_PROFILE, f"{each.ref}: {words}"
     return None
+
+
+def untold_words(server: Server, variant: VariantState, configurations: Configurations) -> str:
+    """Say why the configuration of a workload cannot be told, and what to do."""
+    own = configurations.get((server.model, variant.accelerator), ())
+    there = " and ".join(name or "one without a name" for name in own)
+    told = f"its label {LABEL} names {variant.configuration!r}"
+    return (
+        f"{told if variant.configuration else f'it has no label {LABEL}'}, and the fleet has "
+        f"{there} of {server.model} on {variant.accelerator}: name the one that its pods run"
+    )
 
 
 def missing_words(

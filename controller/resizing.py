@@ -63,9 +63,16 @@ def _settled(
         sizing = replace(sizing, idle_s=0.0)
     settled = settle(sizing, memory, case.now.at, stability)
     if case.control.scale_to_zero and not sizing.zero_allowed and sizing.wanted == 0:
-        words = "without a replica nothing would tell that requests come: one stays"
+        why, words = HoldReason.DEMAND_UNSEEN, "nothing would tell that requests come"
+        if case.twins:
+            refs = " and ".join(
+                str(each.ref) for each in (variant, *(one.variant for one in case.twins))
+            )
+            why = HoldReason.NO_WORKLOAD
+            words = f"nothing would tell which of {refs} to start again"
         if settled.replicas == 1:
-            return replace(settled, held=(*settled.held, HoldReason.DEMAND_UNSEEN), reason=words)
+            words = f"without a replica {words}: one stays"
+            return replace(settled, held=(*settled.held, why), reason=words)
     return settled
 
 
@@ -82,7 +89,7 @@ def _sizing(case: Case, variant: VariantState, placed: PlannedAllocation) -> Siz
         young=case.load is not None and case.load.young,
         idle_s=_idle_s(case),
         unseen="" if case.load is None else unseen(case.load, case.variants),
-        zero_allowed=case.control.scale_to_zero and _demand_is_seen(case),
+        zero_allowed=case.control.scale_to_zero and _demand_is_seen(case) and not case.twins,
         accelerator=variant.accelerator,
     )
 

@@ -9,6 +9,7 @@ from controller.memory import ServerMemory
 from controller.stability import remembered
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision, VariantTarget
 from stoker.domain.control.cluster import VariantState
+from stoker.domain.control.configurations import Configurations, configuration_of
 
 
 def must_wake(case: Case) -> bool:
@@ -27,9 +28,19 @@ def must_wake(case: Case) -> bool:
     )
 
 
-def wake(case: Case, memory: ServerMemory) -> tuple[ServerDecision, ServerMemory]:
-    """Start the fewest replicas on the cheapest workload that a free card allows it on."""
-    fitting = [each for each in case.variants if case.room(each) != 0]
+def wake(
+    case: Case, memory: ServerMemory, configurations: Configurations
+) -> tuple[ServerDecision, ServerMemory]:
+    """Start the fewest replicas on the cheapest workload that a free card allows it on.
+
+    No plan could follow on one whose configuration cannot be told: none of these is started.
+    """
+    fitting = [
+        each
+        for each in case.variants
+        if case.room(each) != 0
+        and configuration_of(each, case.server.model, configurations) is not None
+    ]
     if not fitting:
         words = "requests come, it has no replica, and no card is free for one"
         return case.hold(HoldReason.NO_CAPACITY, words, None), memory

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from stoker.domain.control.aside import Aside, left_aside
 from stoker.domain.control.cluster import ClusterState, ReplicaPhase, VariantState, WorkloadRef
 from stoker.domain.control.configurations import LABEL, configuration_of, configurations_of
 from stoker.domain.control.diagnosis import Finding, Level
@@ -75,9 +76,11 @@ def _examine_variants(
         for each in fleet.profiles
         if each.model == server.model
     }
-    places = Counter((each.accelerator, runs[each.ref]) for each in own)
+    aside = {each.variant.ref: each for each in left_aside(own, server.model, names)}
+    meant = [each for each in own if each.ref not in aside]
+    places = Counter((each.accelerator, runs[each.ref]) for each in meant)
     for place in (each for each, count in places.items() if count > 1):
-        twins = [each.ref for each in own if (each.accelerator, runs[each.ref]) == place]
+        twins = [each.ref for each in meant if (each.accelerator, runs[each.ref]) == place]
         yield Finding(
             "workloads",
             name,
@@ -87,6 +90,7 @@ def _examine_variants(
             f"stoker.dev/managed- of one of them, or give it another stoker.dev/accelerator "
             f"or {LABEL}",
         )
+    yield from _examine_twins(name, aside.values())
     for variant in own:
         subject = f"{name} {variant.ref}"
         there = names.get((server.model, variant.accelerator), ())
@@ -105,7 +109,8 @@ def _examine_variants(
             yield Finding(
                 "profiles",
                 subject,
-                Level.ERROR,
+                # At zero beside one that is clear, it is in nobody's way.
+                Level.WARNING if variant.ref in aside else Level.ERROR,
                 f"its label {LABEL} {named}, and the fleet has {known} of {server.model} on "
                 f"{variant.accelerator}",
                 "label the workload and its pods with the one that they run",
@@ -166,6 +171,21 @@ def _examine_variants(
             f"{variant.replicas_wanted} on {variant.accelerator}, "
             f"{variant.count(ReplicaPhase.READY)} ready",
         )
+
+
+def _examine_twins(name: str, aside: Iterable[Aside]) -> Iterator[Finding]:
+    """Yield the workloads at zero that run the same as another one, which runs."""
+    for one, twin in ((each.variant, each.twin) for each in aside):
+        if twin is not None:
+            yield Finding(
+                "workloads",
+                name,
+                Level.WARNING,
+                f"{one.ref} stays at zero, since {twin.ref} runs the same on {twin.accelerator}; "
+                "meanwhile neither goes elsewhere nor to zero",
+                f"kubectl label {one.ref.kind.value.lower()} -n {one.ref.namespace} {one.ref.name} "
+                f"stoker.dev/managed-, or give it another stoker.dev/accelerator or {LABEL}",
+            )
 
 
 def _examine_replicas(subject: str, variant: VariantState) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from stoker.domain.control.choices import Actuation, Mode
 from stoker.domain.control.cluster import ClusterState
 from stoker.domain.control.diagnosis import Level
 from stoker.domain.control.settings import ClusterSettings, ControlSettings, StabilitySettings
+from stoker.domain.fleet import Fleet
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import workload
 
@@ -63,6 +64,18 @@ def test_a_limit_of_a_cycle_below_one_replica_is_an_error(most: int | None, told
         assert "max_cards_change to 2" in each.remedy
 
 
+def in_two_ways() -> Fleet:
+    """A fleet whose models have two configurations on H100."""
+    fleet = controlled_fleet()
+    both = tuple(
+        replace(each, configuration=name)
+        for each in fleet.profiles
+        if each.accelerator == "H100"
+        for name in ("tp2", "tp4")
+    )
+    return replace(fleet, profiles=both)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
@@ -75,13 +88,6 @@ def test_a_limit_of_a_cycle_below_one_replica_is_an_error(most: int | None, told
 def test_configurations_on_one_accelerator_are_told_apart(
     first: str, second: str, words: tuple[str, ...]
 ) -> None:
-    fleet = controlled_fleet()
-    both = tuple(
-        replace(each, configuration=name)
-        for each in fleet.profiles
-        if each.accelerator == "H100"
-        for name in ("tp2", "tp4")
-    )
     one = workload("chat", "H100", 1, cards=1, card_type="H100")
     variants = (
         replace(one, configuration=first),
@@ -90,8 +96,35 @@ def test_configurations_on_one_accelerator_are_told_apart(
     state = ClusterState(0.0, variants, None)
     found = [
         each.message
-        for each in examine_workloads(state, replace(fleet, profiles=both), ControlSettings())
+        for each in examine_workloads(state, in_two_ways(), ControlSettings())
         if each.level is Level.ERROR and "chat" in each.subject
     ]
     assert len(found) == len(words)
     assert all(word in message for word, message in zip(words, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("label", "running", "level", "words"),
+    [
+        ("tp2", 1, Level.WARNING, "chat-too stays at zero, since Deployment models/chat-h100 runs"),
+        ("tp2", 0, Level.ERROR, "two workloads run it on H100"),
+        ("", 1, Level.WARNING, "configuration is missing"),
+        ("", 0, Level.WARNING, "configuration is missing"),
+        ("fp8", 1, Level.WARNING, "configuration names fp8"),
+    ],
+)
+def test_a_workload_at_zero_is_an_error_only_where_it_holds_its_server(
+    label: str, running: int, level: Level, words: str
+) -> None:
+    one = replace(workload("chat", "H100", running), configuration="tp2")
+    two = replace(
+        workload("chat", "H100", 0), configuration=label, ref=replace(one.ref, name="chat-too")
+    )
+    state = ClusterState(0.0, (one, two), None)
+    (found,) = (
+        each
+        for each in examine_workloads(state, in_two_ways(), ControlSettings())
+        if "chat" in each.subject and each.level is not Level.FINE
+    )
+    assert found.level is level
+    assert words in found.message
