@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from controller.names import unused_name
 from stoker.domain.control.choices import ClassKind
 from stoker.domain.control.observation import ServerObservation
 from stoker.domain.control.settings import ServerControl
@@ -112,18 +113,17 @@ def behind_the_others(fleet: Fleet, controls: Mapping[str, ServerControl]) -> Fl
 
     What a class promises stays; it is only served when the others are.
     """
+    own = {name: stands_in for stands_in, name in classes_behind(fleet, controls).items()}
+    if not own:
+        return fleet
     batch = {each.name for each in fleet.servers if is_batch(controls.get(each.name))}
     classes = {each.name: each for each in fleet.service_classes}
-    moved = {each.service_class for each in fleet.servers if each.name in batch} & classes.keys()
-    if not moved:
-        return fleet
     last = max(each.priority for each in fleet.service_classes) + 1
-    own = {name: f"{name} (batch)" for name in moved}
     return replace(
         fleet,
         service_classes=(
             *fleet.service_classes,
-            *(replace(classes[name], name=own[name], priority=last) for name in sorted(moved)),
+            *(replace(classes[name], name=own[name], priority=last) for name in own),
         ),
         servers=tuple(
             replace(each, service_class=own.get(each.service_class, each.service_class))
@@ -132,3 +132,14 @@ def behind_the_others(fleet: Fleet, controls: Mapping[str, ServerControl]) -> Fl
             for each in fleet.servers
         ),
     )
+
+
+def classes_behind(fleet: Fleet, controls: Mapping[str, ServerControl]) -> dict[str, str]:
+    """Return the classes of `behind_the_others`, each with the one that it stands in for."""
+    taken = {each.name for each in fleet.service_classes}
+    moved = {each.service_class for each in fleet.servers if is_batch(controls.get(each.name))}
+    found: dict[str, str] = {}
+    for name in sorted(moved & taken):
+        stands_in = unused_name(f"{name} (batch)", taken | found.keys())
+        found[stands_in] = name
+    return found

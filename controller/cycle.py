@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from controller.aside import aside_of, without
-from controller.batch import behind_the_others
 from controller.case import Situation
 from controller.correction.applying import ProfileReport
 from controller.correction.step import correct
@@ -19,6 +18,7 @@ from controller.load import MeasuredLoad
 from controller.memory import Memory, ServerMemory
 from controller.planning import Planned, plan_now
 from controller.promises import health_now
+from controller.refused_limits import is_refused, refused_words
 from controller.seeing import see
 from controller.stability import may_move
 from controller.startup_report import StartupReport, startup_reports
@@ -100,19 +100,20 @@ def think(
     memory = with_seasons(memory, forecasts)
     corrected = correct(fleet, observation, loads, variants, memory, settings)
     memory = replace(memory, corrections=corrected.corrections)
+    staying = _staying(fleet, memory, forecasts, at, settings)
     planned = plan_now(
-        behind_the_others(corrected.fleet, settings.servers),
+        corrected.fleet,
         {name: _foretold(loads[name], told) for name, told in forecasts.items()},
         asked,
         settings.servers,
         settings.loop.solver_time_limit_s,
-        _staying(fleet, memory, forecasts, at, settings) | _with_twins(aside, memory),
+        staying | _with_twins(aside, memory),
         {name: each.transition for name, each in memory.servers.items() if each.transition},
-        writes_batch_limits=settings.cluster.allow_batch_limit
-        and settings.cluster.actuation is Actuation.SCALE,
+        writable=_writable(fleet, memory, at, settings) - staying,
     )
     planned, late = fill_leftover(planned, memory, at)
     notes += late
+    notes += refused_words(fleet, memory, at, settings)
     if planned.failure:
         notes.append(f"no plan: {planned.failure}")
     health = {
@@ -180,4 +181,16 @@ def _with_twins(aside: Mapping[str, tuple[Aside, ...]], memory: Memory) -> froze
         name
         for name, own in aside.items()
         if memory.server(name).transition is None and any(each.twin is not None for each in own)
+    )
+
+
+def _writable(fleet: Fleet, memory: Memory, at: float, settings: ControlSettings) -> frozenset[str]:
+    """Return the servers whose batch limits may be written, as far as they need not wait."""
+    cluster = settings.cluster
+    if not cluster.allow_batch_limit or cluster.actuation is not Actuation.SCALE:
+        return frozenset()
+    return frozenset(
+        each.name
+        for each in fleet.servers
+        if not is_refused(memory.server(each.name), at, settings.stability)
     )

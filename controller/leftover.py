@@ -8,7 +8,6 @@ from dataclasses import replace
 from controller.batch import BatchProgress
 from controller.memory import Memory
 from controller.planning import Planned
-from optimizer.planner import plan_fleet
 from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import StokerError
 from stoker.domain.fleet import Fleet
@@ -70,8 +69,8 @@ def fill_leftover(planned: Planned, memory: Memory, at: float) -> tuple[Planned,
             if placed is not None and _carries(server, placed) < server.load.arrival_rate_rps:
                 notes.append(_late(fleet, server, work[name], placed, placed, at))
             continue
-        one = _alone(fleet, server, _TRIED_RPS) if _counts_alone(fleet) else None
-        got = None if one is None else _part(fleet, server, one, left)
+        one = _alone(planned, server, _TRIED_RPS) if _counts_alone(fleet) else None
+        got = None if one is None else _part(planned, server, one, left)
         if got is not None:
             got = _not_grown(server, got) if hungry else got
             left[got.card_type or ""] -= got.cards
@@ -109,21 +108,21 @@ def _counts_alone(fleet: Fleet) -> bool:
     return fleet.is_plain and not fleet.sharing and not fleet.settings.placement
 
 
-def _alone(fleet: Fleet, server: Server, rate_rps: float) -> PlannedAllocation | None:
+def _alone(planned: Planned, server: Server, rate_rps: float) -> PlannedAllocation | None:
     """Return what a server would get at a rate if it were alone; None for nothing.
 
-    It stays on the accelerator that it is on: half a service is no reason to move.
+    It stays where it is, on what it was offered there: half a service is no reason to move.
     """
     assert server.load is not None
     own = replace(
-        server,
+        planned.offered.server(server.name),
         load=replace(server.load, arrival_rate_rps=rate_rps),
-        keep_accelerator=server.keep_accelerator or server.current is not None,
         min_replicas=0,
+        max_replicas=server.max_replicas,
     )
-    settings = replace(fleet.settings, unlimited=True, solver=None, heterogeneous=False)
+    settings = replace(planned.fleet.settings, unlimited=True, solver=None, heterogeneous=False)
     try:
-        plan = plan_fleet(replace(fleet, servers=(own,)), settings)
+        plan = planned.offered.alone(own).planned(settings)
     except StokerError:
         return None
     found = plan.allocations[0] if plan.allocations and not plan.unplaced else None
@@ -131,7 +130,7 @@ def _alone(fleet: Fleet, server: Server, rate_rps: float) -> PlannedAllocation |
 
 
 def _part(
-    fleet: Fleet, server: Server, one: PlannedAllocation, left: Mapping[str, int]
+    planned: Planned, server: Server, one: PlannedAllocation, left: Mapping[str, int]
 ) -> PlannedAllocation | None:
     """Return as many replicas as cards are left for, which may be none."""
     room = left.get(one.card_type or "", 0) // (one.cards // one.replicas)
@@ -147,7 +146,7 @@ def _part(
             fully_served=False,
         )
     rate = min(server.load.arrival_rate_rps, most * one.max_rate_rps * _WITHIN)
-    found = _alone(fleet, server, rate)
+    found = _alone(planned, server, rate)
     return None if found is None or found.replicas > most else replace(found, fully_served=False)
 
 

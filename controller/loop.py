@@ -13,6 +13,7 @@ from controller.memory import Memory
 from controller.ports import Announcer, Clock, Hands, Lock, Observer, Permit
 from controller.problems import ProblemKind, Trouble
 from controller.record import CycleRecord, JsonObject, record_of
+from controller.refused_limits import with_refusal
 from controller.telling import Teller
 from stoker.domain.control.changes import (
     ChangeOutcome,
@@ -303,6 +304,9 @@ class Loop:
             stays = decision.direction is Direction.HOLD or not decision.targets
             if done or stays:
                 memory = memory.with_server(name, result.memory.server(name))
+            else:
+                own = with_refusal(memory.server(name), decision, results, result.observation.at)
+                memory = memory.with_server(name, own)
         emitted = result.memory.emitted.after(results, result.observation.at, told=leader)
         return replace(memory, plan=result.memory.plan, emitted=emitted)
 

@@ -79,6 +79,7 @@ class ServerMemory:
         transition: The move that it is in; None where it is in none.
         batch: How far its work with a deadline is done; None where it has none.
         season: Parameters of its season, as they were found last; None where they never were.
+        limit_refused_at: When a change of its batch limit was last refused; None for never.
         told_since: Since when its rate has been known without a gap; None for not at all. After a
             restart the history tells it, so that it is not written down.
         told_at: When its rate was last known; None for never.
@@ -93,6 +94,7 @@ class ServerMemory:
     transition: Transition | None = None
     batch: BatchProgress | None = None
     season: SeasonFit | None = None
+    limit_refused_at: float | None = None
     told_since: float | None = field(default=None, compare=False)
     told_at: float | None = field(default=None, compare=False)
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from optimizer.configurations.current import PairProfiles
-from stoker.domain.allocation import PlannedAllocation
-from stoker.domain.control.cluster import VariantState
-from stoker.domain.control.configurations import Configurations, configuration_of
-from stoker.domain.fleet import Fleet
-from stoker.domain.plan import Plan
+from controller.whereabouts import Place, Whereabouts, is_out_of_reach
+from stoker.domain.control.configurations import Configurations
 from stoker.domain.profile import ModelProfile
 from stoker.domain.server import Server
-from stoker.domain.settings import DEFAULT_ANALYSIS, Analysis
-from stoker.domain.slo import ServiceClass
+from stoker.domain.settings import Analysis
+from stoker.domain.workload import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +19,14 @@ class Offer:
     """What a server is offered of the profiles of its model.
 
     Attributes:
-        barred: Accelerators and configurations on them that it has no workloads for.
+        barred: Places that it cannot go to.
         limited: Profiles with the batch limit that its pods have, in place of those like them.
+        settled: Whether profiles tell all batch limits, so that the server's own do not count.
     """
 
-    barred: frozenset[tuple[str, str]] = frozenset()
+    barred: frozenset[Place] = frozenset()
     limited: tuple[ModelProfile, ...] = ()
+    settled: bool = False
 
 
 EVERYTHING = Offer()
@@ -36,139 +34,86 @@ EVERYTHING = Offer()
 
 def offer_to(
     server: Server,
-    variants: Sequence[VariantState],
-    stays: VariantState | None,
-    profiles: PairProfiles,
+    where: Whereabouts,
+    profiles: Sequence[ModelProfile],
     configurations: Configurations,
-    *,
-    fixed: bool,
-    analysis: Analysis | None,
+    analysis: Analysis,
 ) -> Offer:
-    """Return what a server is offered.
+    """Return what a server is offered: the places that it has workloads for, and can go to.
 
-    Accelerators that it has no workload on are left as they are.
+    Where pods keep their batch limit, it counts if it is smaller than what the documents tell; and
+    where documents leave it to be chosen it counts as it is, since nobody would write another.
 
     Args:
         server: The server, with its load.
-        variants: Its workloads.
-        stays: The workload that it has to stay on; None where it may move.
-        profiles: Those of the fleet.
-        configurations: Their configurations.
-        fixed: Whether its pods keep their batch limits now.
+        where: Its workloads.
+        profiles: Those of its model.
+        configurations: Those of the fleet.
         analysis: The analysis of the fleet.
     """
-    barred: set[tuple[str, str]] = set()
+    places = where.places(server, configurations)
+    barred = frozenset(
+        place
+        for place in map(_place, profiles)
+        if place not in places and not is_out_of_reach(server, place[0])
+    )
+    told = where.told(places)
+    if server.load is None or not told:
+        return Offer(barred)
+    if server.max_batch and all(limit >= server.max_batch for limit in told.values()):
+        return Offer(barred)
+    largest = server.max_batch or max(server.batch_limits, default=None)
+    if where.chosen is not None:
+        here = (place for place, each in places.items() if each is where.at)
+        told = {**dict.fromkeys(here, where.chosen), **told}
     limited = []
-    for accelerator in sorted({each.accelerator for each in variants}):
-        there = [each for each in variants if each.accelerator == accelerator]
-        if stays is not None and stays.accelerator == accelerator:
-            there = [stays]
-        names = {configuration_of(each, server.model, configurations): each for each in there}
-        own = configurations.get((server.model, accelerator), ())
-        if len(own) > 1:
-            barred |= {(accelerator, name) for name in own if name not in names}
-        if fixed:
-            limited += [
-                _limited(item, each.max_batch, server, analysis)
-                for item in profiles.get((server.model, accelerator), ())
-                for each in (names.get(item.configuration),)
-                if each is not None and each.max_batch
-            ]
-    return Offer(frozenset(barred), tuple(each for each in limited if each is not None))
+    for profile in profiles:
+        if _place(profile) not in places:
+            continue
+        own = _limit_of(profile, server.load, analysis)
+        limit = min(largest or own, told.get(_place(profile), largest or own))
+        if limit != own:
+            limited.append(_with_limit(profile, limit, server.load, analysis))
+    return Offer(barred, tuple(limited), settled=largest is not None or server.choose_batch)
 
 
-def _limited(
-    profile: ModelProfile, told: int | None, server: Server, analysis: Analysis | None
-) -> ModelProfile | None:
-    """Return a profile with the batch limit that pods are told; None where it has no larger one.
+def chooses_where_it_is(server: Server, where: Whereabouts, configurations: Configurations) -> bool:
+    """Return whether a limit is to be chosen where a server is, and counts as it is elsewhere.
+
+    Both are compared in one plan, and that chooses all limits of a server, or none.
+    """
+    if not (server.choose_batch or server.batch_limits) or server.load is None:
+        return False
+    places = where.places(server, configurations)
+    told = where.told(places)
+    return bool(told) and any(each is where.at for key, each in places.items() if key not in told)
+
+
+def _place(profile: ModelProfile) -> Place:
+    return profile.accelerator, profile.configuration
+
+
+def _limit_of(profile: ModelProfile, load: Load, analysis: Analysis) -> int:
+    """Return the batch limit that a plan takes from a profile for a load."""
+    if load.is_zero or _heeds_memory(profile, analysis):
+        return profile.max_batch
+    return profile.batch_limit(load.output_tokens)
+
+
+def _with_limit(profile: ModelProfile, limit: int, load: Load, analysis: Analysis) -> ModelProfile:
+    """Return a profile that a plan takes this batch limit from.
 
     Where memory alone bounds the batch, a profile tells its largest one with the tokens that it
     holds for: here one token, so that the limit is the same whatever the requests are.
     """
-    load = server.load
-    if not told or load is None or load.is_zero or server.max_batch or server.batch_limits:
-        return None
-    if profile.kv_tokens is not None and (analysis or DEFAULT_ANALYSIS) is Analysis.FULL:
-        return replace(profile, max_batch=told) if told < profile.max_batch else None
-    if told >= profile.batch_limit(load.output_tokens):
-        return None
-    held = math.ceil(told * load.output_tokens)
-    while math.floor(held / load.output_tokens) < told:
+    if load.is_zero or _heeds_memory(profile, analysis):
+        return replace(profile, max_batch=limit)
+    held = math.ceil(limit * load.output_tokens)
+    while math.floor(held / load.output_tokens) < limit:
         held += 1
     return replace(profile, max_batch=held, at_tokens=1)
 
 
-def with_offers(fleet: Fleet, offers: Mapping[str, Offer]) -> tuple[Fleet, dict[str, str]]:
-    """Return the fleet with the profiles that its servers are offered.
-
-    Profiles are those of a model. Where servers of one model are offered different ones, each
-    further offer is a model of its own in this fleet; the second value tells whose it is.
-    """
-    if not any(each != EVERYTHING for each in offers.values()):
-        return fleet, {}
-    by_model: dict[str, dict[Offer, str]] = {}
-    names: dict[str, str] = {}
-    servers = []
-    for server in fleet.servers:
-        own = by_model.setdefault(server.model, {})
-        offer = offers.get(server.name, EVERYTHING)
-        if offer not in own:
-            own[offer] = f"{server.model} ({server.name})" if own else server.model
-            if own[offer] != server.model:
-                names[own[offer]] = server.model
-        name = own[offer]
-        servers.append(replace(server, model=name) if name != server.model else server)
-    profiles = tuple(
-        item if name == item.model else replace(item, model=name)
-        for profile in fleet.profiles
-        for offer, name in by_model.get(profile.model, {EVERYTHING: profile.model}).items()
-        if (profile.accelerator, profile.configuration) not in offer.barred
-        for item in (_offered(profile, offer),)
-    )
-    classes = tuple(_with_targets(each, names) for each in fleet.service_classes)
-    fleet = replace(fleet, servers=tuple(servers), profiles=profiles, service_classes=classes)
-    return fleet, names
-
-
-def as_named(plan: Plan, names: Mapping[str, str]) -> Plan:
-    """Return a plan of such a fleet with the models as they are named in the documents."""
-    if not names:
-        return plan
-    return replace(
-        plan,
-        allocations=tuple(_named(each, names) for each in plan.allocations),
-        unplaced=tuple(
-            replace(each, detail=_said(each.detail, names), remedy=_said(each.remedy, names))
-            for each in plan.unplaced
-        ),
-    )
-
-
-def _offered(profile: ModelProfile, offer: Offer) -> ModelProfile:
-    place = profile.accelerator, profile.configuration
-    return next(
-        (each for each in offer.limited if (each.accelerator, each.configuration) == place),
-        profile,
-    )
-
-
-def _with_targets(one: ServiceClass, names: Mapping[str, str]) -> ServiceClass:
-    promised = {each.model: each for each in one.targets}
-    more = (
-        replace(promised[model], model=name) for name, model in names.items() if model in promised
-    )
-    return replace(one, targets=(*one.targets, *more))
-
-
-def _named(one: PlannedAllocation, names: Mapping[str, str]) -> PlannedAllocation:
-    model = names.get(one.model)
-    if model is None:
-        return one
-    targets = None if one.targets is None else replace(one.targets, model=model)
-    return replace(one, model=model, targets=targets)
-
-
-def _said(words: str, names: Mapping[str, str]) -> str:
-    for name, model in names.items():
-        words = words.replace(name, model)
-    return words
+def _heeds_memory(profile: ModelProfile, analysis: Analysis) -> bool:
+    """Return whether KV memory bounds the batch beside the limit, and not by it."""
+    return profile.kv_tokens is not None and analysis is Analysis.FULL

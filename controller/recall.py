@@ -89,6 +89,7 @@ def _server(memory: ServerMemory, *, histories: bool) -> dict[str, Any]:
         "transition": None if memory.transition is None else _transition(memory.transition),
         "batch": None if memory.batch is None else _batch(memory.batch),
         "season": None if memory.season is None else list(astuple(memory.season)),
+        "limit_refused_at": memory.limit_refused_at,
     }
 
 
@@ -105,6 +106,7 @@ def _read_server(document: dict[str, Any]) -> ServerMemory:
         None if told is None else _read_transition(told),
         None if batch is None else BatchProgress(*batch),
         None if season is None else SeasonFit(*season),
+        document.get("limit_refused_at"),
     )
 
 

@@ -8,6 +8,7 @@ from controller.batch import is_batch
 from controller.case import Case
 from controller.idleness import unseen
 from controller.memory import ServerMemory
+from controller.refused_limits import is_refused
 from controller.stability import Settled, Sizing, may_move, remembered, settle
 from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.control.changes import Direction, HoldReason, ServerDecision, VariantTarget
@@ -19,7 +20,8 @@ def resize(
 ) -> tuple[ServerDecision, ServerMemory]:
     """Bring a workload to the size that the plan asks for, as far as rules and cards allow now."""
     before = variant.replicas_wanted
-    batch = _batch(case, variant, placed, memory)
+    refused = is_refused(memory, case.now.at, case.now.settings.stability)
+    batch = None if refused else _batch(case, variant, placed, memory)
     settled = _settled(case, variant, placed, memory)
     settled = _with_batch_of_pods(case, variant, placed, settled, batch)
     settled = _within_room(case, variant, settled)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from controller.planning import plan_now
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.control.changes import Direction
 from stoker.domain.control.choices import Mode
-from stoker.domain.control.cluster import CardStock, ClusterState, WorkloadKind
+from stoker.domain.control.cluster import CardStock, ClusterState, VariantState, WorkloadKind
 from stoker.domain.control.quiet import QuietHours
 from stoker.domain.control.settings import (
     ClusterSettings,
@@ -18,6 +19,7 @@ from stoker.domain.control.settings import (
     LoopSettings,
     StabilitySettings,
 )
+from stoker.domain.fleet import Fleet
 from stoker.domain.settings import Analysis
 from stoker.domain.workload import Load
 from tests.support.controlled_fleets import controlled_fleet
@@ -177,6 +179,60 @@ def test_pods_are_planned_as_if_the_document_told_their_limit(
     assert [each.max_batch for each in found.allocations][:2] == [7, 5]
     assert found.allocations == wanted.allocations
     assert {each.model for each in found.allocations} == {"org/chat-8b", "code-14b"}
+
+
+def allocation(fleet: Fleet, *variants: VariantState) -> PlannedAllocation:
+    """What the plan has for chat."""
+    stocks = {name: CardStock(name, 2000, 0, 0) for name in ("H100", "L4")}
+    plan = plan_now(
+        fleet, {"chat": load(100.0)}, ClusterState(0.0, variants, stocks), {}, 30.0
+    ).plan
+    assert plan is not None
+    return next(each for each in plan.allocations if each.server == "chat")
+
+
+@pytest.mark.parametrize("document", [{"max_batch": 64}, {"batch_limits": (7, 64)}])
+@pytest.mark.parametrize("analysis", list(Analysis))
+def test_a_larger_limit_of_the_document_is_not_that_of_the_pods(
+    document: Any, analysis: Analysis
+) -> None:
+    fleet = controlled_fleet()
+    fleet = replace(fleet, settings=replace(fleet.settings, analysis=analysis))
+    running = workload("chat", "H100", 3)
+    found = allocation(changed(fleet, "chat", **document), replace(running, max_batch=7))
+    assert found == allocation(changed(fleet, "chat", max_batch=7), running)
+    few = replace(running, max_batch=100)
+    assert allocation(changed(fleet, "chat", max_batch=4), few).max_batch == 4
+
+
+@pytest.mark.parametrize("analysis", list(Analysis))
+@pytest.mark.parametrize("kv_tokens", [None, 400_000])
+def test_the_limit_of_the_document_counts_where_pods_are_told_none(
+    analysis: Analysis, kv_tokens: int | None
+) -> None:
+    fleet = controlled_fleet()
+    fleet = replace(
+        fleet,
+        settings=replace(fleet.settings, analysis=analysis),
+        profiles=tuple(replace(each, kv_tokens=kv_tokens) for each in fleet.profiles),
+    )
+    fleet = changed(fleet, "chat", max_batch=400)  # more than the profile's
+    here, there = workload("chat", "H100", 3), workload("chat", "L4", 0)
+    found = allocation(fleet, here, replace(there, max_batch=7))
+    wanted = allocation(fleet, here)
+    assert found.max_batch == wanted.max_batch == 400
+    assert (found.accelerator, found.replicas) == (wanted.accelerator, wanted.replicas)
+    assert found.max_rate_rps == pytest.approx(wanted.max_rate_rps, rel=1e-6)
+
+
+def test_pods_that_nobody_asks_keep_their_limit_too() -> None:
+    told = replace(workload("chat", "H100", 3), max_batch=7)
+    state = ClusterState(0.0, (told,), {"H100": CardStock("H100", 9, 3, 0)})
+    fleet = changed(controlled_fleet(), "chat", min_replicas=2)
+    plan = plan_now(fleet, {"chat": Load(0.0, 200.0, 100.0)}, state, {}, 30.0).plan
+    assert plan is not None
+    (one,) = (each for each in plan.allocations if each.server == "chat")
+    assert (one.replicas, one.max_batch) == (2, 7)
 
 
 def test_what_is_not_placed_is_told_by_its_own_name() -> None:
