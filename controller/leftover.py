@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from controller.batch import BatchProgress
@@ -41,6 +41,8 @@ def fill_leftover(planned: Planned, memory: Memory, at: float) -> tuple[Planned,
     work = {name: each.batch for name, each in memory.servers.items() if each.batch is not None}
     if not work:
         return planned, ()
+    missing = {each.server for each in plan.unplaced}
+    given = {each.server: each for each in plan.allocations if each.server in missing}
     hungry = any(
         each.server not in work and each.reason is UnplacedReason.CAPACITY for each in plan.unplaced
     )
@@ -52,7 +54,6 @@ def fill_leftover(planned: Planned, memory: Memory, at: float) -> tuple[Planned,
                 for each in plan.allocations
             ),
         )
-    missing = {each.server for each in plan.unplaced}
     left = {item.card_type: item.count for item in fleet.capacity}
     for usage in plan.usage:
         left[usage.card_type] = left.get(usage.card_type, 0) - usage.used
@@ -70,10 +71,13 @@ def fill_leftover(planned: Planned, memory: Memory, at: float) -> tuple[Planned,
                 notes.append(_late(fleet, server, work[name], placed, placed, at))
             continue
         one = _alone(planned, server, _TRIED_RPS) if _counts_alone(fleet) else None
-        got = None if one is None else _part(planned, server, one, left)
+        # What the plan gives it in part is its own to begin with.
+        mine = None if one is None else given.get(name)
+        free = dict(left) if mine is None else _with_back(left, mine)
+        got = None if one is None else _part(planned, server, one, free)
         if got is not None:
             got = _not_grown(server, got) if hungry else got
-            left[got.card_type or ""] -= got.cards
+            left = _with_back(free, got, -1)
             added.append(got)
         notes.append(_late(fleet, server, work[name], one, got, at))
     if added:
@@ -82,7 +86,10 @@ def fill_leftover(planned: Planned, memory: Memory, at: float) -> tuple[Planned,
         plan = replace(
             plan,
             allocations=(*kept, *added),
-            usage=tuple(_with(each, added) for each in plan.usage),
+            usage=tuple(
+                _with(each, added, [given[name] for name in sorted(names & given.keys())])
+                for each in plan.usage
+            ),
         )
     plan = replace(plan, cost_per_hour=sum(each.cost_per_hour for each in plan.allocations))
     return replace(planned, plan=plan), tuple(notes)
@@ -147,7 +154,9 @@ def _part(
         )
     rate = min(server.load.arrival_rate_rps, most * one.max_rate_rps * _WITHIN)
     found = _alone(planned, server, rate)
-    return None if found is None or found.replicas > most else replace(found, fully_served=False)
+    if found is None or found.replicas > most or found.card_type != one.card_type:
+        return None
+    return replace(found, fully_served=False)
 
 
 def _not_grown(server: Server, got: PlannedAllocation) -> PlannedAllocation:
@@ -177,12 +186,24 @@ def _carries(server: Server, got: PlannedAllocation | None) -> float:
     return replicas * got.max_rate_rps * slack
 
 
-def _with(usage: CardUsage, added: list[PlannedAllocation]) -> CardUsage:
-    own = [each for each in added if each.card_type == usage.card_type]
+def _with_back(left: Mapping[str, int], one: PlannedAllocation, sign: int = 1) -> dict[str, int]:
+    """Return the cards left with those of an allocation, or without them."""
+    name = one.card_type or ""
+    return {**left, name: left.get(name, 0) + sign * one.cards}
+
+
+def _with(
+    usage: CardUsage, added: Sequence[PlannedAllocation], gone: Sequence[PlannedAllocation]
+) -> CardUsage:
+    """Return the use of a card type with what was added, and without what that replaces."""
+    more = [each for each in added if each.card_type == usage.card_type]
+    less = [each for each in gone if each.card_type == usage.card_type]
     return replace(
         usage,
-        used=usage.used + sum(each.cards for each in own),
-        cost_per_hour=usage.cost_per_hour + sum(each.cost_per_hour for each in own),
+        used=usage.used + sum(each.cards for each in more) - sum(each.cards for each in less),
+        cost_per_hour=usage.cost_per_hour
+        + sum(each.cost_per_hour for each in more)
+        - sum(each.cost_per_hour for each in less),
     )
 
 

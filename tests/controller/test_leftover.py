@@ -17,6 +17,7 @@ from stoker.domain.control.settings import (
     StabilitySettings,
 )
 from stoker.domain.fleet import Fleet
+from stoker.domain.settings import SaturationPolicy
 from tests.controller.test_configurations import FAST, SLOW, two_ways
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import PlayedWorld, workload
@@ -115,3 +116,16 @@ def test_it_is_named_as_in_the_documents() -> None:
     world = played(8, search, chat=replace(CHAT, max_batch=100))
     assert world.memory.plan is not None
     assert {each.model for each in world.memory.plan.allocations} == {"org/chat-8b"}
+
+
+@pytest.mark.parametrize("policy", list(SaturationPolicy))
+def test_what_the_plan_gives_it_in_part_is_not_taken_back(policy: SaturationPolicy) -> None:
+    fleet = controlled_fleet()
+    fleet = replace(fleet, settings=replace(fleet.settings, saturation_policy=policy))
+    search = replace(SEARCH, replicas_wanted=12, max_batch=4)
+    world = played(16, search, fleet=fleet)
+    assert world.wanted(search.ref) == 16 - world.wanted(CHAT.ref)
+    plan = world.memory.plan
+    assert plan is not None
+    used = {each.card_type: each.used for each in plan.usage}
+    assert used["H100"] == sum(each.cards for each in plan.allocations) == 16
