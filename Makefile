@@ -12,13 +12,14 @@ TORCH    ?= torch==2.13.0
 SOAK     ?=
 FAULTS   ?=
 # What `make bench` measures of the longest ones; BENCH=full measures every case.
-BENCH         ?=
-SHORT_CONTROL := --servers 100 --cycles 2
-SHORT_HARNESS := 10
-SHORT_HORIZON := --cards 5
-SHORT_PARTS   := 300 6
-SHORT_SHARING := --requests 50000
-SHORT_TRACE   := --model Qwen2.5-14B --accelerator A100-SXM-80GB
+BENCH           ?=
+SHORT_CONTROL   := --servers 100 --cycles 2
+SHORT_FORECASTS := --servers 200
+SHORT_HARNESS   := 10
+SHORT_HORIZON   := --cards 5
+SHORT_PARTS     := 300 6
+SHORT_SHARING   := --requests 50000
+SHORT_TRACE     := --model Qwen2.5-14B --accelerator A100-SXM-80GB
 PIP      := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels alone: building a package from source would fetch tools that no lock pins.
 INSTALL  := $(PIP) install --quiet --require-hashes --only-binary :all:
@@ -64,6 +65,7 @@ bench: $(VENV)/.dev ## Measure sizing, solving, simulating and the loop, in a qu
 	  if [ "$(BENCH)" != full ]; then \
 	    case $$name in \
 	      bench_control) options="$(SHORT_CONTROL)" ;; \
+	      bench_forecasts) options="$(SHORT_FORECASTS)" ;; \
 	      bench_harness) options="$(SHORT_HARNESS)" ;; \
 	      bench_horizon) options="$(SHORT_HORIZON)" ;; \
 	      bench_parts) options="$(SHORT_PARTS)" ;; \
