@@ -18,7 +18,7 @@ from optimizer.horizon.ascent import Ascent
 from optimizer.horizon.improve import Incumbent, answered
 from optimizer.horizon.multipliers import Evaluation, Multipliers, PriceSpace
 from optimizer.horizon.outlay import Schedule, use_of
-from optimizer.horizon.pricing import Path, Pricer, Prices, schedule_of
+from optimizer.horizon.pricing import Path, Pricer, Prices, schedules_of
 from optimizer.horizon.question import IMPOSSIBLE, Question
 from optimizer.horizon.restricted import Choice, Column
 from optimizer.horizon.run import Run
@@ -274,9 +274,10 @@ class Decomposition:
         return tuple(np.flatnonzero(each - least[self.pricer.server] <= room).tolist())
 
     def _add_path(self, path: Path) -> Column | None:
+        """Keep the schedules of a way; return one of them."""
         server = int(self.pricer.server[path.option[0]])
-        schedule = schedule_of(self.question, server, path)
-        return None if schedule is None else self._add(schedule)
+        columns = [self._add(schedule) for schedule in schedules_of(self.question, server, path)]
+        return columns[0] if columns else None
 
     def _add(self, schedule: Schedule) -> Column:
         """Keep a schedule, if it is new; return it with what it takes."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizer.horizon.outlay import Outlay, Schedule, outlay_of, use_of
-from optimizer.horizon.pricing import Pricer, Room, schedule_of
+from optimizer.horizon.pricing import Pricer, Room, schedules_of
 from optimizer.horizon.question import UNLIMITED, Question
 from optimizer.horizon.run import Run
 from optimizer.table import IntArray
@@ -75,15 +75,13 @@ def answered(
             path = pricer.respond(options[at], _room(question, firm, spot, outlay.committed))
             if path is None:
                 continue
-            answer = schedule_of(question, chosen[at].server, path)
-            if answer is None:
-                continue
-            trial = [*chosen[:at], answer, *chosen[at + 1 :]]
-            priced = outlay_of(question, trial)
-            trial_score = priced.cost + _excess(question, priced)
-            if trial_score < score - _LEAST * abs(score):
-                chosen, outlay, score = trial, priced, trial_score
-                uses[at] = use_of(question, answer)
+            for answer in schedules_of(question, chosen[at].server, path):
+                trial = [*chosen[:at], answer, *chosen[at + 1 :]]
+                priced = outlay_of(question, trial)
+                trial_score = priced.cost + _excess(question, priced)
+                if trial_score < score - _LEAST * abs(score):
+                    chosen, outlay, score = trial, priced, trial_score
+                    uses[at] = use_of(question, answer)
         if before - score <= _WORTH * abs(before):
             break
     return chosen

@@ -67,6 +67,15 @@ def kept_up(running: IntArray, min_up: int) -> IntArray:
     return longer
 
 
+def started_early(running: IntArray, min_up: int) -> IntArray:
+    """Return the fewest replicas, no fewer than these, that start early enough for the minimum.
+
+    Where `kept_up` lets replicas run on, these run before: the same rule, read backwards.
+    """
+    early: IntArray = kept_up(running[..., ::-1], min_up)[..., ::-1]
+    return early
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """What a schedule takes.

@@ -13,7 +13,7 @@ import numpy as np
 
 from optimizer.horizon.levels import FirmCost, Levels, build_levels
 from optimizer.horizon.moving import Moves, cheapest_moves
-from optimizer.horizon.outlay import Schedule, kept_up
+from optimizer.horizon.outlay import Schedule, kept_up, started_early
 from optimizer.horizon.question import Question
 from optimizer.horizon.screening import build_screen
 from optimizer.horizon.spot import fewest_beside
@@ -292,22 +292,39 @@ def _by_price(price: FloatArray) -> FirmCost:
     return cost
 
 
-def schedule_of(question: Question, server: int, path: Path) -> Schedule | None:
-    """Return the schedule of a way, with minimum up-times; None where there is no room for them."""
+def schedule_of(
+    question: Question, server: int, path: Path, *, early: bool = False
+) -> Schedule | None:
+    """Return the schedule of a way, with minimum up-times; None where there is no room for them.
+
+    Args:
+        question: The question.
+        server: Index of the server.
+        path: Its way.
+        early: Whether replicas that would run too shortly start earlier, in place of running on.
+    """
+    lasting = started_early if early else kept_up
     used = np.unique(path.option)
     active = np.searchsorted(used, path.option)
     shape = (len(used), question.hours)
     firm, spot = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     hours = np.arange(question.hours)
     firm[active, hours], spot[active, hours] = path.firm, path.spot
-    spot = kept_up(spot, question.min_up)
+    spot = lasting(spot, question.min_up)
     for place, index in enumerate(used.tolist()):
         option = question.options[index]
         if spot[place].any():
             share = question.offers[option.offer].spot_share
             firm[place] = np.maximum(firm[place], fewest_beside(spot[place], share))
-    firm = kept_up(firm, question.min_up)
+    firm = lasting(firm, question.min_up)
     most = np.array([question.options[index].most for index in used.tolist()], dtype=np.int64)
     if (firm + spot > most[:, None]).any():
         return None
     return Schedule(server, tuple(used.tolist()), active, firm, spot)
+
+
+def schedules_of(question: Question, server: int, path: Path) -> list[Schedule]:
+    """Return the schedules of a way: replicas run on for their minimum up-times, or start early."""
+    ways = (False, True) if question.min_up > 1 else (False,)
+    found = [schedule_of(question, server, path, early=early) for early in ways]
+    return [schedule for schedule in found if schedule is not None]
