@@ -55,11 +55,11 @@ def ask(
     standing = joined_standing(standing_now(fleet, pools), sets)
     wishes = joined_wishes(wish_arrays(fleet, pools), sets)
     rejected: dict[int, int] = {}
-    options = full_options(fleet, table, limits, wishes, standing, rejected)
+    options = full = full_options(fleet, table, limits, wishes, standing, rejected)
     if limits.max_changes is not None or fleet.objectives.includes(ObjectiveName.CHANGES):
-        options = options.joined(stay_options(fleet, table, limits, standing, options))
+        options = options.joined(stay_options(fleet, table, limits, standing, full))
     if fleet.objectives.includes(ObjectiveName.FAIRNESS):
-        options = options.joined(part_options(options, table))
+        options = options.joined(part_options(full, table))
     shared, groups = set_options(fleet, table, sets, limits, wishes, standing)
     options = options.joined(shared)
     pairs = pair_up(options, pools, wishes, limits, standing)
@@ -143,12 +143,14 @@ def _note_rejections(
     pools: PoolArrays,
     rejected: dict[int, int],
 ) -> None:
-    """Note why options that serve in full are impossible, even alone in the fleet."""
+    """Note why candidates are impossible in full, even alone in the fleet."""
     paired = np.bincount(pairs.option, minlength=options.count) > 0
     room = np.bincount(pairs.option, weights=pairs.room, minlength=options.count)
     any_cards = np.zeros(int(options.card_type.max(initial=-1)) + 1, dtype=np.bool_)
     any_cards[pools.card_type[(pools.cards > 0) & (pools.card_type < any_cards.size)]] = True
-    own = options.serves & options.changed & ~options.shared
+    own = options.serves & ~options.shared
+    # What may stay as it runs, or only anew, is not ruled out.
+    own &= ~np.isin(options.row, options.row[possible & own])
     for index in np.flatnonzero(~possible & own).tolist():
         if not paired[index]:
             held = bool(any_cards[options.card_type[index]])

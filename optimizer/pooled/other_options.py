@@ -94,10 +94,16 @@ def stay_options(
     )
 
 
-def part_options(options: Options, table: CandidateTable) -> Options:
-    """Return the options to take some of a candidate's replicas, which serve a part of the load."""
-    whole = options.serves & options.changed & (options.cards_per_replica > 0) & ~options.shared
-    part = options.take(whole & (table.replicas[options.row] > 1))
+def part_options(full: Options, table: CandidateTable) -> Options:
+    """Return the options to take some of a candidate's replicas, which serve a part of the load.
+
+    Args:
+        full: The options that serve in full, and none that leave what runs as it is: a candidate
+            that runs now has its parts too.
+        table: The candidate table.
+    """
+    whole = full.cards_per_replica > 0
+    part = full.take(whole & (table.replicas[full.row] > 1))
     need = table.replicas[part.row]
     zeros = np.zeros(part.count, dtype=np.int64)
     return replace(

@@ -11,15 +11,31 @@ from stoker.domain.pools import Pool
 from tests.support.naive_pools import best_plan
 from tests.support.pool_agreement import agrees_with_trying_everything
 from tests.support.pool_decisions import RELAXED, decision_of, pruned
-from tests.support.pool_instances import instances
+from tests.support.pool_instances import instances, instances_at_need
 from tests.support.pool_questions import question_of
-from tests.support.pool_terms import Client, Instance, Offer
+from tests.support.pool_terms import Client, Instance, Now, Offer
 
 
 @given(instance=instances())
 @settings(max_examples=500, deadline=None, suppress_health_check=RELAXED)
 def test_the_model_agrees_with_trying_everything(instance: Instance) -> None:
     agrees_with_trying_everything(instance)
+
+
+@given(instance=instances_at_need())
+@settings(max_examples=200, deadline=None, suppress_health_check=RELAXED)
+def test_servers_that_run_just_what_they_need_get_parts_of_it_too(instance: Instance) -> None:
+    agrees_with_trying_everything(instance)
+
+
+@pytest.mark.parametrize("now", [None, Now(0, 2), Now(0, 3), Now(0, 4), Now(0, 3, where=(3,))])
+def test_fairness_gives_what_is_left_whatever_runs(now: Now | None) -> None:
+    """Three replicas are needed and there are cards for two: a third goes without."""
+    fair = Objectives((Objective(ObjectiveName.FAIRNESS),))
+    client = Client(1, 1.0, (Offer(0, "A", 1, 1.0, 3),), now=now)
+    instance = Instance((client,), (Pool("p", "A", 2),), objectives=fair)
+    agrees_with_trying_everything(instance)
+    assert decision_of(question_of(instance)).stages[0].reached == pytest.approx(1 / 3)
 
 
 @given(instance=instances())

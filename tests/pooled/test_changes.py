@@ -126,3 +126,14 @@ def test_pools_of_what_runs_are_checked(pools: dict[str, int], words: str) -> No
     with pytest.raises(InvalidInputError) as caught:
         document_to_fleet(document)
     assert words in str(caught.value)
+
+
+def test_what_runs_and_fits_no_more_is_ruled_out_as_any_other_candidate() -> None:
+    fleet = replace(frozen(Allocation("Cheap", 1)), limits=Limits(), pools=ZONES[:1])
+    (item,) = plan_of(fleet).allocations
+    narrow = replace(fleet, pools=(replace(ZONES[0], cards=item.cards - 1),))
+    runs = replace(narrow.servers[0], current=Allocation(item.accelerator, item.replicas))
+    (new,) = plan_of(narrow).unplaced
+    (same,) = plan_of(replace(narrow, servers=(runs,))).unplaced
+    assert item.accelerator in new.rejections
+    assert same == new

@@ -41,11 +41,33 @@ def instances(
     apart = any(offer.prefill for client in clients for offer in client.offers)
     # What two pools of replicas are made of is told by profiles, which these have none of.
     nodes = () if apart else draw(node_lists(pools))
-    instance = Instance(clients, pools, quotas, limits, objectives, nodes=nodes)
-    while combinations(instance, most) >= most:
+    return _small(Instance(clients, pools, quotas, limits, objectives, nodes=nodes), most)
+
+
+@st.composite
+def instances_at_need(draw: st.DrawFn, most: int = 1500) -> Instance:
+    """Draw servers that run exactly what they need, in pools that are not told, to share fairly."""
+    instance = draw(instances(most_cards=3, counts=(1, 2), most=most))
+    clients = []
+    for client in instance.clients:
+        offer = draw(st.sampled_from(client.offers))
+        now = Now(
+            offer.accelerator,
+            offer.replicas if not offer.prefill else offer.counts_as,
+            configuration=offer.configuration,
+            prefill=offer.prefill,
+        )
+        clients.append(replace(client, now=now))
+    fair = instance.objectives
+    if not fair.includes(ObjectiveName.FAIRNESS):
+        fair = replace(fair, terms=(Objective(ObjectiveName.FAIRNESS), *fair.terms))
+    return _small(replace(instance, clients=tuple(clients), objectives=fair), most)
+
+
+def _small(instance: Instance, most: int) -> Instance:
+    """Return an instance with no more servers than can be tried in every way."""
+    while combinations(instance, most) >= most and len(instance.clients) > 1:
         instance = replace(instance, clients=instance.clients[:-1])
-        if len(instance.clients) == 1:
-            break
     return instance
 
 
