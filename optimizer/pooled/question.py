@@ -105,12 +105,13 @@ def _room_in_place(
     """Return how many replicas of a pair may stand there, where they are to stay where they are.
 
     What counts as one replica though it is several, as two pools of replicas do, stays where it
-    is if that is one pool.
+    is if that is one pool, with all of them.
     """
     wisher = options.wisher[option]
     there = standing[wisher, pool]
-    one = ((standing > 0).sum(axis=1) == 1)[wisher] & (there > 0)
-    there = np.where(one, options.least[option], there)
+    size = options.counts_as[option]
+    whole = there == size * options.least[option]
+    there = np.where(size == 1, there, np.where(whole, options.least[option], 0))
     most = np.iinfo(np.int64).max
     room: IntArray = np.where(options.in_place[option], there, most)
     return room

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from data.stoker_format import document_to_fleet, fleet_to_document
@@ -66,6 +67,20 @@ def test_replicas_may_stay_where_they_are_or_move_which_is_a_change() -> None:
     assert changes(PLAIN, now, pools=POOLS) == pytest.approx(0.0)
     narrow = (replace(POOLS[0], cards=0), POOLS[1])
     assert changes(PLAIN, now, pools=narrow) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("where", "count"), [((3, 0), 0), ((0, 3), 0), ((1, 2), 1), ((2, 1), 1), ((1, 1), 1)]
+)
+def test_two_pools_of_replicas_stay_only_in_one_pool_of_cards(
+    where: tuple[int, ...], count: int
+) -> None:
+    now = Now(0, 3, prefill=1, where=where)
+    if sum(where) == 3:
+        assert changes(APART, now, pools=POOLS) == pytest.approx(count)
+    client = Client(1, 1.0, (APART,), now=now)
+    question = question_of(Instance((client,), POOLS, limits=Limits(max_changes=0)))
+    assert np.any(question.options.in_place[question.pairs.option]) == (count == 0)
 
 
 @pytest.mark.parametrize(("most", "value"), [(0, 0.0), (1, -0.5)])

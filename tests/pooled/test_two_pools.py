@@ -12,7 +12,9 @@ from optimizer.check import check_plan
 from optimizer.planner import plan_fleet
 from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
+from stoker.domain.limits import Limits
 from stoker.domain.plan import Plan
+from stoker.domain.server import Allocation
 from tests.support.page_fleets import page_fleet
 
 ALONE = {"unlimited": False, "own_predictions": True}
@@ -81,3 +83,28 @@ def test_replicas_of_deployments_in_two_zones_have_places_in_both() -> None:
         if item.server == "reports"
     ]
     assert sorted(demands) == [("x", 2, 4), ("x", 5, 2), ("y", 2, 4), ("y", 5, 2)]
+
+
+def test_what_stands_in_two_pools_of_cards_cannot_stay_as_it_is() -> None:
+    pools = [{"name": name, "card_type": "H100", "cards": 40} for name in ("p", "q")]
+    fleet = page_fleet("configurations.md", {"pools": pools, "capacity": {}})
+    apart = given(plan_fleet(fleet))
+    assert apart is not None
+    now = Allocation(
+        apart.accelerator,
+        apart.replicas,
+        max_batch=apart.max_batch,
+        cost_per_hour=apart.cost_per_hour,
+        configuration=apart.configuration,
+        prefill_replicas=apart.prefill_replicas,
+    )
+    used = {}
+    for standing in ((("p", 7),), (("p", 2), ("q", 5))):
+        servers = tuple(
+            replace(server, current=replace(now, in_pools=standing))
+            for server in fleet.servers
+            if server.name == "reports"
+        )
+        plan = plan_fleet(replace(fleet, servers=servers, limits=Limits(max_changes=0)))
+        used[standing] = [(item.name, item.used) for item in plan.limits]
+    assert used == {(("p", 7),): [("max_changes", 0)], (("p", 2), ("q", 5)): [("max_changes", 1)]}
