@@ -83,13 +83,17 @@ class Decomposition:
         self.servers = sorted({option.server for option in question.options})
         self.columns: dict[tuple[object, ...], Column] = {}
 
-    def solve(self, gap: float, warm: Iterable[Sequence[Schedule]] = ()) -> Decomposed:
+    def solve(
+        self, gap: float, warm: Iterable[Sequence[Schedule]] = (), until: Run | None = None
+    ) -> Decomposed:
         """Return schedules and a bound.
 
         Args:
             gap: Relative gap asked for.
             warm: Sets of schedules to start from.
+            until: When to give up without any schedules that fit; None for all of the time.
         """
+        first = self.run if until is None else until
         incumbent = Incumbent(self.question)
         for known in warm:
             incumbent.offer(list(known))
@@ -110,7 +114,7 @@ class Decomposition:
             settled = fine.share < _FINE_LAST
             if rounds in _ATTEMPTS or settled:
                 self._attempt(incumbent, fine, gap)
-            if settled:
+            if settled or (incumbent.schedules is None and first.left_s <= 0):
                 break
         bound = fine.bound if np.isfinite(fine.bound) else None
         return Decomposed(incumbent.schedules, bound, rounds, self._kept(incumbent, fine))

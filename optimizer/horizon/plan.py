@@ -240,7 +240,8 @@ def _status(solution: Solution, gap: float | None, wanted: float) -> PlanStatus:
         return PlanStatus.TIME_LIMIT
     if not solution.schedules:
         return PlanStatus.INFEASIBLE
-    return PlanStatus.OPTIMAL if gap is not None and gap <= wanted + 1e-9 else PlanStatus.FEASIBLE
+    proven = gap is not None and gap <= wanted + 1e-9 and not solution.unproven
+    return PlanStatus.OPTIMAL if proven else PlanStatus.FEASIBLE
 
 
 def _unscheduled(fleet: Fleet, needs: Needs, solution: Solution) -> tuple[UnscheduledServer, ...]:
@@ -251,7 +252,7 @@ def _unscheduled(fleet: Fleet, needs: Needs, solution: Solution) -> tuple[Unsche
             continue
         if at in needs.reasons:
             found.append(UnscheduledServer(server.name, "no_candidate", needs.reasons[at]))
-        elif solution.timed_out:
+        elif solution.timed_out or at in solution.unproven:
             detail = "no schedule was found within the time limit"
             found.append(UnscheduledServer(server.name, "time_limit", detail))
         else:

@@ -15,6 +15,7 @@ import numpy as np
 from optimizer.horizon.question import IMPOSSIBLE, UNLIMITED, Option, Question
 from optimizer.horizon.rows import Rows
 from optimizer.horizon.run import Run
+from optimizer.linear_model import SolveStatus
 from optimizer.table import BoolArray, FloatArray
 
 _SHARE = 0.2
@@ -31,10 +32,12 @@ class Servable:
     Attributes:
         servers: Their indices.
         options: Options that serve them together, where each keeps one; none where unknown.
+        unproven: Servers that they do not, though nothing proves that no more can be served.
     """
 
     servers: frozenset[int]
     options: tuple[Option, ...]
+    unproven: frozenset[int] = frozenset()
 
 
 def servable(question: Question, priority: Sequence[int], run: Run) -> Servable:
@@ -47,6 +50,7 @@ def servable(question: Question, priority: Sequence[int], run: Run) -> Servable:
     servers = sorted({option.server for option in question.options})
     hours = _Hours(question)
     chosen: set[int] = set()
+    unproven: set[int] = set()
     options: tuple[Option, ...] = ()
     for rank in sorted({priority[server] for server in servers}):
         group = {server for server in servers if priority[server] == rank}
@@ -56,17 +60,26 @@ def servable(question: Question, priority: Sequence[int], run: Run) -> Servable:
             chosen |= group
         else:
             chosen |= found.served
+            if not found.proven:
+                unproven |= group - found.served
             if hours.fixed:
                 options = tuple(question.options[at] for at in found.options[0])
-    return Servable(frozenset(chosen), options)
+    return Servable(frozenset(chosen), options, frozenset(unproven))
 
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Servers, and the options that serve them in the hours that were looked at."""
+    """Servers, and the options that serve them in the hours that were looked at.
+
+    Attributes:
+        served: The servers.
+        options: Their options, by hour; once where they keep them.
+        proven: Whether these hours suffice for no more of them.
+    """
 
     served: frozenset[int]
     options: tuple[tuple[int, ...], ...]
+    proven: bool
 
 
 class _Hours:
@@ -146,6 +159,7 @@ class _Hours:
                 name for name, column in zip(names, served, strict=True) if result.x[column] > 0.5
             ),
             tuple(tuple(own[picked[:, at]].tolist()) for at in range(shape[1])),
+            result.status is SolveStatus.OPTIMAL,
         )
 
     def _unfit(self, chosen: _Chosen, run: Run) -> list[int] | None:
@@ -176,9 +190,8 @@ class _Hours:
         return most
 
 
-def least_urgent(question: Question, priority: Sequence[int]) -> int:
-    """Return the server to leave out first: of the last priority the one with the largest peak."""
-    servers = {option.server for option in question.options}
+def least_urgent(question: Question, priority: Sequence[int], servers: set[int]) -> int:
+    """Return which of some servers to leave out: of the last priority the one with most cards."""
     size = {
         server: min(
             question.options[at].peak * question.options[at].cards

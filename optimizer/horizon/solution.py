@@ -9,10 +9,11 @@ import numpy as np
 
 from optimizer.horizon.baselines import each_hour_alone
 from optimizer.horizon.decomposition import Decomposition
+from optimizer.horizon.fitting import Fitting, fitting, in_plenty
 from optimizer.horizon.improve import Incumbent
 from optimizer.horizon.multipliers import may_bind
-from optimizer.horizon.outlay import Schedule
-from optimizer.horizon.pricing import Path, Pricer, schedule_of
+from optimizer.horizon.outlay import Schedule, outlay_of
+from optimizer.horizon.pricing import Path, Pricer, schedules_of
 from optimizer.horizon.question import IMPOSSIBLE, Option, Question
 from optimizer.horizon.run import Run
 from optimizer.horizon.serving import least_urgent, servable
@@ -21,6 +22,12 @@ from optimizer.linear_model import SolveStatus
 
 STRAIGHT = "milp"
 COLUMNS = "columns"
+
+_FITTING_SHARE = 0.1
+"""Share of the time in which it is asked who fits, where no schedules are known that do."""
+
+_SEARCH_SHARE = 0.5
+"""Share of the time after which a search that has found no schedules that fit is given up."""
 
 _STAYING_SHARE = 0.5
 """Share of the time in which servers that may move are planned as if they did not."""
@@ -42,7 +49,8 @@ class Solution:
         schedules: One for each server that is served.
         cost: What they cost.
         bound: Proven lower bound for serving the same servers; None where unknown.
-        left_out: Servers that cards do not suffice for.
+        left_out: Servers that are not served.
+        unproven: Those of them of whom nothing proves that the cards do not suffice for them.
         timed_out: Whether nothing was found in time.
         method: How it was found.
         alone: Schedules of planning each hour alone, of the same servers.
@@ -53,6 +61,7 @@ class Solution:
     cost: float
     bound: float | None
     left_out: tuple[int, ...]
+    unproven: tuple[int, ...]
     timed_out: bool
     method: str
     alone: list[Schedule] | None
@@ -71,35 +80,53 @@ def solve_question(
         method: `STRAIGHT` or `COLUMNS`; None to choose by size.
     """
     everybody = {option.server for option in question.options}
-    question = without_impossible(question)
-    left_out = sorted(everybody - {option.server for option in question.options})
-    servers = {option.server for option in question.options}
+    possible = question = without_impossible(question)
     steady: tuple[Option, ...] = ()
-    if servers and may_bind(question).any():
+    unproven: set[int] = set()
+    if question.options and may_bind(question).any():
         served = servable(question, priority, run)
-        left_out += sorted(servers - served.servers)
         question = question.within(set(served.servers))
         steady = served.options
+        unproven = set(served.unproven)
+    fit: Fitting | None = None
+    settled = False
+    known = _known(question, steady)
+    if _method(question, method) == COLUMNS and not _any_fits(question, known):
+        early = fitting(possible, priority, run.within(_FITTING_SHARE))
+        if not early.unproven:
+            question, known = _of_those(possible, early, steady)
+            unproven, settled = set(), True
     while True:
-        found, bound, chosen, proven_empty = _solved(question, gap, run, method, steady)
-        pricer = Pricer(question)
-        if found.schedules is not None or not question.options:
+        found, bound, chosen, proven_empty = _solved(question, gap, run, method, steady, known)
+        late = run.left_s <= 0 and not proven_empty
+        if found.schedules is not None or not question.options or settled:
             break
-        if not proven_empty and run.left_s <= 0:
+        if fit is None and late:
             break
-        # Starts and minimum up-times may take cards that the hours alone did not.
-        last = least_urgent(question, priority)
-        left_out.append(last)
-        question = question.within({option.server for option in question.options} - {last})
-    alone = each_hour_alone(question, pricer) if question.options else []
+        if fit is None:
+            # Starts and minimum up-times may take cards that the hours alone did not.
+            fit = fitting(possible, priority, run)
+        held = _servers(question) - set(in_plenty(question))
+        if fit.unproven and not late and len(held) > 1:
+            last = least_urgent(question, priority, held)
+            unproven.add(last)
+            question = question.within(_servers(question) - {last})
+            known = _known(question, steady)
+        else:
+            question, known = _of_those(possible, fit, steady)
+            unproven = set(fit.unproven)
+            settled = True
+    alone = each_hour_alone(question, Pricer(question)) if question.options else []
     schedules = found.schedules or []
+    left_out = everybody - _servers(question)
     return Solution(
         question=question,
         schedules=tuple(schedules),
         cost=found.cost if schedules else 0.0,
         bound=min(bound, found.cost) if bound is not None and schedules else bound,
         left_out=tuple(sorted(left_out)),
-        timed_out=found.schedules is None and bool(question.options),
+        unproven=tuple(sorted(left_out & unproven)),
+        timed_out=not schedules and bool(question.options or left_out & unproven),
         method=chosen,
         alone=alone,
     )
@@ -123,28 +150,38 @@ def without_impossible(question: Question) -> Question:
     return question.with_options(kept)
 
 
+def _servers(question: Question) -> set[int]:
+    return {option.server for option in question.options}
+
+
+def _method(question: Question, method: str | None) -> str:
+    return method or (STRAIGHT if size_of(question) <= MOST_STRAIGHT else COLUMNS)
+
+
 def _solved(
-    question: Question, gap: float, run: Run, method: str | None, steady: Sequence[Option]
+    question: Question,
+    gap: float,
+    run: Run,
+    method: str | None,
+    steady: Sequence[Option],
+    known: Sequence[list[Schedule]],
 ) -> tuple[Incumbent, float | None, str, bool]:
     """Return the best schedules, a bound, how they were found, and whether there are none."""
     incumbent = Incumbent(question)
     if not question.options:
         incumbent.offer([])
         return incumbent, 0.0, method or STRAIGHT, False
-    alone = each_hour_alone(question, Pricer(question))
-    if alone is not None:
-        incumbent.offer(alone)
-    fewest = _fewest(question, steady)
-    if fewest is not None:
-        incumbent.offer(fewest)
-    chosen = method or (STRAIGHT if size_of(question) <= MOST_STRAIGHT else COLUMNS)
+    for schedules in known:
+        incumbent.offer(schedules)
+    chosen = _method(question, method)
     if chosen == COLUMNS:
-        warm = [known for known in (alone, fewest) if known is not None]
+        warm = list(known)
         if question.switch_cost is not None:
             warm += _staying(question, gap, run.within(_STAYING_SHARE), steady)
-        for known in warm:
-            incumbent.offer(known)
-        result = Decomposition(question, run).solve(gap, warm)
+        for schedules in warm:
+            incumbent.offer(schedules)
+        until = run.within(_SEARCH_SHARE)
+        result = Decomposition(question, run).solve(gap, warm, until)
         if result.schedules is not None:
             incumbent.offer(result.schedules)
         bound = result.bound
@@ -158,20 +195,55 @@ def _solved(
     return incumbent, solved.bound, chosen, solved.status is SolveStatus.INFEASIBLE
 
 
-def _fewest(question: Question, steady: Sequence[Option]) -> list[Schedule] | None:
-    """Return schedules that keep options and run as many replicas as needed, none of them spot."""
+def _known(question: Question, steady: Sequence[Option]) -> list[list[Schedule]]:
+    """Return schedules that may fit before anything is solved."""
+    if not question.options:
+        return []
+    alone = each_hour_alone(question, Pricer(question))
+    return [*([] if alone is None else [alone]), *_fewest(question, steady)]
+
+
+def _any_fits(question: Question, known: Sequence[list[Schedule]]) -> bool:
+    """Return whether the cards suffice for some schedules of everybody."""
+    return not question.options or any(
+        outlay_of(question, schedules).fits(question) for schedules in known
+    )
+
+
+def _of_those(
+    possible: Question, fit: Fitting, steady: Sequence[Option]
+) -> tuple[Question, list[list[Schedule]]]:
+    """Return the question of those that fit, and schedules of them."""
+    question = possible.within(fit.servers)
+    if not fit.schedules:
+        return question, []
+    own = [at for at, option in enumerate(possible.options) if option.server in fit.servers]
+    place = {at: index for index, at in enumerate(own)}
+    fitting_ways = [
+        replace(schedule, options=tuple(place[at] for at in schedule.options))
+        for schedule in fit.schedules
+    ]
+    return question, [*_known(question, steady), fitting_ways]
+
+
+def _fewest(question: Question, steady: Sequence[Option]) -> list[list[Schedule]]:
+    """Return schedules that keep options and run as many replicas as needed, none of them spot.
+
+    In one set all replicas run on for their minimum up-times, in another all start early.
+    """
     nothing = np.zeros(question.hours, dtype=np.int64)
-    found = []
+    ways = []
     for option in steady:
-        if option not in question.options:
-            continue
-        at = question.options.index(option)
-        need = np.array(option.need, dtype=np.int64)
-        schedule = schedule_of(question, option.server, Path(nothing + at, need, nothing))
-        if schedule is not None:
-            found.append(schedule)
-    everybody = {option.server for option in question.options}
-    return found if {schedule.server for schedule in found} == everybody else None
+        if option in question.options:
+            at = question.options.index(option)
+            ways.append((option.server, Path(nothing + at, np.array(option.need), nothing)))
+    if {server for server, _ in ways} != _servers(question):
+        return []
+    each = [schedules_of(question, server, path) for server, path in ways]
+    if not all(each):
+        return []
+    sets = [[schedules[0] for schedules in each], [schedules[-1] for schedules in each]]
+    return sets if question.min_up > 1 else sets[:1]
 
 
 def _staying(
@@ -184,8 +256,7 @@ def _staying(
         {option.server for option in question.options}
     ):
         return []
-    fewest = _fewest(part, steady)
-    found = Decomposition(part, run).solve(gap, [] if fewest is None else [fewest]).schedules
+    found = Decomposition(part, run).solve(gap, _fewest(part, steady)).schedules
     if found is None:
         return []
     return [

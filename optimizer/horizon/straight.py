@@ -7,7 +7,8 @@ and cards on demand by hour. A server is on one option, over the horizon or by h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,11 +38,13 @@ class Straight:
         question: What it plans.
         model: The model.
         columns: Columns by option.
+        missed: Columns that say that a server is not served, of servers that may be missed.
     """
 
     question: Question
     model: LinearModel
     columns: tuple[_OptionColumns, ...]
+    missed: dict[int, int] = field(default_factory=dict)
 
     def schedules(self, x: FloatArray) -> list[Schedule]:
         """Return the schedules of a solution, one for each server that has options."""
@@ -71,8 +74,13 @@ def size_of(question: Question) -> int:
     )
 
 
-def formulate(question: Question) -> Straight:
-    """Return the integer program of a question; every server with options is to be served."""
+def formulate(question: Question, may_miss: Collection[int] = ()) -> Straight:
+    """Return the integer program of a question.
+
+    Args:
+        question: The question.
+        may_miss: Servers that need not be served; all others with options have to be.
+    """
     rows = Rows()
     hours, switching = question.hours, question.switch_cost is not None
     columns: list[_OptionColumns] = []
@@ -92,10 +100,11 @@ def formulate(question: Question) -> Straight:
         firm_held[option.offer].add(option.cards, firm, firm_starts, question.start_hours)
         _cover(rows, question, option, chosen, firm, spot, most_spot)
         columns.append(_OptionColumns(chosen, firm, firm_starts, spot, spot_starts))
-    _choose(rows, question, columns)
+    missed = {server: int(rows.add_columns((), upper=1.0, integer=True)) for server in may_miss}
+    _choose(rows, question, columns, missed)
     for index in range(len(question.offers)):
         _cards(rows, question, index, firm_held[index], spot_held[index])
-    return Straight(question, rows.model(), tuple(columns))
+    return Straight(question, rows.model(), tuple(columns), missed)
 
 
 class _Held:
@@ -186,16 +195,19 @@ def _cover(
             rows.add_row(most, high=float(option.most))
 
 
-def _choose(rows: Rows, question: Question, columns: list[_OptionColumns]) -> None:
-    """Put every server on one option, and pay for every switch."""
+def _choose(
+    rows: Rows, question: Question, columns: list[_OptionColumns], missed: dict[int, int]
+) -> None:
+    """Put every server on one option unless it is missed, and pay for every switch."""
     hours = question.hours
     for server in dict.fromkeys(option.server for option in question.options):
         own = [columns[at].chosen for at in question.of_server(server)]
+        none = [(missed[server], 1.0)] if server in missed else []
         if question.switch_cost is None:
-            rows.add_row([(int(chosen[0]), 1.0) for chosen in own], 1.0, 1.0)
+            rows.add_row([*none, *((int(chosen[0]), 1.0) for chosen in own)], 1.0, 1.0)
             continue
         for hour in range(hours):
-            rows.add_row([(int(chosen[hour]), 1.0) for chosen in own], 1.0, 1.0)
+            rows.add_row([*none, *((int(chosen[hour]), 1.0) for chosen in own)], 1.0, 1.0)
         for chosen in own:
             moved = rows.add_columns((hours,), cost=question.switch_cost, upper=1.0)
             for hour in range(1, hours):

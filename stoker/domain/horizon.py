@@ -226,7 +226,8 @@ class UnscheduledServer:
 
     Attributes:
         server: Name.
-        reason: ``no_candidate`` or ``capacity``.
+        reason: ``no_candidate``; ``capacity``, which is proven; ``time_limit``, where neither a
+            schedule nor a proof that there is none was found.
         detail: The reason in words.
     """
 

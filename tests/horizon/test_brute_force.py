@@ -114,8 +114,11 @@ def test_the_decomposition_never_claims_more_than_is_true(question: Question) ->
     least = cheapest(question)
     found = solve_question(question, [1, 1], 1e-6, run(), COLUMNS)
     assert not [fault for one in found.schedules for fault in broken_rules(found.question, one)]
-    if math.isinf(least) or found.left_out:
+    if math.isinf(least):
+        assert found.left_out
         return
+    assert not found.left_out
+    assert not found.timed_out
     assert found.cost >= least * (1 - 1e-9) - 1e-9
     assert found.bound is None or found.bound <= least * (1 + 1e-9) + 1e-9
 
@@ -129,3 +132,17 @@ def test_never_dearer_than_each_hour_alone(question: Question, method: str, gap:
         assert found.cost <= alone * (1 + 1e-12)
         schedules = found.alone or []
         assert not [fault for one in schedules for fault in broken_rules(found.question, one)]
+
+
+@settings(EXAMPLES, max_examples=100)
+@given(questions(), st.sampled_from([STRAIGHT, COLUMNS]), st.permutations([1, 2]))
+def test_nobody_is_left_out_who_fits(question: Question, method: str, ranks: list[int]) -> None:
+    for priority in ([1, 1], ranks):
+        found = solve_question(question, priority, 0.1, run(), method)
+        assert not found.timed_out
+        assert not found.unproven
+        served = {schedule.server for schedule in found.schedules}
+        for server in found.left_out:
+            before = {other for other in served if priority[other] <= priority[server]}
+            alone = question.within(before | {server})
+            assert math.isinf(cheapest(alone))
