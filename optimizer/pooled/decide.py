@@ -91,7 +91,7 @@ def decide(
     if served.x is None:
         nothing = tuple(0 for _ in groups)
         return Decision(None, nothing, tuple(None for _ in groups))
-    x = run.model.shortfalls.settled(served.x)
+    x = run.model.settled(served.x)
     if least_changes is not None and by_weights is not None:
         # What was proven holds for the changes allowed, which are not enough.
         first = None if served.first is None else replace(served.first, bound=None)
@@ -208,7 +208,7 @@ def _reached(
 ) -> tuple[FloatArray, StageResult]:
     """Return the better of a stage's solution and the one before, with what is proven."""
     if result.x is not None:
-        found = run.model.shortfalls.settled(result.x)
+        found = run.model.settled(result.x)
         if x is None or stage.of(found) <= stage.of(x) + _SLACK:
             x = found
     assert x is not None
@@ -240,5 +240,5 @@ def _fewest_cards(
     if result.status is not SolveStatus.OPTIMAL:
         notes = ("another plan as good may use fewer cards: the search was cut short",)
     if result.x is not None and run.model.cards @ result.x < run.model.cards @ x:
-        return run.model.shortfalls.settled(result.x), notes
+        return run.model.settled(result.x), notes
     return x, notes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from optimizer.pooled.sheet import Sheet
@@ -10,26 +12,59 @@ from optimizer.table import FloatArray, IntArray
 from stoker.domain.limits import ObjectiveName
 
 
-def add_starts(sheet: Sheet) -> tuple[IntArray, IntArray]:
-    """Add replicas to start of options that may grow, beyond those that run; with their options."""
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Columns of replicas to start, for options that may grow; arrays of shape (columns,).
+
+    Attributes:
+        column: The column.
+        option: Its option.
+        taking: Column that takes the option.
+        running: Replicas that need no start.
+        held_by: For each column of replicas of such an option, the position here, (parts,).
+        held: That column, (parts,).
+    """
+
+    column: IntArray
+    option: IntArray
+    taking: IntArray
+    running: IntArray
+    held_by: IntArray
+    held: IntArray
+
+    def settled(self, x: FloatArray) -> FloatArray:
+        """Return a solution with its columns of starts at what the others make them.
+
+        A search that does not price starts leaves them anywhere above.
+        """
+        if not self.column.size:
+            return x
+        x = x.copy()
+        total = np.bincount(self.held_by, weights=x[self.held], minlength=self.column.size)
+        x[self.column] = np.maximum(0.0, total - self.running * x[self.taking])
+        return x
+
+
+def add_starts(sheet: Sheet) -> Starts:
+    """Add replicas to start of options that may grow, beyond those that run."""
     options = sheet.question.options
     growing = np.flatnonzero(options.grows & (options.start_cost > 0) & sheet.columns.split)
     if not growing.size:
-        return growing, growing
+        return Starts(*[growing] * 6)
     started = sheet.new_columns(options.most[growing].astype(np.float64), continuous=True)
     entries, option = sheet.parts()
+    ours = np.isin(option, growing)
+    option, column = option[ours], sheet.columns.entry_column[entries[ours]]
     first = sheet.rows.block(0.0, np.inf, growing.size)
     sheet.rows.add(first + np.arange(growing.size), started, 1.0)
-    column = sheet.columns.entry_column[entries]
     sheet.each_of_option(first, growing, option, column, -np.ones(option.size))
-    sheet.rows.add(
-        first + np.arange(growing.size), sheet.choosing()[growing], options.running[growing]
-    )
-    return started, growing
+    taking, running = sheet.choosing()[growing], options.running[growing]
+    sheet.rows.add(first + np.arange(growing.size), taking, running)
+    return Starts(started, growing, taking, running, np.searchsorted(growing, option), column)
 
 
 def goals_of(
-    sheet: Sheet, shortfalls: Shortfalls, starts: tuple[IntArray, IntArray]
+    sheet: Sheet, shortfalls: Shortfalls, starts: Starts
 ) -> dict[ObjectiveName, tuple[FloatArray, float]]:
     """Return each objective as coefficients of columns and a constant.
 
@@ -43,7 +78,7 @@ def goals_of(
     takes, option = columns.takes, columns.option
     value = sheet.by_entry(columns.entry_value)
     value[: columns.count] += np.where(takes, options.constant[option] + _known_starts(sheet), 0)
-    value[starts[0]] = options.start_cost[starts[1]]
+    value[starts.column] = options.start_cost[starts.option]
     watts = np.nan_to_num(options.power_w[sheet.entry_option]) * columns.entry_replicas
     slack = np.zeros(count)
     slack[: columns.count] = np.where(

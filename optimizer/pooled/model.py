@@ -15,7 +15,7 @@ import numpy as np
 from optimizer.linear_model import LinearModel
 from optimizer.pooled.columns import Columns
 from optimizer.pooled.cut import add_cut_cards
-from optimizer.pooled.goal_columns import add_starts, goals_of, spill_of
+from optimizer.pooled.goal_columns import Starts, add_starts, goals_of, spill_of
 from optimizer.pooled.place_rows import add_places
 from optimizer.pooled.question import Question
 from optimizer.pooled.rows import ModelRow
@@ -45,6 +45,7 @@ class PooledModel:
         serve_row: Row of each server with options, that it takes at most one.
         marks: Server that a column serves in full when 1; -1 for none, (count,).
         goals: Each objective as coefficients, (count,), and a constant.
+        starts: Replicas to start, of options that may grow.
         shortfalls: What service classes go without, where fairness is an objective.
         spill: Cards in pools that are not preferred, by how far down they stand, (count,).
         cards: Cards of a unit of each column, (count,).
@@ -63,6 +64,7 @@ class PooledModel:
     serve_row: IntArray
     marks: IntArray
     goals: dict[ObjectiveName, tuple[FloatArray, float]]
+    starts: Starts
     shortfalls: Shortfalls
     spill: FloatArray
     cards: FloatArray
@@ -83,6 +85,10 @@ class PooledModel:
             row_lower=np.concatenate([self.row_lower, [r.lower for r in rows]]),
             row_upper=np.concatenate([self.row_upper, [r.upper for r in rows]]),
         )
+
+    def settled(self, x: FloatArray) -> FloatArray:
+        """Return a solution with all that follows from its plan at what the plan makes it."""
+        return self.shortfalls.settled(self.starts.settled(x))
 
     @property
     def whole(self) -> BoolArray:
@@ -136,6 +142,7 @@ def build_model(question: Question, columns: Columns) -> PooledModel:
         serve_row=serve_row,
         marks=marks,
         goals=goals_of(sheet, shortfalls, starts),
+        starts=starts,
         shortfalls=shortfalls,
         spill=spill_of(sheet),
         cards=sheet.cards(),

@@ -61,7 +61,7 @@ def plans_in_one_pass(model: PooledModel, rows: tuple[ModelRow, ...]) -> Iterato
     if np.any(~moved):
         keys.append((units.cards, units.cost, units.priority, idle, moved))
     for key in keys:
-        x = model.shortfalls.settled(_in_order(model, linear, units, np.lexsort(key)))
+        x = model.settled(_in_order(model, linear, units, np.lexsort(key)))
         if _keeps(linear, x):
             yield x
 
