@@ -48,8 +48,40 @@ def fitting(question: Question, priority: Sequence[int], run: Run) -> Fitting:
     """Return as many servers as fit the cards, by priority, and schedules of them.
 
     No number of servers of a later priority counts more than one of an earlier one. The schedules
-    fit; what they cost is not looked at.
+    fit; what they cost is not looked at. Where servers may move, it is asked first who fits without
+    that, which is known much sooner, and proves something only where all do.
     """
+    if question.switch_cost is None:
+        return _by_priority(question, priority, run)
+    kept = [at for at, option in enumerate(question.options) if IMPOSSIBLE not in option.need]
+    still = replace(question.with_options(kept), switch_cost=None)
+    staying = _by_priority(still, priority, run.within(_SHARE))
+    schedules = tuple(
+        replace(schedule, options=tuple(kept[at] for at in schedule.options))
+        for schedule in staying.schedules
+    )
+    missed = {option.server for option in question.options} - staying.servers
+    if not missed:
+        return Fitting(schedules, frozenset())
+    moving = _by_priority(question, priority, run)
+    return better(Fitting(schedules, frozenset(missed)), moving, priority)
+
+
+def better(first: Fitting, second: Fitting, priority: Sequence[int]) -> Fitting:
+    """Return the second, unless it is unproven and has fewer servers, by priority."""
+    if not second.unproven or _ranks(second, priority) >= _ranks(first, priority):
+        return second
+    return first
+
+
+def _ranks(found: Fitting, priority: Sequence[int]) -> list[int]:
+    """Return how many servers of each priority fit, the first first."""
+    served = [priority[server] for server in found.servers]
+    return [served.count(rank) for rank in sorted(set(priority))]
+
+
+def _by_priority(question: Question, priority: Sequence[int], run: Run) -> Fitting:
+    """Return as many servers as fit, one priority after the other."""
     plenty = in_plenty(question)
     held = {option.server for option in question.options} - set(plenty)
     fit: set[int] = set()

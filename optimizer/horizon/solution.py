@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.horizon.baselines import each_hour_alone
 from optimizer.horizon.decomposition import Decomposition
-from optimizer.horizon.fitting import Fitting, fitting, in_plenty
+from optimizer.horizon.fitting import Fitting, better, fitting, in_plenty
 from optimizer.horizon.improve import Incumbent
 from optimizer.horizon.multipliers import may_bind
 from optimizer.horizon.outlay import Schedule, outlay_of
@@ -88,6 +88,7 @@ def solve_question(
         question = question.within(set(served.servers))
         steady = served.options
         unproven = set(served.unproven)
+    early: Fitting | None = None
     fit: Fitting | None = None
     settled = False
     known = _known(question, steady)
@@ -101,11 +102,12 @@ def solve_question(
         late = run.left_s <= 0 and not proven_empty
         if found.schedules is not None or not question.options or settled:
             break
-        if fit is None and late:
+        if fit is None and late and early is None:
             break
         if fit is None:
             # Starts and minimum up-times may take cards that the hours alone did not.
             fit = fitting(possible, priority, run)
+            fit = fit if early is None else better(early, fit, priority)
         held = _servers(question) - set(in_plenty(question))
         if fit.unproven and not late and len(held) > 1:
             last = least_urgent(question, priority, held)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimizer.horizon.fitting import fitting, in_plenty
+from optimizer.horizon.fitting import better, fitting, in_plenty
 from optimizer.horizon.plan import plan_horizon
 from optimizer.horizon.question import UNLIMITED, Offer, Option, Question
 from optimizer.horizon.run import Run
@@ -129,3 +129,22 @@ def test_who_is_left_out_without_proof_is_told_as_such(monkeypatch: pytest.Monke
     assert plan.status is PlanStatus.FEASIBLE
     assert [item.reason for item in plan.unscheduled] == ["time_limit"]
     assert "no schedule was found" in plan.unscheduled[0].detail
+
+
+def test_servers_that_may_move_fit_where_they_need_not() -> None:
+    options = (on(0, 1, (1, 1, 1)), on(1, 1, (1, 1, 1)), on(2, 0, (1, 2, 1)))
+    question = replace(asked(options, (2, 2, 2)), switch_cost=0.5)
+    found = fitting(question, [1, 1, 1], run())
+    assert found.servers == {0, 1, 2}
+    short = fitting(replace(question, limit=np.array([[9] * 3, [1] * 3])), [2, 1, 1], run())
+    assert short.servers == {1, 2}
+    assert not short.unproven
+
+
+def test_of_two_answers_the_one_with_more_of_the_first_priority_counts() -> None:
+    question = asked((on(0, 0, (1, 1)), on(1, 0, (1, 1))), (1, 1))
+    one, both = (fitting(question.within(who), [1, 2], run()) for who in ({1}, {0, 1}))
+    unsure = replace(one, unproven=frozenset({0}))
+    assert better(both, unsure, [1, 2]) is both
+    assert better(unsure, both, [1, 2]) is both
+    assert better(both, one, [1, 2]) is one
