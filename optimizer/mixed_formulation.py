@@ -12,6 +12,9 @@ from optimizer.linear_model import FEASIBILITY_TOLERANCE
 from optimizer.table import EMPTY, BoolArray, CandidateTable, FloatArray, IntArray
 from optimizer.transition import stays_put
 
+MIX_MARGIN = 2 * FEASIBILITY_TOLERANCE
+"""Share of the load that a mix must be able to carry beyond it: a solver keeps a row within its
+tolerance, and a mix that carries just the load could not be told from one that carries less."""
 _ROUNDING = 1e-12
 """So that a price of exactly k times another counts as k times."""
 
@@ -21,8 +24,9 @@ def mixed_model(
 ) -> Formulation:
     """Return the model in which a server may mix accelerator configurations.
 
-    A server is served when the largest rates of its replicas add up to its total rate, with its
-    minimum of replicas and no more than its maximum. The transition penalty counts each part on
+    A server is served when the largest rates of its replicas add up to its total rate (those of
+    several accelerators to `MIX_MARGIN` more), with its minimum of replicas and no more than its
+    maximum. The transition penalty counts each part on
     an accelerator other than the current one, and what is torn down if none stays on it.
 
     Args:
@@ -181,9 +185,8 @@ class _MixedBuilder:
         total = np.where(table.total_rate_rps > 0, table.total_rate_rps, np.inf)
         needs_rate = loaded & np.isfinite(total[self.served])
         cover = rows.add(np.zeros(size), np.full(size, np.inf))
-        # Twice the solver's tolerance is kept off, so that no load is left over; but a part that
-        # carries the whole load alone counts as whole, whatever the rounding.
-        share = table.max_rate_rps[self.parts] / total[server] * (1.0 - 2 * FEASIBILITY_TOLERANCE)
+        # A part that carries the whole load alone counts as whole, whatever the rounding.
+        share = table.max_rate_rps[self.parts] / total[server] * (1.0 - MIX_MARGIN)
         share = np.maximum(share, 1.0 / table.replicas[self.parts])
         rows.put(cover[mark], part, np.where(needs_rate[mark], share, 0.0))
         rows.put(cover, marks, np.where(needs_rate, -1.0, 0.0))
