@@ -181,11 +181,13 @@ def write(page: Path, name: str, text: str) -> None:
     """Put a part into the page, in the place of the one that is there.
 
     Raises:
-        StokerError: The page has no such part.
+        StokerError: The page has no such part, or has it more than once.
     """
     begin, end = marks(name)
     before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     _, ended, after = rest.partition(end)
     if not (found and ended):
         raise StokerError(f"{page.name} has no part from {begin!r} to {end!r}")
+    if begin in after:
+        raise StokerError(f"{page.name} has {begin!r} more than once: remove all but one")
     page.write_text(before + text + after, encoding="utf-8")

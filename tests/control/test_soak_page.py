@@ -100,3 +100,18 @@ def test_what_it_ran_on_names_the_programs(tmp_path: Path) -> None:
     line = ran_on(tmp_path)
     assert "Stoker unknown" in line, "no repository is there"
     assert all(word in line for word in ("Kubernetes", "etcd", "Prometheus", "Python", "processor"))
+
+
+def test_a_part_that_stands_twice_is_told_of(tmp_path: Path) -> None:
+    begin, end = page.marks("faults")
+    path = tmp_path / "page.md"
+    path.write_text(f"{begin}\nnew\n{end}\n{begin}\nold\n{end}\n")
+    with pytest.raises(StokerError, match="more than once"):
+        page.write(path, "faults", "newer")
+    assert path.read_text().count("newer") == 0
+
+
+def test_the_published_page_has_every_part_once() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "reliability.md").read_text()
+    for name in ("soak", "soak-default-sinus", "faults"):
+        assert [text.count(mark) for mark in page.marks(name)] == [1, 1]
