@@ -74,11 +74,6 @@ def leads(world: BrokenWorld) -> bool:
     return world.holder().endswith(f"-{os.getpid()}")
 
 
-def leads_and_sees(world: BrokenWorld) -> bool:
-    """Whether this process leads, and Prometheus missed nothing that a smaller size rests on."""
-    return leads(world) and world.scraped_whole(DOWN_WINDOW_S)
-
-
 def noted(
     world: BrokenWorld, name: str, found: Recovery | None, status: str, metric: str, event: str
 ) -> None:
@@ -126,8 +121,7 @@ def test_a_loop_that_crashes_between_plan_and_act_is_taken_up(
             metric = sample(world.metrics(), problem_metric("cut_off"), above_zero)
             assert status
             assert metric
-            back = as_ever if done else acted
-            found = recovery(world, back, answerable=leads_and_sees, ended=ended)
+            found = recovery(world, as_ever if done else acted, answerable=leads, ended=ended)
             assert found.cycles <= MOST_CYCLES, [told_of(each) for each in world.records]
             world.until(lambda _: bool(event_told(world, "CutOff: cycle", began)))
             event = event_told(world, "CutOff: cycle", began)
@@ -228,7 +222,7 @@ def test_when_the_leader_is_killed_another_one_goes_on(
             assert not any(each["leader"] or each["changes"] for each in world.records)
             if slow:
                 world.detour.delay_s, ended = 0.0, time.monotonic()
-            found = recovery(world, acted, answerable=leads_and_sees, ended=ended)
+            found = recovery(world, acted, answerable=leads, ended=ended)
             assert found.cycles <= MOST_CYCLES, [told_of(each) for each in world.records]
             assert sample(world.metrics(), _LEADS, above_zero)
             world.until(lambda _: bool(event_told(world, "Scaled: chat", began)))

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -204,17 +204,17 @@ class BrokenWorld:
         registry.register(self._metrics)
         return generate_latest(registry).decode().splitlines()
 
-    def scraped_whole(self, before_s: float = 0.0) -> bool:
+    def scraped_whole(self, servers: Collection[str] = tuple(PRODUCTS), for_s: float = 0.0) -> bool:
         """Whether Prometheus holds a whole window of every pod, by its own count of scrapes.
 
         Args:
-            before_s: For how long it has to have held one.
+            servers: Whose pods.
+            for_s: For how long it has held one.
         """
-        whole_s = WINDOW_S + before_s
-        span = f"{round(whole_s + 2 * SCRAPE_S)}s"
-        found = self._asked(f"sum_over_time(up[{span}])")
-        count = sum(len(self.pods(server)) for server in PRODUCTS)
-        return sum(value > whole_s / SCRAPE_S for value in found.values()) >= count
+        whole_s = WINDOW_S + for_s
+        found = self._asked(f"sum_over_time(up[{round(whole_s + 2 * SCRAPE_S)}s])")
+        pods = [name for server in servers for name in self.pods(server)]
+        return all(found.get(name, 0.0) > whole_s / SCRAPE_S for name in pods)
 
     def silent(self, server: str) -> int:
         """How many pods of a server did not answer when Prometheus last asked them."""

@@ -60,6 +60,10 @@ def acted(record: Record) -> bool:
     return "applied" in outcomes(record)
 
 
+_SCRAPED_FOR_S: Mapping[Callable[[Record], bool], float] = {as_ever: 0.0, acted: DOWN_WINDOW_S}
+"""How long the pods must have been scraped, before the window that rates are taken over."""
+
+
 def wrong(records: Sequence[Record], *, blind: bool) -> int:
     """How often a server lost replicas that it must not lose.
 
@@ -245,7 +249,9 @@ def recovery(
     """Run cycles until one decides as without the fault; return which one it is.
 
     Cycles before what was broken can be told again do not count, nor do those for whose own work
-    this machine had no time. The seconds know no such exception.
+    this machine had no time. Where the decision rests on the load, those do not count either of
+    which Prometheus, by its own count, missed scrapes of the pods. The seconds know no such
+    exception.
 
     Args:
         world: The world with a loop.
@@ -256,12 +262,18 @@ def recovery(
     """
     counted = 0
     began = time.monotonic()
+    whole_s = _SCRAPED_FOR_S.get(as_ever)
+
+    def tells() -> bool:
+        whole = whole_s is None or world.scraped_whole((CHAT,), whole_s)
+        return whole and answerable(world)
+
     while time.monotonic() < began + PATIENCE_S:
-        before = answerable(world)
+        before = tells()
         asked = time.monotonic()
         record = world.cycle(0.0)
         decided = time.monotonic()
-        if before and answerable(world) and record["took_s"] < PERIOD_S:
+        if before and tells() and record["took_s"] < PERIOD_S:
             counted += 1
         if as_ever(record):
             return Recovery(max(1, counted), decided - (began if ended is None else ended))
