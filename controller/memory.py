@@ -80,8 +80,7 @@ class ServerMemory:
         batch: How far its work with a deadline is done; None where it has none.
         season: Parameters of its season, as they were found last; None where they never were.
         limit_refused_at: When a change of its batch limit was last refused; None for never.
-        told_since: Since when its rate has been known without a gap; None for not at all. After a
-            restart the history tells it, so that it is not written down.
+        told_since: Since when its rate has been known without a gap; None for not at all.
         told_at: When its rate was last known; None for never.
     """
 
@@ -95,8 +94,8 @@ class ServerMemory:
     batch: BatchProgress | None = None
     season: SeasonFit | None = None
     limit_refused_at: float | None = None
-    told_since: float | None = field(default=None, compare=False)
-    told_at: float | None = field(default=None, compare=False)
+    told_since: float | None = None
+    told_at: float | None = None
 
     def told(self, at: float, longest_gap_s: float) -> ServerMemory:
         """Return the memory after a cycle in which the rate was known.
@@ -104,10 +103,8 @@ class ServerMemory:
         Rates are taken over a window. What was known at most so long before counts as having been
         known all the time between: a counter that was seen at both ends tells its mean rate.
         """
-        since, last = self.told_since, self.told_at
-        if last is None and self.history.last is not None:
-            since, last = self.history.samples[0].at, self.history.last.at
-        if since is None or last is None or at - last > longest_gap_s:
+        since = self.told_since
+        if since is None or self.told_at is None or at - self.told_at > longest_gap_s:
             since = at
         return replace(self, told_since=since, told_at=at)
 

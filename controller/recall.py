@@ -90,6 +90,8 @@ def _server(memory: ServerMemory, *, histories: bool) -> dict[str, Any]:
         "batch": None if memory.batch is None else _batch(memory.batch),
         "season": None if memory.season is None else list(astuple(memory.season)),
         "limit_refused_at": memory.limit_refused_at,
+        "told_since": memory.told_since,
+        "told_at": memory.told_at,
     }
 
 
@@ -107,6 +109,8 @@ def _read_server(document: dict[str, Any]) -> ServerMemory:
         None if batch is None else BatchProgress(*batch),
         None if season is None else SeasonFit(*season),
         document.get("limit_refused_at"),
+        document.get("told_since"),
+        document.get("told_at"),
     )
 
 

@@ -70,7 +70,7 @@ def see(
         loads[server.name] = measured
         for variant in own:
             startups = startups.with_variant(server.model, variant, watch)
-        if remembered != ServerMemory() or remembered.told_at is not None:
+        if remembered != ServerMemory():
             servers[server.name] = remembered
         slots = _slots(server, own, fleet)
         against = contradiction(control.kind, remembered.history, seen, slots)

@@ -201,12 +201,18 @@ def _remedy(
             f"try {server.queries[name.value]!r} in Prometheus (/graph) until it answers one "
             f"series, and set servers[].queries.{name.value} of {server.name} to that"
         )
+    query = f"set servers[].queries.{name.value} of {server.name} to a query that tells it"
+    if name in (SignalName.INPUT_TOKENS_CV, SignalName.OUTPUT_TOKENS_CV):
+        return (
+            f"{query}, or load.{name.value} of {server.name} in the fleet document; until then "
+            "requests of one length are planned for, which need fewer replicas than others"
+        )
     if "no series with" in signal.reason:
         return (
             f"check that Prometheus scrapes the pods, and that their label {settings.model_label} "
             f"is {server.model!r}; or tell `match` or `queries` for the server"
         )
-    return f"set servers[].queries.{name.value} of {server.name} to a query that tells it"
+    return query
 
 
 def _remedy_of_unit(server: ServerSeries, name: SignalName, unit: str) -> str:

@@ -9,6 +9,8 @@ from stoker.domain.control.settings import ControlSettings
 from stoker.domain.control.signals import SignalName
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
+from stoker.domain.server import Server
+from stoker.domain.settings import Analysis
 
 
 class Need(IntEnum):
@@ -46,6 +48,7 @@ def needs_of(server: str, fleet: Fleet, settings: ControlSettings) -> dict[Signa
     found |= dict.fromkeys(_NEEDED, Need.NEEDED)
     promised = set(_promised(server, fleet))
     found |= dict.fromkeys(promised, Need.WANTED)
+    found |= dict.fromkeys(_untold_spreads(server, fleet), Need.WANTED)
     control = settings.servers.get(server)
     if control is not None and control.kind is ClassKind.BATCH:
         found[SignalName.COMPLETION_RATE] = Need.WANTED  # what is done of the backlog
@@ -56,9 +59,25 @@ def needs_of(server: str, fleet: Fleet, settings: ControlSettings) -> dict[Signa
     return {name: found.get(name, Need.TOLD) for name in (*found, *SignalName)}
 
 
+def _untold_spreads(server: str, fleet: Fleet) -> list[SignalName]:
+    """Return the spreads of tokens that only measurements tell: planned are else equal requests."""
+    if fleet.settings.analysis is Analysis.REFERENCE:
+        return []  # which goes by means
+    load = _own(server, fleet).load
+    told = {
+        SignalName.INPUT_TOKENS_CV: 0.0 if load is None else load.input_tokens_cv,
+        SignalName.OUTPUT_TOKENS_CV: 0.0 if load is None else load.output_tokens_cv,
+    }
+    return [name for name, cv in told.items() if cv == 0]
+
+
+def _own(server: str, fleet: Fleet) -> Server:
+    return next(each for each in fleet.servers if each.name == server)
+
+
 def _promised(server: str, fleet: Fleet) -> list[SignalName]:
     """Return the percentiles that the service class of a server promises."""
-    own = next(each for each in fleet.servers if each.name == server)
+    own = _own(server, fleet)
     for service_class in fleet.service_classes:
         target = service_class.target_for(own.model)
         if service_class.name == own.service_class and target is not None:

@@ -8,11 +8,16 @@ import pytest
 
 from collector.diagnosis.cluster import examine_workloads
 from collector.diagnosis.permissions import writing_verbs
+from collector.diagnosis.signals import examine_signals
+from collector.prometheus.matching import ServerSeries
+from collector.prometheus.source import Sample
 from stoker.domain.control.choices import Actuation, Mode
 from stoker.domain.control.cluster import ClusterState
 from stoker.domain.control.diagnosis import Level
 from stoker.domain.control.settings import ClusterSettings, ControlSettings, StabilitySettings
 from stoker.domain.fleet import Fleet
+from stoker.domain.settings import Analysis
+from stoker.domain.workload import Load
 from tests.support.controlled_fleets import controlled_fleet
 from tests.support.played_world import workload
 
@@ -62,6 +67,46 @@ def test_a_limit_of_a_cycle_below_one_replica_is_an_error(most: int | None, told
         assert each.level is Level.ERROR
         assert each.message.startswith("a cycle may change 1 cards, and one replica takes 2")
         assert "max_cards_change to 2" in each.remedy
+
+
+class Sizes:
+    """Tells how many requests come and their mean tokens, each by a query of that name."""
+
+    def query(self, query: str, timeout_s: float) -> tuple[Sample, ...]:
+        told = {"rate": 5.0, "inputs": 200.0, "outputs": 100.0}
+        return (Sample({}, told[query]),) if query in told else ()
+
+
+@pytest.mark.parametrize(
+    ("analysis", "document_cv", "level"),
+    [
+        (Analysis.FULL, 0.0, Level.WARNING),
+        (Analysis.FULL, 0.8, Level.FINE),  # the document's counts
+        (Analysis.REFERENCE, 0.0, Level.FINE),  # which goes by means
+    ],
+)
+def test_a_spread_of_tokens_that_nobody_tells_is_missed_where_sizing_rests_on_it(
+    analysis: Analysis, document_cv: float, level: Level
+) -> None:
+    fleet = controlled_fleet()
+    load = Load(5.0, 200.0, 100.0, input_tokens_cv=document_cv, output_tokens_cv=document_cv)
+    fleet = replace(
+        fleet,
+        settings=replace(fleet.settings, analysis=analysis),
+        servers=tuple(replace(each, load=load) for each in fleet.servers),
+    )
+    queries = {"arrival_rate_rps": "rate", "input_tokens": "inputs", "output_tokens": "outputs"}
+    server = ServerSeries("chat", "org/chat-8b", queries=queries)
+    found = {
+        each.subject: each
+        for each in examine_signals(Sizes(), [server], fleet, ControlSettings(), lambda: 60.0)
+    }
+    for name in ("input_tokens_cv", "output_tokens_cv"):
+        spread = found[f"chat {name}"]
+        assert spread.level is level
+        if level is Level.WARNING:
+            assert f"servers[].queries.{name} of chat" in spread.remedy
+            assert f"load.{name} of chat in the fleet document" in spread.remedy
 
 
 def in_two_ways() -> Fleet:

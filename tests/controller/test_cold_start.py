@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from controller.demand import startup_of
+from controller.journal import CycleJournal
 from controller.memory import ServerMemory
 from controller.recall import memory_from_text, memory_to_text
 from controller.startups import StartupTimes, Watch
@@ -80,7 +82,7 @@ def test_a_window_that_fills_again_after_a_gap_makes_nothing_smaller() -> None:
 
 
 @pytest.mark.parametrize(("away_s", "full"), [(30.0, True), (600.0, False)])
-def test_a_loop_that_starts_again_knows_from_its_history_whether_windows_are_full(
+def test_a_loop_that_starts_again_remembers_whether_windows_are_full(
     away_s: float, full: bool
 ) -> None:
     world = play(CHAT, rate=RATE, settings=SETTINGS)
@@ -89,6 +91,30 @@ def test_a_loop_that_starts_again_knows_from_its_history_whether_windows_are_ful
     world.advance(away_s - PERIOD_S)
     go(world)
     assert world.records[-1].document["servers"]["chat"]["partial"] is not full
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "period_s", "shrinks"),
+    [(30.0, 30.0, True), (300.0, 300.0, True), (300.0, 150.0, True), (300.0, 30.0, False)],
+)
+def test_a_loop_begun_anew_for_each_cycle_shrinks_where_its_period_is_how_often_it_is_begun(
+    tmp_path: Path, apart_s: float, period_s: float, shrinks: bool
+) -> None:
+    settings = replace(SETTINGS, loop=LoopSettings(mode=Mode.ACT, period_s=period_s))
+    world = play(CHAT, rate=lambda s: RATE if s < 1500.0 else RATE / 10, settings=settings)
+    sizes = []
+    while world.monotonic() < 3600.0:
+        journal = CycleJournal(tmp_path, retention_days=1.0)
+        world.memory = journal.recall().memory
+        world.loop().cycle()
+        journal.write(world.records[-1], world.memory)
+        sizes.append(world.wanted(CHAT.ref))
+        world.advance(apart_s)
+    assert max(sizes) == needed(RATE) > needed(RATE / 10)
+    assert sizes[-1] == needed(RATE / 10 if shrinks else RATE)
+    # Whoever is away for longer than two periods has not seen what happened meanwhile.
+    held = world.records[-1].document["servers"]["chat"]["decision"]["held"]
+    assert held == ([] if shrinks else ["partial_reports"])
 
 
 def test_a_short_gap_does_not_empty_a_window() -> None:
