@@ -59,7 +59,7 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Measure sizing, solving, simulating and the loop, in a quarter of an hour on two idle cores (BENCH=full: every case)
+bench: $(VENV)/.dev ## Measure sizing, solving, simulating and the loop, in under twenty minutes on two idle cores (BENCH=full: every case)
 	@set -e; for file in benchmarks/bench_*.py; do \
 	  name=$$(basename $$file .py); options=; \
 	  if [ "$(BENCH)" != full ]; then \
