@@ -7,13 +7,13 @@ column ``quantile``.
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data.csv_records import csv_records
 from data.decode import decode_json, read_text
 from stoker.domain.errors import InvalidInputError, Problem
 
@@ -171,19 +171,10 @@ class DemandProblems:
 
 def _csv_records(text: str, file: str) -> list[tuple[str, Mapping[str, object]]]:
     # Lines may end as on any system, so that no end of a line is read as a part of a field.
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    records: list[tuple[str, Mapping[str, object]]] = []
-    try:
-        if not reader.fieldnames:
-            raise InvalidInputError([Problem("", "the file is empty", "a heading and rows", file)])
-        for record in reader:
-            cells = {key: value for key, value in record.items() if key and value not in (None, "")}
-            records.append((f"line {reader.line_num}", cells))
-    except csv.Error as error:
-        path = f"line {reader.line_num}"
-        problem = Problem(path, f"cannot be read: {error}", "fields between commas", file)
-        raise InvalidInputError([problem]) from error
-    return records
+    records = csv_records(io.StringIO(text, newline=""), file=file)
+    if not records.columns:
+        raise InvalidInputError([Problem("", "the file is empty", "a heading and rows", file)])
+    return [(f"line {line}", cells) for line, cells in records.rows]
 
 
 def _json_records(text: str, file: str) -> list[tuple[str, Mapping[str, object]]]:

@@ -5,11 +5,11 @@ Pure functions; reading files is the caller's.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from data.csv_records import csv_records
 from data.json_lines import decode_line
 from data.replica_lines import case_of, parse_document
 from data.simulation_fields import SimulationDocument
@@ -119,10 +119,11 @@ def parse_trace(lines: Iterable[str], *, file: str = "") -> TraceRows:
     Rows may stand in any order; they are sorted by arrival, and times count from the first one.
 
     Raises:
-        InvalidInputError: A column is missing, a value cannot be read, or there is no row.
+        InvalidInputError: A column is missing or there twice, a row has too many cells,
+            a value cannot be read, or there is no row.
     """
-    reader = csv.DictReader(lines)
-    absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+    records = csv_records(lines, file=file)
+    absent = [name for name in _COLUMNS if name not in records.columns]
     if absent:
         columns = ", ".join(_COLUMNS)
         raise InvalidInputError(
@@ -133,18 +134,20 @@ def parse_trace(lines: Iterable[str], *, file: str = "") -> TraceRows:
         )
     rows: list[tuple[float, int, int]] = []
     problems: list[Problem] = []
-    for row in reader:
+    for line, row in records.rows:
         try:
-            arrival, tokens_in, tokens_out = (float(row[name] or "nan") for name in _COLUMNS)
+            arrival, tokens_in, tokens_out = (float(row.get(name, "nan")) for name in _COLUMNS)
             if not (math.isfinite(arrival) and 0 <= tokens_in <= _MOST_TOKENS):
                 raise ValueError
             if not 1 <= tokens_out <= _MOST_TOKENS:
                 raise ValueError
             rows.append((arrival, round(tokens_in), round(tokens_out)))
-        except (TypeError, ValueError):
-            values = ", ".join(str(row[name]) for name in _COLUMNS)
-            allowed = "finite seconds; input tokens of 0 or more; output tokens of 1 or more"
-            problems.append(Problem(f"line {reader.line_num}", f"is {values}", allowed, file))
+        except ValueError:
+            values = ", ".join(row.get(name, "nothing") for name in _COLUMNS)
+            allowed = (
+                f"finite seconds; input tokens from 0 to {_MOST_TOKENS:,}; output tokens from 1"
+            )
+            problems.append(Problem(f"line {line}", f"is {values}", allowed, file))
             if len(problems) == 10:
                 break
     if problems or not rows:
