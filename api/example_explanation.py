@@ -64,6 +64,7 @@ EXPLAINED: dict[str, object] = {
                         "no_longer_served": ["Premium-granite_13b"],
                         "newly_served": [],
                         "moved": [],
+                        "objectives": [],
                     },
                 },
                 "forbidden": [
@@ -88,6 +89,7 @@ EXPLAINED: dict[str, object] = {
                             "no_longer_served": ["Premium-granite_13b"],
                             "newly_served": [],
                             "moved": [],
+                            "objectives": [],
                         },
                     }
                 ],
@@ -103,6 +105,7 @@ EXPLAINED: dict[str, object] = {
                         "cards": 3,
                         "card_type": "A100",
                         "fits": True,
+                        "enough_cards": True,
                     }
                 ],
                 "replica_range": None,
@@ -125,6 +128,7 @@ EXPLAINED: dict[str, object] = {
                     "no_longer_served": [],
                     "newly_served": [],
                     "moved": [],
+                    "objectives": [],
                 },
             }
         ],

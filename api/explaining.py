@@ -100,6 +100,7 @@ _CHANGE = object_of(
         "no_longer_served": array_of(_TEXT),
         "newly_served": array_of(_TEXT),
         "moved": array_of(_TEXT),
+        "objectives": array_of(object_of({"name": _TEXT, "change": _KNOWN, "unit": _TEXT})),
     }
 )
 _FORBIDDEN = object_of(

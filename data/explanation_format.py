@@ -116,6 +116,7 @@ def _option(item: Option) -> Json:
         "cards": item.cards,
         "card_type": item.card_type,
         "fits": item.fits,
+        "enough_cards": item.enough_cards,
     }
 
 
@@ -149,6 +150,10 @@ def _change(item: PlanChange) -> Json:
         "no_longer_served": list(item.no_longer_served),
         "newly_served": list(item.newly_served),
         "moved": list(item.moved),
+        "objectives": [
+            {"name": each.name, "change": each.change, "unit": each.unit}
+            for each in item.objectives
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from optimizer.explaining.alone import Alone
 from optimizer.explaining.decision import (
     difference,
     own_allocation,
@@ -29,26 +30,45 @@ _Changed = TypeVar("_Changed")
 
 
 def options_of(situation: Situation, server: int) -> tuple[Option, ...]:
-    """Return the candidates of a server by value."""
+    """Return the candidates of a server by value, where cards by type are all that bounds them."""
     table = situation.table
-    cards = table.cards
-    parts = {
-        row: part_of(table, row, int(table.replicas[row])) for row in accepted_rows(table, server)
-    }
     return tuple(
-        Option(
-            accelerator=part.accelerator,
-            replicas=part.replicas,
-            max_batch=part.max_batch,
-            configuration=part.configuration,
-            prefill_replicas=part.prefill_replicas,
-            cost_per_hour=float(table.cost_per_hour[row]),
-            value=float(table.value[row]),
-            cards=int(cards[row]),
-            card_type=_card_type(table, row),
-            fits=situation.has_room(server, row),
+        _option(
+            table,
+            Alone(
+                row=row,
+                count=int(table.replicas[row]),
+                cost_per_hour=float(table.cost_per_hour[row]),
+                value=float(table.value[row]),
+                fits=situation.has_room(server, row),
+            ),
+            enough=situation.has_cards(row),
         )
-        for row, part in parts.items()
+        for row in accepted_rows(table, server)
+    )
+
+
+def options_over_pools(table: CandidateTable, found: Sequence[Alone]) -> tuple[Option, ...]:
+    """Return the candidates of a server that pools have room for, as they are there."""
+    return tuple(_option(table, each, enough=True) for each in found)
+
+
+def _option(table: CandidateTable, alone: Alone, *, enough: bool) -> Option:
+    row, count = alone.row, alone.count
+    part = part_of(table, row, count)
+    whole = count == table.replicas[row]
+    return Option(
+        accelerator=part.accelerator,
+        replicas=part.replicas,
+        max_batch=part.max_batch,
+        configuration=part.configuration,
+        prefill_replicas=part.prefill_replicas,
+        cost_per_hour=alone.cost_per_hour,
+        value=alone.value,
+        cards=int(table.cards[row]) if whole else count * int(table.cards_per_replica[row]),
+        card_type=_card_type(table, row),
+        fits=alone.fits,
+        enough_cards=enough,
     )
 
 
@@ -70,14 +90,36 @@ def accepted_rows(table: CandidateTable, server: int, but: int | None = None) ->
     return ordered
 
 
-def choice_limit(options: Sequence[Option], own: OwnAllocation) -> ChoiceLimit:
+def choice_limit(
+    options: Sequence[Option], own: OwnAllocation, *, over_pools: bool = False
+) -> ChoiceLimit:
     """Return why a server has the accelerator that it has."""
     if len({item.accelerator for item in options}) == 1:
         return ChoiceLimit.ONLY_ONE
-    least = options[0].value
-    if own.served and own.value <= least + _ROUNDING * abs(least):
-        return ChoiceLimit.LEAST_VALUE
-    return ChoiceLimit.OTHERS
+    ways = {(part.accelerator, part.configuration, part.prefill_replicas) for part in own.parts}
+    cheaper = any(
+        own.value > item.value + _ROUNDING * abs(item.value)
+        for item in options
+        # Over pools a server may stand in dearer ones than it would by itself.
+        if not (
+            over_pools and (item.accelerator, item.configuration, item.prefill_replicas) in ways
+        )
+    )
+    return ChoiceLimit.OTHERS if cheaper or not own.served else ChoiceLimit.LEAST_VALUE
+
+
+def preferred_of(options: Sequence[Option], own: OwnAllocation) -> Option | None:
+    """Return the candidate of least value on another accelerator, if it has less than what is."""
+    names = {part.accelerator for part in own.parts}
+    return next(
+        (
+            item
+            for item in options
+            if item.accelerator not in names
+            and own.value > item.value + _ROUNDING * abs(item.value)
+        ),
+        None,
+    )
 
 
 def without(situation: Situation, server: int, accelerator: str) -> Forbidden:
@@ -137,19 +179,20 @@ def settled_without(situation: Situation, server: int, accelerator: int) -> Forb
 
 
 def least_changing(items: Sequence[Forbidden]) -> Forbidden | None:
-    """Return the plan that loses least: servers by priority first, then value."""
+    """Return the plan that loses least: servers by priority, then objectives, then value."""
     return least_loss(items, lambda item: item.change) if items else None
 
 
 def least_loss(items: Sequence[_Changed], change_of: Callable[[_Changed], PlanChange]) -> _Changed:
-    """Return what loses least: servers by priority first, then value."""
+    """Return what loses least: servers by priority, then objectives in order, then value."""
     changes = [change_of(item) for item in items]
     priorities = sorted({priority for change in changes for priority in change.served_change})
 
-    def loss(at: int) -> tuple[list[int], float]:
+    def loss(at: int) -> tuple[list[int], list[float], float]:
         served = changes[at].served_change
-        value = changes[at].value_change
-        return [-served.get(priority, 0) for priority in priorities], value
+        objectives = [item.change for item in changes[at].objectives]
+        lost = [-served.get(priority, 0) for priority in priorities]
+        return lost, objectives, changes[at].value_change
 
     return items[min(range(len(items)), key=loss)]
 

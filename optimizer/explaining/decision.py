@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +13,18 @@ from optimizer.pooled.answer import PooledAnswer, PooledEntry
 from optimizer.sharing.answer import SharedChoice
 from optimizer.table import EMPTY, NO_NAME, CandidateTable, IntArray
 from optimizer.transition import mix_value
-from stoker.domain.plan_change import Evidence, OwnAllocation, OwnPart, PlanChange
+from stoker.domain.plan import ObjectiveValue
+from stoker.domain.plan_change import (
+    Evidence,
+    ObjectiveChange,
+    OwnAllocation,
+    OwnPart,
+    PlanChange,
+)
 
 _NOTHING = OwnAllocation((), 0.0, 0.0, False)
+_PROVEN = 1e-6
+"""Share within which objectives are proven: less is no difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ class Decision:
         slack: How far the objective may be from the best for the same served counts; None where
             nothing is proven.
         shared: Replicas that several servers share.
+        objectives: What was minimized below the priorities, in order; empty for cost alone without
+            pools and limits.
     """
 
     servers: tuple[str, ...]
@@ -40,6 +51,7 @@ class Decision:
     cards: IntArray
     slack: float | None
     shared: tuple[SharedChoice, ...] = ()
+    objectives: tuple[ObjectiveValue, ...] = ()
 
     @property
     def value(self) -> float:
@@ -66,6 +78,7 @@ def decision_of(table: CandidateTable, outcome: Outcome) -> Decision:
             _pooled(own, outcome.pooled, outcome.pooled.entries.get(server))
             for server, own in enumerate(decision.own)
         ),
+        objectives=outcome.pooled.objectives,
     )
 
 
@@ -244,7 +257,19 @@ def change_between(
         ),
         below=after.slack,
         above=before.slack,
+        objectives=tuple(_objective_changes(before.objectives, after.objectives)),
     )
+
+
+def _objective_changes(
+    before: Sequence[ObjectiveValue], after: Sequence[ObjectiveValue]
+) -> Iterator[ObjectiveChange]:
+    """Yield the change of each thing minimized that both plans tell."""
+    found = {item.name: item.value for item in after}
+    for item in before:
+        if item.name in found:
+            change = difference(item.value, found[item.name], _PROVEN)
+            yield ObjectiveChange(item.name, change, item.unit)
 
 
 def _moved(old: OwnAllocation, new: OwnAllocation) -> bool:
@@ -253,7 +278,7 @@ def _moved(old: OwnAllocation, new: OwnAllocation) -> bool:
     return (old.parts, old.shared_with) != (new.parts, new.shared_with)
 
 
-def difference(before: float, after: float) -> float:
-    """Return after less before, 0 where they differ by rounding alone."""
+def difference(before: float, after: float, rounding: float = 1e-9) -> float:
+    """Return after less before, 0 where they differ by a share of them that is rounding alone."""
     change = after - before
-    return 0.0 if abs(change) <= 1e-9 * max(abs(before), abs(after)) else change
+    return 0.0 if abs(change) <= rounding * max(abs(before), abs(after)) else change

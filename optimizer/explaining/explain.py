@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from optimizer.explaining.explainer import Explainer, ExplainOptions
-from optimizer.explaining.margins import explained_alone
+from optimizer.explaining.margins import explained_alone, surge_notes
 from optimizer.explaining.matching import matched_decision
 from optimizer.explaining.problem import problem_of
 from optimizer.explaining.progress import Report
@@ -45,6 +45,7 @@ def explain_alone(plan: Plan) -> Explanation:
             for item in plan.unplaced
         ),
         notes=(
+            *surge_notes(plan),
             "without the fleet, runners-up, prices of cards and what would serve further servers "
             "are unknown",
         ),

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from optimizer.explaining.alone import AloneOverPools
 from optimizer.explaining.alternatives import (
     choice_limit,
     least_changing,
     options_of,
+    options_over_pools,
     planned_without,
+    preferred_of,
     settled_without,
 )
 from optimizer.explaining.confidence import Confidence, ProfileError
 from optimizer.explaining.decision import Decision
 from optimizer.explaining.edits import ProfileKey
-from optimizer.explaining.margins import explained_alone
+from optimizer.explaining.margins import explained_alone, surge_notes
 from optimizer.explaining.progress import Progress, Report
 from optimizer.explaining.relaxation import LABEL, NO_PRICES, can_relax, relaxed_prices
 from optimizer.explaining.shadow import change_with, questions
@@ -28,6 +31,7 @@ from stoker.domain.explanation import (
     AllocationExplanation,
     Explanation,
     Forbidden,
+    Option,
     ShadowMethod,
     ShadowPrice,
 )
@@ -71,6 +75,9 @@ class Explainer:
         steps = len(plan.allocations) + len(plan.usage) + 2 * len(plan.unplaced)
         self._progress = Progress(steps, options.time_limit_s, clock, report)
         self._without_sets: dict[frozenset[int], tuple[Decision, PlanChange]] = {}
+        problem = situation.problem
+        pooled = not problem.fleet.is_plain
+        self._over_pools = AloneOverPools(problem, plan) if pooled else None
         self._index = {name: server for server, name in enumerate(situation.table.servers)}
 
     def explanation(self, *, predictable: bool) -> Explanation:
@@ -113,9 +120,10 @@ class Explainer:
         if situation.problem.fleet.servers[server].load is None or item.accelerator is None:
             return item
         own = situation.base.own[server]
-        options = options_of(situation, server)
+        options = self._options_of(server)
         alone = len(own.parts) <= 1 and not own.shared_with
-        choice = choice_limit(options, own) if alone and options else None
+        pooled = self._over_pools is not None
+        choice = choice_limit(options, own, over_pools=pooled) if alone and options else None
         names = dict.fromkeys(part.accelerator for part in own.parts)
         items: tuple[Forbidden, ...] = ()
         if own.served and self._asked(item.server):
@@ -126,8 +134,7 @@ class Explainer:
             )
             apart = self._without_set(server) if own.shared_with else None
             items = (apart, *items) if apart is not None else items
-        dearer = own.served and alone and options[0].accelerator not in names
-        preferred = options[0] if dearer else None
+        preferred = preferred_of(options, own) if own.served and alone else None
         return replace(
             item,
             choice_limit=choice,
@@ -137,6 +144,15 @@ class Explainer:
             runner_up=least_changing(items),
             replica_range=None if confidence is None else confidence.replica_range(server),
         )
+
+    def _options_of(self, server: int) -> tuple[Option, ...]:
+        """Return the candidates of a server by value; none where the time is over to ask pools."""
+        if self._over_pools is None:
+            return options_of(self._situation, server)
+        if self._progress.late:
+            self._progress.skip()
+            return ()
+        return options_over_pools(self._situation.table, self._over_pools.of(server))
 
     def _shadow_prices(self) -> tuple[ShadowPrice, ...]:
         problem = self._situation.problem
@@ -184,7 +200,7 @@ class Explainer:
         return forbidden_set(self._situation, server, *self._without_sets[members])
 
     def _notes(self) -> tuple[str, ...]:
-        notes = []
+        notes = list(surge_notes(self._plan))
         if self._options.shadow is ShadowMethod.LP:
             notes.append(LABEL if can_relax(self._situation) else NO_PRICES)
         if self._progress.skipped:

@@ -41,6 +41,15 @@ def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
     )
 
 
+def surge_notes(plan: Plan) -> tuple[str, ...]:
+    """Return what a reader of loads should know of a plan with a surge."""
+    if plan.surge == 1.0:
+        return ()
+    return (
+        f"every load is planned at {plan.surge:g} times its rate, and all figures are those there",
+    )
+
+
 def margins_of(item: PlannedAllocation) -> tuple[LatencyMargin, ...]:
     """Return every latency promised beside its target, the means first.
 

@@ -78,6 +78,7 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
             _as_told(own, told[server]) if server in told and own.parts else own
             for server, own in enumerate(decision.own)
         ),
+        objectives=plan.objectives,
     )
 
 

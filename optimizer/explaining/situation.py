@@ -85,6 +85,10 @@ class Situation:
         used = int(counted[self.table.card_type[rows] == kind].sum())
         return used <= int(self.free[kind] + self.base.cards[kind])
 
+    def has_cards(self, row: int) -> bool:
+        """Whether the cards of the fleet are enough for all replicas of a row with nobody else."""
+        return self.free is None or fits(self.table, row, self.free + self.base.cards)
+
     def settled_but(self, server: int | None = None) -> bool:
         """Whether everybody else is known to have the best that there is, whatever the cards."""
         return self.unsettled is not None and self.unsettled <= {server}

@@ -13,6 +13,7 @@ from rich.text import Text
 from optimizer.explaining.plan_words import replicas_words, signed
 from stoker.cli.explanation_words import (
     allocation_sentences,
+    objectives_moved,
     own_words,
     percent,
     regret_sentences,
@@ -146,6 +147,8 @@ def _plan_cell(item: AllocationExplanation) -> str:
     if change.served_change:
         lost = -sum(change.served_change.values())
         return f"{lost:,} unserved" if lost > 0 else "others served"
+    if moved := objectives_moved(change):
+        return f"{moved[0].name} {moved[0].change:+,.4g}"
     return signed(change.value_change)
 
 

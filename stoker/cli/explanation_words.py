@@ -18,7 +18,8 @@ from stoker.domain.explanation import (
     ShadowPrice,
 )
 from stoker.domain.latency import MEAN, Latency
-from stoker.domain.plan_change import Evidence, OwnAllocation, PlanChange
+from stoker.domain.limits import ObjectiveName
+from stoker.domain.plan_change import Evidence, ObjectiveChange, OwnAllocation, PlanChange
 from stoker.domain.profile import EstimateKind
 from stoker.domain.unplaced_explanation import (
     FittingLoad,
@@ -28,6 +29,7 @@ from stoker.domain.unplaced_explanation import (
 )
 
 _CENT = 0.005
+_COST = ObjectiveName.COST.value
 
 
 def statistic_words(path: str) -> str:
@@ -90,7 +92,7 @@ def allocation_sentences(item: AllocationExplanation, currency: str) -> Iterator
     if item.estimate not in (None, EstimateKind.DECLARED):
         yield f"its figures rest on a profile that is {item.estimate}"
     if item.replica_range is not None:
-        yield range_words(item.replica_range, item.replicas, currency)
+        yield range_words(item.replica_range, item.replicas, item.spare_replicas, currency)
 
 
 def _bound(item: AllocationExplanation) -> Iterator[str]:
@@ -103,7 +105,7 @@ def _bound(item: AllocationExplanation) -> Iterator[str]:
             return
         case CountLimit.CARDS:
             short = "" if item.load_headroom is None else f" {percent(-item.load_headroom)} of"
-            yield f"best effort with the cards left: lacks{short or ' a part of'} what it needs"
+            yield f"best effort with what is left: lacks{short or ' a part of'} what it needs"
         case CountLimit.MINIMUM:
             yield "as many replicas as its minimum asks for; the load needs fewer"
         case CountLimit.SPARE:
@@ -133,11 +135,12 @@ def _choice(item: AllocationExplanation, currency: str) -> Iterator[str]:
     elif item.preferred is not None and item.accelerator is not None:
         preferred = item.preferred
         saved = item.cost_per_hour - preferred.cost_per_hour
-        why = (
-            "the cards would be there, but others save more with them"
-            if preferred.fits
-            else f"{preferred.card_type} cards are short, and others save more with them"
-        )
+        why = f"{preferred.card_type} cards are short, and others need them or save more with them"
+        if preferred.fits:
+            why = "the cards would be there, but the plan as a whole is better so"
+        elif not preferred.enough_cards:
+            cards = count_of(preferred.cards, "card")
+            why = f"it takes {cards} of {preferred.card_type}, more than there are"
         less = f"{money(saved)} {currency}/h less" if saved > 0 else "less, counting the change,"
         other = replicas_words(
             preferred.replicas,
@@ -167,12 +170,23 @@ def change_words(change: PlanChange, currency: str) -> str:
     if change.newly_served:
         parts.append(f"the plan serves {names_of(change.newly_served)} in addition")
     if not change.served_change:
+        parts += [objective_words(each) for each in objectives_moved(change)]
         parts.append(f"{signed(change.value_change, currency)} for the plan{_doubt(change)}")
     else:
         parts.append(f"cost {signed(change.cost_change, currency)}")
     if change.moved:
         parts.append(f"{count_of(len(change.moved), 'other server')} would change")
     return ", ".join(parts)
+
+
+def objectives_moved(change: PlanChange) -> tuple[ObjectiveChange, ...]:
+    """Return what a plan is better or worse at, beside cost, which is told as money."""
+    return tuple(each for each in change.objectives if each.change and each.name != _COST)
+
+
+def objective_words(item: ObjectiveChange) -> str:
+    """Return the change of what is minimized: ``energy -17.2 W``."""
+    return f"{item.name} {item.change:+,.4g} {item.unit}"
 
 
 def _doubt(change: PlanChange) -> str:
@@ -186,8 +200,15 @@ def _doubt(change: PlanChange) -> str:
     return f" (-{money(change.below)}/+{money(change.above)}: the gap)"
 
 
-def range_words(item: ReplicaRange, planned: int, currency: str) -> str:
-    """Return the range of replicas, and what is missed or overpaid at its ends."""
+def range_words(item: ReplicaRange, planned: int, spare: int, currency: str) -> str:
+    """Return the range of replicas, and what is missed or overpaid at its ends.
+
+    Args:
+        item: The range.
+        planned: Replicas of the plan.
+        spare: How many of them are beyond what the load needs.
+        currency: Currency of all money.
+    """
     most = "no number" if item.most is None else f"{item.most:,}"
     fewest = "?" if item.fewest is None else f"{item.fewest:,}"
     text = f"profile off by {percent(item.error)}: {fewest} to {most} replicas, planned {planned:,}"
@@ -201,7 +222,9 @@ def range_words(item: ReplicaRange, planned: int, currency: str) -> str:
         if item.short_cost_per_hour:
             text += f", mended for {signed(item.short_cost_per_hour, currency)}"
     elif item.short_cost_per_hour:
-        text += f"; if slower, {signed(item.short_cost_per_hour, currency)} to keep the spare ones"
+        more = signed(item.short_cost_per_hour, currency)
+        kept = "the spare ones" if spare else "the margin that sizing leaves below targets"
+        text += f"; if slower, {more} to keep {kept}"
     if item.spare_cost_per_hour:
         text += f"; if faster, {money(item.spare_cost_per_hour)} {currency}/h too much"
     return text
@@ -210,7 +233,8 @@ def range_words(item: ReplicaRange, planned: int, currency: str) -> str:
 def shadow_words(item: ShadowPrice, currency: str) -> str:
     """Return what one more of something changes."""
     change = item.change
-    if not change.served_change and change.value_change == 0:
+    same = not change.served_change and not objectives_moved(change)
+    if same and change.value_change == 0:
         exact = change.evidence is Evidence.PROVEN
         return "changes nothing: everybody has the best already" if exact else "changes nothing"
     return change_words(change, currency)

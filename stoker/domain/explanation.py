@@ -124,6 +124,8 @@ class Forbidden:
 class Option:
     """A candidate of a server by itself, whatever the others take.
 
+    Over pools it stands where it costs the server least.
+
     Attributes:
         accelerator: Accelerator configuration.
         replicas: Replicas that carry the load within the targets, those of two pools together.
@@ -135,6 +137,7 @@ class Option:
         cards: Cards of all replicas.
         card_type: Their type; None for an empty allocation.
         fits: Whether the cards that the plan leaves, and the server's own, are enough.
+        enough_cards: Whether all cards of the fleet are enough, with nobody else on them.
     """
 
     accelerator: str | None
@@ -147,6 +150,7 @@ class Option:
     cards: int
     card_type: str | None
     fits: bool
+    enough_cards: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,8 @@ class AllocationExplanation:
         count_limit: Why it has as many replicas.
         choice_limit: Why it has this accelerator; None without the fleet, for a mix, and on
             replicas that others share.
-        preferred: The server's own candidate of least value where that is another one.
+        preferred: The server's own candidate of least value on another accelerator, where that has
+            less value than what the server has.
         margins: Every latency that is promised beside its target.
         load_headroom: Share of the load that the same replicas would carry beyond it; 0.25 is a
             quarter more. None where unknown, and without load.

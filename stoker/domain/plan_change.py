@@ -62,6 +62,21 @@ class OwnAllocation:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectiveChange:
+    """What becomes of one of the things that a plan is to be best at.
+
+    Attributes:
+        name: Its name, as the plan tells it.
+        change: What it is more by under the edit; all are minimized.
+        unit: Its unit.
+    """
+
+    name: str
+    change: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanChange:
     """What becomes of the whole plan under an edit.
 
@@ -69,10 +84,13 @@ class PlanChange:
     `value_change` is what the edit costs. Otherwise the plans serve different servers, which counts
     before all money, and the money is that of other servers.
 
+    Where a plan is to be best at more than cost, `objectives` counts before money in the same way:
+    one more card may make a plan dearer that is better at what comes first.
+
     Attributes:
         evidence: How it is known.
         served_change: Change of the number of servers served in full by priority, where it changes.
-        value_change: Change of the objective, in currency units per hour.
+        value_change: Change of the cost as the objective counts it, in currency units per hour.
         cost_change: Change of the cost of the plan, best effort included, per hour.
         no_longer_served: Servers served in full in the plan and not under the edit.
         newly_served: Servers served in full under the edit alone.
@@ -80,6 +98,8 @@ class PlanChange:
         below: By how much the true `value_change` may be lower, for want of a proof of the
             plan under the edit (its gap); None where nothing is proven.
         above: By how much it may be higher, for want of a proof of the plan explained.
+        objectives: Change of everything that is minimized, in order; empty for cost alone without
+            pools and limits, and where both plans do not tell it.
     """
 
     evidence: Evidence
@@ -91,3 +111,4 @@ class PlanChange:
     moved: tuple[str, ...] = ()
     below: float | None = 0.0
     above: float | None = 0.0
+    objectives: tuple[ObjectiveChange, ...] = ()

@@ -23,8 +23,9 @@ from optimizer.explaining.edits import profile_key, scaled_times
 from optimizer.explaining.explain import ExplainOptions, explain_plan
 from optimizer.explaining.profile_errors import profile_errors
 from optimizer.planner import plan_fleet
+from stoker.cli.explanation_words import range_words
 from stoker.domain.curve import IterationTable
-from stoker.domain.explanation import Explanation
+from stoker.domain.explanation import Explanation, ReplicaRange
 from stoker.domain.fleet import Fleet
 from stoker.domain.profile import (
     EstimateKind,
@@ -127,6 +128,14 @@ def test_what_is_missed_is_what_the_planned_replicas_do_when_slower() -> None:
     figures = {"ttft_ms.mean": truth.ttft_ms, "itl_ms.mean": truth.itl_ms}
     for margin in off.missed:
         assert margin.predicted_ms == pytest.approx(figures[margin.statistic], rel=1e-6)
+
+
+def test_more_replicas_that_no_miss_asks_for_are_not_called_spare() -> None:
+    off = ReplicaRange(
+        *(0.15, "asked for", 2, 3, (), 0.0), short_cost_per_hour=1.0, spare_cost_per_hour=0.0
+    )
+    assert "+1.00 USD/h to keep the margin that sizing leaves" in range_words(off, 2, 0, "USD")
+    assert "+1.00 USD/h to keep the spare ones" in range_words(off, 2, 1, "USD")
 
 
 def test_unknown_errors_stay_unknown() -> None:
