@@ -246,6 +246,7 @@ def _brief(item: PlannedAllocation | None) -> Json | None:
         "replicas": item.replicas,
         "max_batch": item.max_batch,
         "shared_with": list(item.shared_with),
+        "pools": {part.pool: part.replicas for part in item.placements},
         "cost_per_hour": money(item.cost_per_hour),
         "fully_served": item.fully_served,
         "mix": [

@@ -5,10 +5,17 @@ A plan tells loads, targets, prices and cards, so the causes need no fleet.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from dataclasses import replace
 
-from stoker.domain.allocation import MixPart, PlannedAllocation
+from optimizer.explaining.causes import (
+    causes_of_server,
+    causes_of_whole,
+    close,
+    hardware,
+    parts_of,
+)
+from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.plan import Plan
 from stoker.domain.plan_difference import (
@@ -18,10 +25,6 @@ from stoker.domain.plan_difference import (
     ServerChange,
     ServerDifference,
 )
-from stoker.domain.slo import SloTarget
-
-_TOLERANCE = 1e-9
-_NO_TARGET = SloTarget(model="")
 
 
 def compare_plans(before: Plan, after: Plan) -> PlanDifference:
@@ -39,7 +42,7 @@ def compare_plans(before: Plan, after: Plan) -> PlanDifference:
     known_before, known_after = set(_servers(before)), set(_servers(after))
     served_before = {name for name, item in first.items() if item.fully_served}
     served_after = {name for name, item in second.items() if item.fully_served}
-    cards = tuple(_cards(before, after))
+    whole = causes_of_whole(before, after)
     differences = []
     for name in names:
         old, new = first.get(name), second.get(name)
@@ -47,20 +50,20 @@ def compare_plans(before: Plan, after: Plan) -> PlanDifference:
         if change is None:
             continue
         cost = (new.cost_per_hour if new else 0.0) - (old.cost_per_hour if old else 0.0)
-        causes = tuple(_causes(before, after, old, new, cards, change))
+        causes = tuple(causes_of_server(before, after, old, new, whole, change))
         differences.append(ServerDifference(name, change, old, new, cost, causes))
     return PlanDifference(
         currency=after.currency,
         cost_before=before.cost_per_hour,
         cost_after=after.cost_per_hour,
-        servers=tuple(differences),
+        servers=tuple(_with_a_cause(item, others=len(differences) > 1) for item in differences),
         unchanged=len(names) - len(differences),
         served_before={item.priority: item.served for item in before.services},
         served_after={item.priority: item.served for item in after.services},
         newly_served=tuple(name for name in names if name in served_after - served_before),
         no_longer_served=tuple(name for name in names if name in served_before - served_after),
         cards=_used(before, after),
-        causes=(*_analysis(before, after), *cards),
+        causes=whole,
     )
 
 
@@ -94,70 +97,31 @@ def _change(
         return ServerChange.SERVED
     if old is None or new is None:
         return None if old is new else ServerChange.MOVED
-    if _hardware(old) != _hardware(new):
+    if hardware(old) != hardware(new):
         return ServerChange.MOVED
     if set(old.shared_with) != set(new.shared_with):
         return ServerChange.SHARED
-    if [part.replicas for part in _parts(old)] != [part.replicas for part in _parts(new)]:
+    if [part.replicas for part in parts_of(old)] != [part.replicas for part in parts_of(new)]:
         return ServerChange.RESIZED
+    if old.placements and new.placements and _places(old) != _places(new):
+        return ServerChange.PLACED
     same = (
         old.max_batch == new.max_batch
         and old.prefill_replicas == new.prefill_replicas
-        and _close(old.cost_per_hour, new.cost_per_hour)
+        and close(old.cost_per_hour, new.cost_per_hour)
     )
     return None if same else ServerChange.CHANGED
 
 
-def _causes(
-    before: Plan,
-    after: Plan,
-    old: PlannedAllocation | None,
-    new: PlannedAllocation | None,
-    cards: tuple[Cause, ...],
-    change: ServerChange,
-) -> Iterator[Cause]:
-    """Yield what is different for a server in both plans; the others where nothing is."""
-    if change in (ServerChange.ADDED, ServerChange.REMOVED):
-        return
-    found: list[Cause] = []
-    if old is not None and new is not None:
-        found += _own_causes(old, new)
-    found += _analysis(before, after)
-    touched = {part.card_type for item in (old, new) if item for part in _parts(item)}
-    if change is not ServerChange.RESIZED or not found:
-        # What a server was taken off, or could not have, is of no type of its own.
-        found += [item for item in cards if item.of in touched or old is None or new is None]
-    yield from found or [Cause(CauseKind.OTHERS)]
+def _with_a_cause(item: ServerDifference, *, others: bool) -> ServerDifference:
+    """Return a difference that says so where nothing of its own tells why."""
+    if item.causes or item.change in (ServerChange.ADDED, ServerChange.REMOVED):
+        return item
+    return replace(item, causes=(Cause(CauseKind.OTHERS if others else CauseKind.UNTOLD),))
 
 
-def _own_causes(old: PlannedAllocation, new: PlannedAllocation) -> Iterator[Cause]:
-    if not _close(old.arrival_rate_rps, new.arrival_rate_rps):
-        yield _figures(CauseKind.LOAD, old.arrival_rate_rps, new.arrival_rate_rps)
-    if (old.targets or _NO_TARGET) != (new.targets or _NO_TARGET):
-        yield Cause(CauseKind.TARGETS, _told(old.targets), _told(new.targets))
-    if old.mix or new.mix or _hardware(old) != _hardware(new):
-        return
-    if (set(old.shared_with), old.counted_with) != (set(new.shared_with), new.counted_with):
-        return  # common replicas are paid for by one of those who share them, and carry all of them
-    if old.replicas and new.replicas:
-        price = old.cost_per_hour / old.replicas, new.cost_per_hour / new.replicas
-        if not _close(*price):
-            yield _figures(CauseKind.PRICE, *price)
-    if old.max_batch != new.max_batch:
-        yield Cause(CauseKind.BATCH, str(old.max_batch), str(new.max_batch))
-    same = old.targets == new.targets
-    if same and not _close(old.max_rate_rps, new.max_rate_rps):
-        yield _figures(CauseKind.CARRIES, old.max_rate_rps, new.max_rate_rps)
-
-
-def _cards(before: Plan, after: Plan) -> Iterator[Cause]:
-    """Yield the card types of which there are more or fewer."""
-    old = {item.card_type: item.available for item in before.usage}
-    new = {item.card_type: item.available for item in after.usage}
-    for card_type in dict.fromkeys((*old, *new)):
-        was, is_now = old.get(card_type, 0), new.get(card_type, 0)
-        if was != is_now:
-            yield Cause(CauseKind.CARDS, _count(was), _count(is_now), card_type)
+def _places(item: PlannedAllocation) -> dict[str, int]:
+    return {part.pool: part.replicas for part in item.placements}
 
 
 def _used(before: Plan, after: Plan) -> dict[str, int]:
@@ -165,44 +129,3 @@ def _used(before: Plan, after: Plan) -> dict[str, int]:
     new = {item.card_type: item.used for item in after.usage}
     changes = {name: new.get(name, 0) - old.get(name, 0) for name in dict.fromkeys((*old, *new))}
     return {name: change for name, change in changes.items() if change}
-
-
-def _analysis(before: Plan, after: Plan) -> tuple[Cause, ...]:
-    if before.analysis is after.analysis:
-        return ()
-    return (Cause(CauseKind.ANALYSIS, before.analysis.value, after.analysis.value),)
-
-
-def _parts(item: PlannedAllocation) -> tuple[PlannedAllocation | MixPart, ...]:
-    return item.mix or (item,)
-
-
-def _hardware(item: PlannedAllocation) -> tuple[object, ...]:
-    """Return what an allocation is on: accelerators, configurations, and the way of serving.
-
-    What a replica of them costs and carries cannot be compared with a replica of others.
-    """
-    return item.serving, *((part.accelerator, part.configuration) for part in _parts(item))
-
-
-def _figures(kind: CauseKind, before: float, after: float) -> Cause:
-    return Cause(kind, f"{before:.4g}", f"{after:.4g}")
-
-
-def _told(target: SloTarget | None) -> str:
-    """Return targets in words: ``mean TTFT 500 ms, p95 ITL 40 ms``."""
-    if target is None:
-        return "none"
-    parts = [f"{statistic} {limit:.6g} ms" for statistic, limit in target.limits()]
-    parts += [] if target.tps is None else [f"{target.tps:.6g} tokens/s"]
-    return ", ".join(parts) or "none"
-
-
-def _count(cards: int | None) -> str:
-    return "any" if cards is None else str(cards)
-
-
-def _close(before: float, after: float) -> bool:
-    if math.isnan(before) or math.isnan(after):
-        return math.isnan(before) and math.isnan(after)
-    return math.isclose(before, after, rel_tol=_TOLERANCE, abs_tol=1e-12)

@@ -61,6 +61,9 @@ def server_words(item: ServerDifference, currency: str) -> str:
             return f"{item.server}: moved from {before} to {after} ({cost})"
         case ServerChange.SHARED | ServerChange.RESIZED:
             return f"{item.server}: {before} → {after} ({cost})"
+        case ServerChange.PLACED:
+            places = f"{_places(item.before)} → {_places(item.after)}"
+            return f"{item.server}: {after}, {places} ({cost})"
         case ServerChange.CHANGED:
             return f"{item.server}: {before}, changed ({cost})"
 
@@ -114,10 +117,28 @@ def cause_words(cause: Cause) -> str:
             return f"its batch limit changed: {change}"
         case CauseKind.CARDS:
             return f"the cards of {cause.of} changed: {change}"
+        case CauseKind.POOL:
+            return f"the cards of pool {cause.of} changed: {change}"
         case CauseKind.ANALYSIS:
             return f"the analysis changed: {change}"
+        case CauseKind.METHOD:
+            return f"the method changed: {change}"
+        case CauseKind.SURGE:
+            return f"the surge changed: {change} times every load"
+        case CauseKind.LIMIT:
+            return f"the limit {cause.of} changed: {change}"
+        case CauseKind.OBJECTIVES:
+            return f"what is to be best changed: {change}"
         case CauseKind.OTHERS:
             return "others changed: its own load, targets and prices are the same"
+        case CauseKind.UNTOLD:
+            return "something changed that plans do not tell, such as a profile or a setting"
+
+
+def _places(item: PlannedAllocation | None) -> str:
+    """Return where replicas stand: ``2 in east, 1 in west``."""
+    placements = () if item is None else item.placements
+    return ", ".join(f"{part.replicas:,} in {part.pool}" for part in placements)
 
 
 def _servers(count: int) -> str:

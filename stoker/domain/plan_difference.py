@@ -27,6 +27,8 @@ class ServerChange(StrEnum):
     """It shares its replicas with others than before, or no longer does, on the same hardware."""
     RESIZED = "resized"
     """It has another number of replicas."""
+    PLACED = "placed"
+    """As many of its replicas stand in other pools."""
     CHANGED = "changed"
     """It has another batch limit, other shares of two pools, or another price."""
 
@@ -49,8 +51,20 @@ class CauseKind(StrEnum):
     """How many cards of a type there are."""
     ANALYSIS = "analysis"
     """The performance model behind the plans."""
+    POOL = "pool"
+    """How many cards of a pool may be used."""
+    METHOD = "method"
+    """How the plans were made."""
+    SURGE = "surge"
+    """The factor on every load that the plans were made for."""
+    LIMIT = "limit"
+    """A limit over the whole plan, by its name."""
+    OBJECTIVES = "objectives"
+    """What the plans are to be best at."""
     OTHERS = "others"
     """Nothing of its own: what is left for it has changed with the other servers."""
+    UNTOLD = "untold"
+    """Nothing that plans tell, and no other server has something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ class Cause:
         kind: What.
         before: In the first plan; empty where there is nothing to tell.
         after: In the second.
-        of: What it is of, where that is not the server: a card type.
+        of: What it is of, where that is not the server: a card type, a pool, or a limit.
     """
 
     kind: CauseKind

@@ -86,7 +86,8 @@ def test_words_name_configurations_and_a_change_of_one_is_a_move() -> None:
     (item,) = compare_plans(before, after).servers
     assert item.change is ServerChange.MOVED
     # What a replica of two cards costs and carries is no change of a replica of one.
-    assert [cause.kind for cause in item.causes] == [CauseKind.OTHERS]
+    # It is the only server: no others changed, and a plan does not tell of profiles.
+    assert [cause.kind for cause in item.causes] == [CauseKind.UNTOLD]
     words = plain_text(difference_report(compare_plans(before, after)), 100)
     count, other = (plan.allocations[0].replicas for plan in (before, after))
     assert f"moved from {count} × H100 (tp1) to {other} × H100 (tp2)" in words
