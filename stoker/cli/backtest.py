@@ -35,7 +35,10 @@ from stoker.cli.trace_options import (
 from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from studies.traces.backtest import Backtest
+    from studies.traces.replica import ReplicaOption
 
 FORECASTS = ("last", "peak", "trend")
 
@@ -63,6 +66,14 @@ def backtest(
     accelerator: Annotated[
         str, typer.Option(metavar="NAME", help="Accelerator to serve it on.", show_default=False)
     ],
+    configuration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Configuration of the model there, where it has several.",
+            show_default=False,
+        ),
+    ] = None,
     ttft: TtftOption = None,
     itl: ItlOption = None,
     e2e: E2eOption = None,
@@ -131,13 +142,14 @@ def backtest(
         message = f"{interval:g} s make {intervals:,} intervals of the trace"
         raise InvalidInputError([Problem("--interval", message, f"at most {MOST_INTERVALS:,}")])
     offered = read_fleet(fleet)
-    option = replica_options(
+    options = replica_options(
         offered,
         float(requests.output_tokens.mean()),
         models=(model,),
         accelerators=(accelerator,),
         max_batch=max_batch,
-    )[0]
+    )
+    option = _configured(options, configuration)
     message = f"Replaying {count_of(len(requests), 'request')} in {count_of(intervals, 'interval')}"
     with progress(
         message, "the search in hindsight plays the trace for every replica that it takes away"
@@ -153,6 +165,24 @@ def backtest(
         _draw(found, offered.currency, plots)
     kept = found.planned.attainment >= goal.share - 1e-12
     raise typer.Exit(ExitCode.DONE if kept else ExitCode.NOT_SERVED)
+
+
+def _configured(options: Sequence[ReplicaOption], name: str | None) -> ReplicaOption:
+    """Return the one of several configurations that is meant.
+
+    Raises:
+        InvalidInputError: There are several and none is named, or none is called so.
+    """
+    meant = [item for item in options if name is None or item.profile.configuration == name]
+    if len(meant) == 1:
+        return meant[0]
+    names = [item.profile.configuration for item in options]
+    where = f"{options[0].profile.model} on {options[0].accelerator.name}"
+    message = f"{where} has {len(names)} configurations"
+    if name is not None:
+        message = f'{where} has no configuration "{name}"'
+    allowed = ", ".join(each or '""' for each in names)
+    raise InvalidInputError([Problem("--configuration", message, allowed)])
 
 
 def _write(found: Backtest, currency: str, output_format: RowFormat, output: Path | None) -> None:

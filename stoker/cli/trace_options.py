@@ -79,7 +79,7 @@ AttainmentOption = Annotated[
     typer.Option(
         metavar="PERCENT",
         help="Percent of the requests that have to keep all targets together. With 95, p95 TTFT "
-        "and p95 ITL are within theirs.",
+        "is within its own, and p95 ITL where requests have more than one output token.",
     ),
 ]
 

@@ -111,16 +111,17 @@ def _heading(study: TraceStudy) -> str:
     trace = study.trace
     load = trace.load()
     chosen = study.settings.router
+    rate = "" if trace.rate_rps is None else f"{trace.rate_rps:.3g} per s, "
     return (
         f"{asked_of(trace, study.goal)}; {trace.span_ms / 60_000:,.1f} min, "
-        f"{load.arrival_rate_rps:.3g} per s, {load.input_tokens:,.0f} tokens in, "
+        f"{rate}{load.input_tokens:,.0f} tokens in, "
         f"{load.output_tokens:,.0f} out; router {'the best' if chosen is None else chosen.label}"
     )
 
 
 def _cells(item: MinimumFleet, trace: RequestTrace) -> tuple[str, ...]:
     profile = item.option.profile
-    name = f"{profile.accelerator} {profile.configuration}".strip()
+    name = item.option.place
     answer, less = item.answer, item.one_less
     if answer is None:
         bound = "–" if item.bound.replicas is None else f"({item.bound.replicas:,})"
@@ -158,7 +159,7 @@ def _verdicts(study: TraceStudy) -> list[RenderableType]:
         words = "" if tokens is None else f", {tokens:.3g} a million tokens"
         lines.append(
             Text(
-                f"{model}: {best.replicas:,} × {best.option.accelerator.name}, "
+                f"{model}: {best.replicas:,} × {best.option.place}, "
                 f"{money(best.cost_per_hour or 0.0)} {study.currency} an hour{words}",
                 style="bold",
             )
@@ -201,7 +202,7 @@ def study_document(study: TraceStudy) -> dict[str, object]:
     return {
         "requests": len(trace),
         "span_s": trace.span_ms / 1000,
-        "arrival_rate_rps": load.arrival_rate_rps,
+        "arrival_rate_rps": trace.rate_rps,
         "input_tokens": load.input_tokens,
         "output_tokens": load.output_tokens,
         "attainment": goal.share,

@@ -164,7 +164,14 @@ def backtest(
     seen = _filled([plan(expected_load(loads, k, settings)) for k in range(len(loads))])
     player = _Player(option, trace, goal, settings)
     planned = player.result(
-        "planned", decided(seen, settings.interval_ms, settings.startup_ms, in_time=False)
+        "planned",
+        decided(
+            seen,
+            settings.interval_ms,
+            settings.startup_ms,
+            in_time=False,
+            end_ms=trace.span_ms,
+        ),
     )
     minimum = minimum_fleet(option, trace, goal, SearchSettings(settings.router))
     static = hindsight = None

@@ -34,7 +34,9 @@ class Played:
         replicas: How many.
         attainment: Share of the requests that keep all targets; the least of all seeds.
         by_latency: The same for each target alone, in that run.
-        percentiles_ms: Of each latency the percentile that the goal's share names, in that run.
+        percentiles_ms: Of each latency the percentile that the goal's share names, in that run: the
+            smallest value that at least that share of the completed requests do not exceed. Of
+            the ITL those with more than one token count.
         completed: Share of the requests that were completed.
         drain_ms: Time from the last arrival until the last request left.
         preemptions: Times that a request lost its KV.
@@ -106,8 +108,9 @@ def measured(run: Run, replicas: int, goal: TraceGoal) -> Played:
     kept = goal.kept(records)
     together = np.logical_and.reduce(list(kept.values()))
     done = records.status == RequestStatus.DONE
+    # A value that a request had, so that it is within a target which the share keeps.
     percentiles = {
-        latency: float(np.percentile(values[known], 100 * goal.share))
+        latency: float(np.percentile(values[known], 100 * goal.share, method="inverted_cdf"))
         for latency, values in zip(
             Latency, (records.ttft_ms, records.itl_ms, records.e2e_ms), strict=True
         )

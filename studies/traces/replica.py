@@ -25,8 +25,13 @@ class ReplicaOption:
 
     @property
     def name(self) -> str:
-        """Model and accelerator, for messages."""
-        return f"{self.profile.model} on {self.accelerator.name}"
+        """Model, accelerator and configuration, for messages."""
+        return f"{self.profile.model} on {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Accelerator and configuration, for messages."""
+        return f"{self.accelerator.name} {self.profile.configuration}".strip()
 
     @property
     def cost_per_hour(self) -> float:

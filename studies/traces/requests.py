@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -65,6 +66,11 @@ class RequestTrace:
         """Input and output tokens of all requests."""
         return int(self.input_tokens.sum() + self.output_tokens.sum())
 
+    @property
+    def rate_rps(self) -> float | None:
+        """Requests per second from the first to the last; None where all arrive at one moment."""
+        return 1000.0 * len(self) / self.span_ms if self.span_ms > 0 else None
+
     def sped_up(self, factor: float) -> RequestTrace:
         """Return the same requests, arriving that many times as fast."""
         return replace(self, arrival_ms=self.arrival_ms / factor)
@@ -96,11 +102,20 @@ class RequestTrace:
             output_tokens_cv=_cv(self.output_tokens),
         )
 
-    def rates_rps(self, window_ms: float) -> FloatArray:
-        """Return the rate of arrivals in each window of that length, one after the other."""
+    def busy_rate_rps(self, window_ms: float, share: float) -> float:
+        """Return the rate of arrivals that a share of the windows of that length keep below.
+
+        Windows without an arrival count, and are not kept: a trace may be of seconds in years.
+        """
         windows = int(self.span_ms // window_ms) + 1
-        counts = np.bincount((self.arrival_ms // window_ms).astype(np.int64), minlength=windows)
-        return np.asarray(1000.0 * counts / window_ms, dtype=np.float64)
+        _, counts = np.unique(self.arrival_ms // window_ms, return_counts=True)
+        counts.sort()
+        at = share * (windows - 1)
+        lower, upper = (
+            float(counts[each - windows]) if windows - each <= len(counts) else 0.0
+            for each in (math.floor(at), math.ceil(at))
+        )
+        return 1000.0 * (lower + (at - math.floor(at)) * (upper - lower)) / window_ms
 
 
 def _cv(values: FloatArray | IntArray) -> float:

@@ -48,7 +48,12 @@ def constant(replicas: int) -> Schedule:
 
 
 def decided(
-    targets: Sequence[int], interval_ms: float, startup_ms: float, *, in_time: bool
+    targets: Sequence[int],
+    interval_ms: float,
+    startup_ms: float,
+    *,
+    in_time: bool,
+    end_ms: float | None = None,
 ) -> Schedule:
     """Return what decisions at the beginnings of intervals give.
 
@@ -61,6 +66,7 @@ def decided(
         startup_ms: Time from the decision until a new replica takes requests.
         in_time: Whether each decision is made that much earlier, so that replicas are there when
             their interval begins.
+        end_ms: Time, in the last interval, until which starting is paid for; None for its end.
     """
     if in_time:
         rises = [max(b - a, 0) for a, b in pairwise(targets)]
@@ -82,7 +88,7 @@ def decided(
             serving = target
             steps.append((now, serving))
         waiting += [(now, now + startup_ms)] * (target - serving - len(waiting))
-    end = len(targets) * interval_ms
+    end = len(targets) * interval_ms if end_ms is None else end_ms
     for since, ready in waiting:
         if ready < end:
             serving += 1

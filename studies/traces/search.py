@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import numpy as np
-
 from stoker.domain.routing import Router
 from studies.traces.alone import Reach, reach
 from studies.traces.bound import FleetBound, Patience, lower_bound
@@ -202,12 +200,16 @@ class _Search:
         return ended(TraceStatus.MET, smallest, proposed, refuted)
 
     def _propose(self) -> int | None:
-        """Return what the analysis gives to the busiest window that has to be served well."""
-        trace = self._trace
+        """Return what the analysis gives to the busiest window that has to be served well.
+
+        None where it finds nothing, or no rate is known.
+        """
+        trace, mean = self._trace, self._trace.rate_rps
+        if mean is None:
+            return None
         load = trace.load()
         window = min(BUSY_WINDOW_MS, max(trace.span_ms / 10, 1000.0))
-        busy = float(np.quantile(trace.rates_rps(window), self._goal.share))
-        rate = max(load.arrival_rate_rps, busy)
+        rate = max(mean, trace.busy_rate_rps(window, self._goal.share))
         return planned_replicas(
             self._option,
             # Slow changes, which make up most of a large variation, are in the rate already.

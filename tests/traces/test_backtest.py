@@ -42,6 +42,28 @@ def test_what_starts_is_given_up_first() -> None:
     assert found.starting_ms == 10.0 + 10.0 + 15.0
 
 
+def test_starting_is_paid_for_until_the_last_arrival() -> None:
+    # Three start at 20, and would serve from 28 on; the last request arrives at 23.
+    found = decided([2, 2, 5], 10.0, 8.0, in_time=False, end_ms=23.0)
+    assert found.starting_ms == 3 * 3.0
+    assert found.open_ms(23.0) == 2 * 23.0
+    assert decided([2, 2, 5], 10.0, 8.0, in_time=False, end_ms=29.0).starting_ms == 3 * 8.0
+
+
+def test_what_is_planned_is_paid_for_until_the_last_arrival() -> None:
+    # Quiet, then busy, then one request just after the third interval began: what its plan starts
+    # is paid for during a tenth of a second, not for the minute that it takes.
+    times = [*np.linspace(0, 9_900, 20), *np.linspace(10_000, 19_990, 900), 20_100.0]
+    trace = RequestTrace.of(times, [400] * len(times), [60] * len(times))
+    found = backtest(option(), trace, GOAL, BacktestSettings(10_000.0, 60_000.0))
+    seen = found.planned
+    first = seen.schedule.steps[0][1]
+    assert seen.schedule.most == first
+    assert max(found.wanted) > first
+    starting_ms = 100.0 * (found.wanted[1] - first)
+    assert seen.replica_hours * 3.6e6 == pytest.approx(first * trace.span_ms + starting_ms)
+
+
 def test_hindsight_is_there_in_time() -> None:
     found = decided([2, 4, 4, 1], 10.0, 4.0, in_time=True)
     assert found.steps == ((0.0, 2), (10.0, 4), (30.0, 1))

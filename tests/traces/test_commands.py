@@ -31,6 +31,23 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 BOUND = "patient_any_router_bound"
 ASKED = ("--fleet", "small", "--model", "granite_13b", "--ttft", 2000, "--itl", 120)
 
+CONFIGURED = """
+version: 1
+currency: USD
+accelerators: [{name: A, cost_per_hour: 2}]
+capacity: {A: 100}
+profiles:
+- {model: m, accelerator: A, configuration: fast, max_batch: 64, at_tokens: 128,
+   parameters: {kind: token-work, alpha_ms: 7, beta_ms: 0.02, gamma_ms: 0.00005}}
+- {model: m, accelerator: A, configuration: slow, accelerators_per_replica: 2, max_batch: 64,
+   at_tokens: 128,
+   parameters: {kind: token-work, alpha_ms: 9, beta_ms: 0.03, gamma_ms: 0.00005}}
+service_classes: [{name: c, priority: 1, targets: [{model: m, ttft_ms: 500}]}]
+servers:
+- {name: s, service_class: c, model: m,
+   load: {arrival_rate_rps: 1, input_tokens: 100, output_tokens: 100}}
+"""
+
 
 def test_answers_agree_in_every_format(trace_file: Path, tmp_path: Path) -> None:
     asked = (trace_file, *ASKED, "--accelerator", "A100", "--accelerator", "G2")
@@ -130,6 +147,32 @@ def test_backtests_in_every_format(trace_file: Path, tmp_path: Path) -> None:
     assert proven in table
     kept = document["policies"]["planned"]["attainment"] >= 0.95
     assert result.exit_code == (0 if kept else 3)
+
+
+def test_requests_at_one_moment_have_no_rate(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival_s,in_tokens,out_tokens\n" + "5,100,20\n" * 3)
+    asked = ("trace", path, *ASKED, "--accelerator", "A100")
+    assert json.loads(stoker(*asked, "--format", "json").stdout)["arrival_rate_rps"] is None
+    assert "; 0.0 min, 100 tokens in, 20 out;" in stoker(*asked, columns=200).stdout
+
+
+def test_of_several_configurations_one_is_named(trace_file: Path, tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text(CONFIGURED)
+    asked = (trace_file, "--fleet", fleet, "--model", "m", "--ttft", 2000, "--interval", 20)
+    both = stoker("backtest", *asked, "--accelerator", "A")
+    assert both.exit_code == 2
+    assert "--configuration: m on A has 2 configurations (allowed: fast, slow)" in both.stderr
+    other = stoker("backtest", *asked, "--accelerator", "A", "--configuration", "tp4")
+    assert other.exit_code == 2
+    assert "(allowed: fast, slow)" in other.stderr
+    found = stoker(
+        "backtest", *asked, "--accelerator", "A", "--configuration", "slow", columns=200
+    ).stdout
+    assert found.startswith("m on A slow:")
+    table = stoker("trace", *asked[:-2], columns=200).stdout
+    assert "m: 1 × A fast, 2.00 USD an hour" in " ".join(table.split())
 
 
 def test_too_many_intervals_are_refused(trace_file: Path) -> None:

@@ -98,6 +98,52 @@ def test_a_request_that_nobody_can_serve_in_time_is_named() -> None:
     assert best <= found.reach.attainment < 0.95
 
 
+@pytest.mark.parametrize("requests", [20, 40, 100])
+def test_the_percentile_of_the_share_is_within_the_target(requests: int) -> None:
+    # As many as may have prompts that take seconds, and wait for one another.
+    late = requests // 20
+    lengths = [100] * (requests - late) + [60_000] * late
+    trace = RequestTrace.of(np.arange(requests) * 3000.0, lengths, [5] * requests)
+    found = minimum_fleet(option(), trace, TraceGoal(0.95, ttft_ms=100.0, itl_ms=60.0))
+    assert found.answer is not None
+    assert found.answer.attainment == 0.95
+    assert found.answer.worst_ttft_ms > 1000.0
+    assert found.answer.percentiles_ms[Latency.TTFT] <= 100.0
+    assert found.answer.percentiles_ms[Latency.ITL] <= 60.0
+
+
+def test_requests_thousands_of_years_apart_are_a_trace() -> None:
+    trace = RequestTrace.of([0.0, 10.0, 3e15], [100] * 3, [20] * 3)
+    found = minimum_fleet(option(), trace, GOAL)
+    assert found.replicas == 1
+    assert found.proposed == 1
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.1, 1.0, 7.0, 300.0]), min_size=1, max_size=60),
+    st.floats(0.01, 1.0),
+    st.sampled_from([0.7, 10.0]),
+)
+def test_the_rate_of_busy_windows_counts_idle_ones(
+    gaps: list[float], share: float, window_ms: float
+) -> None:
+    trace = RequestTrace.of(np.cumsum(gaps), [1] * len(gaps), [1] * len(gaps))
+    windows = (trace.arrival_ms // window_ms).astype(np.int64)
+    rates = 1000.0 * np.bincount(windows) / window_ms
+    assert trace.busy_rate_rps(window_ms, share) == pytest.approx(float(np.quantile(rates, share)))
+
+
+def test_of_requests_at_one_moment_no_rate_is_known() -> None:
+    trace = RequestTrace.of([0.0] * 40, [500] * 40, [50] * 40)
+    assert trace.rate_rps is None
+    found = minimum_fleet(option(), trace, GOAL)
+    assert found.proposed is None
+    assert found.answer is not None
+    assert found.answer.meets(GOAL, 40)
+    later = RequestTrace.of([0.0, 500.0], [500] * 2, [50] * 2)
+    assert later.rate_rps == later.load().arrival_rate_rps == 4.0
+
+
 def test_the_most_replicas_allowed_may_be_too_few() -> None:
     trace = generated().sped_up(8)
     found = minimum_fleet(option(), trace, GOAL, SearchSettings(most_replicas=2))
