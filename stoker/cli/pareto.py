@@ -24,8 +24,14 @@ from stoker.cli.row_format import RowFormat, rows_document
 from stoker.domain.errors import InvalidInputError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stoker.domain.fleet import Fleet
     from studies.sweeping.pareto import ParetoResults
+
+_POINTS = 50
+_SCALES = "0.5:2:0.1"
+_TIME_LIMIT_S = 60.0
 
 
 class Against(StrEnum):
@@ -73,16 +79,23 @@ def pareto(
         ),
     ] = Against.SERVERS,
     points: Annotated[
-        int,
-        typer.Option(metavar="N", min=2, max=1000, help="Most points (but with `latency`)."),
-    ] = 50,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            max=1000,
+            help="Most points (but with `latency`).",
+            show_default=f"{_POINTS}",
+        ),
+    ] = None,
     scales: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="VALUES",
             help="Factors on all latency targets (with `latency`), as `stoker sweep` takes them.",
+            show_default=_SCALES,
         ),
-    ] = "0.5:2:0.1",
+    ] = None,
     unlimited: Annotated[
         bool,
         typer.Option("--unlimited", help="Ignore how many cards there are."),
@@ -116,13 +129,14 @@ def pareto(
         ),
     ] = None,
     time_limit: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="S",
             help="Stop each solve after this many seconds, with its gap (but with `latency`).",
             callback=positive,
+            show_default=f"{_TIME_LIMIT_S:g}",
         ),
-    ] = 60.0,
+    ] = None,
     output_format: Annotated[
         RowFormat,
         typer.Option("--format", help="What to print.", case_sensitive=False),
@@ -143,13 +157,18 @@ def pareto(
     check_output_file(output)
     check_output_directory(plots, "--plots")
     check_output_directory(resume, "--resume")
-    if against is not Against.LATENCY:
-        _refuse_for_latency_alone(scheduler, resume)
+    if against is Against.LATENCY:
+        _refuse_but_with_latency({"--points": points, "--time-limit": time_limit})
+    else:
+        _refuse_for_latency_alone(
+            {"--scales": scales, "--jobs": jobs, "--scheduler": scheduler, "--resume": resume}
+        )
     planned = _read(fleet, unlimited)
     if against is Against.LATENCY:
-        results = _scales(planned, scales, jobs, scheduler, resume)
+        chosen = _SCALES if scales is None else scales
+        results = _scales(planned, chosen, jobs, scheduler, resume)
     else:
-        results = _frontier(planned, against, points, time_limit)
+        results = _frontier(planned, against, points or _POINTS, time_limit or _TIME_LIMIT_S)
     _write(results, output_format, output)
     if plots is not None:
         from stoker.cli.plots import write_figure
@@ -175,12 +194,28 @@ def _read(source: str, unlimited: bool) -> Fleet:
     return replace(fleet, settings=replace(fleet.settings, unlimited=True))
 
 
-def _refuse_for_latency_alone(scheduler: str | None, resume: Path | None) -> None:
-    given = (("--scheduler", scheduler), ("--resume", resume))
+def _refuse_for_latency_alone(given: Mapping[str, object]) -> None:
+    """Refuse options that the other frontiers, one solve after the other, make no use of.
+
+    Raises:
+        InvalidInputError: One is given.
+    """
+    _refuse(given, "is for --against latency alone", "--against latency, or without it")
+
+
+def _refuse_but_with_latency(given: Mapping[str, object]) -> None:
+    """Refuse options that a plan for each scale makes no use of.
+
+    Raises:
+        InvalidInputError: One is given.
+    """
+    message = "has no effect with --against latency"
+    _refuse(given, message, "--scales; each is planned within the fleet's own time limit")
+
+
+def _refuse(given: Mapping[str, object], message: str, allowed: str) -> None:
     problems = [
-        Problem(option, "is for --against latency alone", "one solve after the other otherwise")
-        for option, value in given
-        if value is not None
+        Problem(option, message, allowed) for option, value in given.items() if value is not None
     ]
     if problems:
         raise InvalidInputError(problems)

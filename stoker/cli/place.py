@@ -26,11 +26,13 @@ from stoker.domain.errors import InvalidInputError, Problem
 from stoker.domain.placement import PlacementStrategy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from data.planned_replicas import PlannedReplicas
     from stoker.domain.nodes import Node
     from stoker.domain.placement import NodePlacement
+
+_MOST_NAMED = 5
 
 EPILOG = (
     examples(
@@ -144,7 +146,21 @@ def _read(
         told = "is missing" if known is None else f"is missing, and {fleet} tells of no nodes"
         allowed = "a file of nodes, or --fleet with a fleet that has a section nodes"
         raise InvalidInputError([Problem("--nodes", told, allowed)])
-    return read_planned_replicas(plan, priorities), machines
+    asked = read_planned_replicas(plan, priorities)
+    if known is not None:
+        show_notes(_unknown_words(asked, priorities))
+    return asked, machines
+
+
+def _unknown_words(asked: PlannedReplicas, priorities: Mapping[str, int]) -> list[str]:
+    """Return a note on servers of the plan whose priority the fleet does not tell."""
+    unknown = dict.fromkeys(item.server for item in asked.demands if item.server not in priorities)
+    if not unknown:
+        return []
+    more = ", ..." if len(unknown) > _MOST_NAMED else ""
+    named = ", ".join(list(unknown)[:_MOST_NAMED]) + more
+    servers = count_of(len(unknown), "server")
+    return [f"the fleet has no {named}: {servers} of the plan placed as of the first priority"]
 
 
 def _placed(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ MANIFEST = "sweep.json"
 LOG = "points.jsonl"
 FORM = 1
 """Number of the form of both files; another one is refused."""
+
+_UNFINISHED = re.compile(r"\.(sweep\.json|results\.(csv|parquet))\.\d+\.tmp")
+"""Name of a file of a sweep that is being written, or that a killed process has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +81,18 @@ class SweepFolder:
             InvalidInputError: It holds another sweep or other files, is damaged, or in use.
         """
         _check_path(self.path)
-        begun = (self.path / MANIFEST).exists()
-        if not begun and self.path.is_dir() and any(self.path.iterdir()):
+        if not _begun(self.path) and _others(self.path):
             raise _refused(self.path, "the folder holds other files", "a new or an empty folder")
         self.path.mkdir(parents=True, exist_ok=True)
-        if not begun:
-            text = json.dumps({"form": FORM, **_document(self._manifest)}, indent=2) + "\n"
-            write_whole(self.path / MANIFEST, text.encode())
-        self._check_manifest()
         log = (self.path / LOG).open("a+b")
         try:
+            # Nobody writes what the sweep is but who may write its log: two may begin at once.
             _lock(log, self.path)
+            _clear(self.path)
+            if not _begun(self.path):
+                text = json.dumps({"form": FORM, **_document(self._manifest)}, indent=2) + "\n"
+                write_whole(self.path / MANIFEST, text.encode())
+            self._check_manifest()
             self._read(log)
         except BaseException:
             log.close()
@@ -194,7 +199,31 @@ def _lock(log: IO[bytes], path: Path) -> None:
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise _refused(path, "another process is working on this sweep", "one at a time") from error
+        message = "another process is working in this folder"
+        raise _refused(path, message, "one at a time") from error
+
+
+def _begun(path: Path) -> bool:
+    return (path / MANIFEST).exists()
+
+
+def _others(path: Path) -> list[Path]:
+    """Return what a folder holds beside an empty log and what a kill has left of a beginning."""
+    if not path.is_dir():
+        return []
+    log = path / LOG
+    return [
+        each
+        for each in path.iterdir()
+        if not _UNFINISHED.fullmatch(each.name) and (each != log or log.stat().st_size)
+    ]
+
+
+def _clear(path: Path) -> None:
+    """Remove what processes that were killed have left of files; only who has the lock may."""
+    for each in path.iterdir():
+        if _UNFINISHED.fullmatch(each.name):
+            each.unlink(missing_ok=True)
 
 
 def _check_path(path: Path) -> None:
@@ -212,6 +241,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: If it cannot be written.
     """
+    # As `_UNFINISHED` knows it.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:

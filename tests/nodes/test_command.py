@@ -57,6 +57,19 @@ def test_priorities_decide_who_is_left_out(plan: Path, tmp_path: Path) -> None:
     assert remedy in unfit["Free-llama_70b"]["remedy"]
 
 
+def test_servers_that_the_fleet_does_not_know_are_told(plan: Path, tmp_path: Path) -> None:
+    nodes = nodes_file(tmp_path, 100, 90)
+    right = stoker("place", plan, "--nodes", nodes, "--fleet", "small")
+    assert "the fleet has no" not in right.stderr
+    other = tmp_path / "other.json"
+    other.write_text(plan.read_text().replace('"Premium-llama_70b": {', '"Premium-llama": {'))
+    result = stoker("place", other, "--nodes", nodes, "--fleet", "small")
+    assert (
+        "the fleet has no Premium-llama: 1 server of the plan placed as of the first priority"
+        in " ".join(result.stderr.split())
+    )
+
+
 def test_table_file_and_picture(plan: Path, tmp_path: Path) -> None:
     nodes, table = nodes_file(tmp_path, 100, 90), tmp_path / "table.txt"
     plots = tmp_path / "plots"

@@ -145,6 +145,19 @@ def test_scales_that_make_no_sense() -> None:
     assert "--scales" in result.stderr
 
 
+def test_options_that_a_frontier_makes_no_use_of_are_refused() -> None:
+    scaled = stoker("pareto", "small", "--scales", "0.5,1", "--jobs", 2)
+    assert scaled.exit_code == 2
+    assert "--scales: is for --against latency alone" in scaled.stderr
+    assert "--jobs: is for --against latency alone" in scaled.stderr
+    latency = ("pareto", "small", "--against", "latency", "--scales", "1")
+    limited = stoker(*latency, "--points", 3, "--time-limit", 5)
+    assert limited.exit_code == 2
+    assert "--points: has no effect with --against latency" in limited.stderr
+    assert "--time-limit: has no effect with --against latency" in limited.stderr
+    assert stoker("pareto", "small", "--against", "latency", "--scales", "").exit_code == 2
+
+
 def test_a_frontier_by_priorities(tmp_path: Path) -> None:
     options = ("--points", 3, "--format", "csv", "--plots", tmp_path)
     result = stoker("pareto", "small", "--against", "priorities", *options)

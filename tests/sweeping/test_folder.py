@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import studies.sweeping.folder as folders
 import studies.sweeping.sweep as sweep
 from stoker import __version__
 from stoker.domain.errors import InvalidInputError
@@ -95,6 +97,53 @@ def test_two_at_a_time_are_refused(tmp_path: Path) -> None:
         SweepFolder(tmp_path, STUDY, "1"),
     ):
         pass
+
+
+def test_of_two_that_begin_at_once_one_has_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = grid_study(FLEET, ["load=3,4", "cards=x0.5,x1,x2"])
+    entered: list[Study] = []
+
+    def enter(study: Study) -> None:
+        with SweepFolder(tmp_path, study, __version__) as folder:
+            entered.append(study)
+            folder.add(results(study, study.points[:1]))
+
+    def write(path: Path, content: bytes) -> None:
+        # The other one begins after this one has looked into the folder.
+        monkeypatch.setattr(folders, "write_whole", as_it_is)
+        with suppress(InvalidInputError):
+            enter(other)
+        as_it_is(path, content)
+
+    as_it_is = folders.write_whole
+    monkeypatch.setattr(folders, "write_whole", write)
+    with suppress(InvalidInputError):
+        enter(STUDY)
+    assert len(entered) == 1
+    assert done_before(entered[0], tmp_path) == 1
+    stranger = other if entered[0] is STUDY else STUDY
+    with pytest.raises(InvalidInputError, match="another grid"):
+        done_before(stranger, tmp_path)
+
+
+def test_what_a_kill_leaves_of_a_beginning_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / LOG).touch()
+    (tmp_path / f".{MANIFEST}.4711.tmp").write_bytes(b'{"form"')
+    run_sweep(STUDY, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, LOG, CSV, PARQUET}
+    (tmp_path / f".{CSV}.4711.tmp").write_bytes(b"point,")
+    run_sweep(STUDY, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {MANIFEST, LOG, CSV, PARQUET}
+
+
+def test_a_log_without_its_sweep_is_no_new_folder(tmp_path: Path) -> None:
+    with SweepFolder(tmp_path, STUDY, __version__) as folder:
+        folder.add(results(STUDY, STUDY.points[:1]))
+    (tmp_path / MANIFEST).unlink()
+    with pytest.raises(InvalidInputError, match="holds other files"):
+        done_before(STUDY, tmp_path)
 
 
 def test_folders_of_other_things_are_left_alone(tmp_path: Path) -> None:
