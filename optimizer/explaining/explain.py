@@ -114,7 +114,12 @@ def explain_prepared(
 
 
 def prepared_of(
-    fleet: Fleet, plan: Plan, *, heterogeneous: bool | None = None, clock: Clock = time.perf_counter
+    fleet: Fleet,
+    plan: Plan,
+    *,
+    heterogeneous: bool | None = None,
+    estimates: Sequence[CandidateEstimate] | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Prepared:
     """Return what a plan was made from, as far as it and its fleet tell.
 
@@ -122,6 +127,7 @@ def prepared_of(
         fleet: The fleet that it was made for.
         plan: The plan.
         heterogeneous: Whether it was allowed to mix accelerators; None for what it tells.
+        estimates: The predictions that it was made from, where they were not Stoker's own.
         clock: Seconds, for timings.
 
     Raises:
@@ -130,7 +136,8 @@ def prepared_of(
     settings = settings_of(plan, fleet.settings)
     if heterogeneous is not None:
         settings = replace(settings, heterogeneous=heterogeneous)
-    return prepare(with_planned_capacity(fleet, plan), settings, clock=clock)
+    planned = with_planned_capacity(fleet, plan)
+    return prepare(planned, settings, estimates=estimates, clock=clock)
 
 
 def settings_of(plan: Plan, own: OptimizerSettings) -> OptimizerSettings:
@@ -147,13 +154,14 @@ def settings_of(plan: Plan, own: OptimizerSettings) -> OptimizerSettings:
 
 def with_planned_capacity(fleet: Fleet, plan: Plan) -> Fleet:
     """Return a fleet with the cards that a plan was made with; pools stay as they are."""
-    if not fleet.is_plain:
-        return fleet
+    pooled = {pool.card_type for pool in fleet.pools}
     told = {item.card_type: item.available for item in plan.usage}
     counts: dict[str, int] = {}
     for item in fleet.capacity:
         counts[item.card_type] = counts.get(item.card_type, 0) + item.count
     for name, available in told.items():
+        if name in pooled:
+            continue
         if available is not None and (available or name in counts):
             counts[name] = available
     return replace(fleet, capacity=tuple(Capacity(name, n) for name, n in counts.items()))

@@ -19,6 +19,7 @@ from stoker.cli.explanation_options import (
     profile_error_of,
     profile_errors,
 )
+from stoker.cli.given_profiles import candidates_of, on_given_profiles
 from stoker.cli.limit_flags import flags_of_notes
 from stoker.cli.options import FormatOption, OutputOption, examples
 from stoker.cli.output import (
@@ -34,6 +35,7 @@ from stoker.cli.output import (
 )
 from stoker.cli.plan_output import draw_difference, draw_explanation
 from stoker.cli.progress_bar import steps_bar
+from stoker.cli.settings_note import asked_settings
 from stoker.domain.explanation import ShadowMethod
 
 if TYPE_CHECKING:
@@ -132,9 +134,12 @@ def explain(
         from data.fleets import read_fleet
         from optimizer.explaining.explain import prepared_of
 
-        known = flags_of_notes(planned.notes).over(read_fleet(fleet))
+        settings = asked_settings(planned.notes)
+        known = settings.over(flags_of_notes(planned.notes).over(read_fleet(fleet)))
+        known = on_given_profiles(known, settings.instead)
+        estimates = candidates_of(settings.instead)
         with progress("Predicting"):
-            prepared = prepared_of(known, planned, heterogeneous=heterogeneous)
+            prepared = prepared_of(known, planned, heterogeneous=heterogeneous, estimates=estimates)
         asked = Asked(error, explain_time, shadow, server)
         explanation = explained(prepared, planned, asked)
     told = chosen(explanation, server)

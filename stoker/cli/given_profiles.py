@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stoker.cli.output import show_notes
 
 if TYPE_CHECKING:
+    from stoker.domain.candidate import CandidateEstimate
     from stoker.domain.fleet import Fleet
     from stoker.domain.profile import EstimateKind
 
@@ -48,3 +49,16 @@ def on_given_profiles(fleet: Fleet, instead: Instead) -> Fleet:
     fleet, notes = with_profiles(fleet, given)
     show_notes(notes)
     return fleet
+
+
+def candidates_of(instead: Instead) -> tuple[CandidateEstimate, ...] | None:
+    """Return the predictions of the file that the command line gives; None without one.
+
+    Raises:
+        InvalidInputError: The file is none of predictions.
+    """
+    if instead.candidates is None:
+        return None
+    from data.candidates_file import read_candidates
+
+    return tuple(read_candidates(instead.candidates))

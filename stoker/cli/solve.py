@@ -19,7 +19,7 @@ from stoker.cli.explanation_options import (
     profile_error_of,
 )
 from stoker.cli.figures import count_of
-from stoker.cli.given_profiles import Instead, on_given_profiles
+from stoker.cli.given_profiles import Instead, candidates_of, on_given_profiles
 from stoker.cli.inferno_plans import refuse_untold
 from stoker.cli.limit_flags import LimitFlags
 from stoker.cli.limit_options import (
@@ -45,6 +45,7 @@ from stoker.cli.output import (
 )
 from stoker.cli.plan_output import PlanFormat, draw_plan, write_plan
 from stoker.cli.settings import SolveFlags, chosen_settings, idle_flags, solving_words
+from stoker.cli.settings_note import note_of
 from stoker.cli.solve_options import (
     AnalysisOption,
     BackendOption,
@@ -208,7 +209,6 @@ def _plan(
     check: Callable[[Prepared], None] | None,
 ) -> _Planned:
     """Return a plan of a fleet, made after what it is made from was checked."""
-    from data.candidates_file import read_candidates
     from data.fleets import read_fleet
     from optimizer.planner import plan_prepared
     from optimizer.preparation import prepare
@@ -228,14 +228,13 @@ def _plan(
             show_notes(["--capacity-scale has no effect on an unlimited plan"])
         title = f"{fleet.name} (capacity × {capacity_scale:g})"
         fleet = replace(scale_capacity(fleet, capacity_scale), name=title)
-    table = instead.candidates
-    estimates = None if table is None else read_candidates(table)
+    estimates = candidates_of(instead)
     message = f"Planning {count_of(len(fleet.servers), 'server')}"
     with progress(message, solving_words(settings)):
         prepared = prepare(fleet, settings, estimates=estimates)
         if check is not None:
             check(prepared)
         plan = plan_prepared(prepared)
-    if note := limits.note():
-        plan = replace(plan, notes=(note, *plan.notes))
+    notes = (limits.note(), note_of(flags, instead, settings, fleet.settings))
+    plan = replace(plan, notes=(*filter(None, notes), *plan.notes))
     return _Planned(fleet, plan, prepared)
