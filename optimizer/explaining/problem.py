@@ -127,7 +127,9 @@ class PlanningProblem:
             for item in self.fleet.pools
         )
         card_type = next(item.card_type for item in self.fleet.pools if item.name == pool)
-        fleet = with_cards(self.fleet, card_type, more)
+        fleet = self.fleet
+        if any(item.card_type == card_type for item in fleet.capacity):
+            fleet = with_cards(fleet, card_type, more)  # the sum of the pools, told too
         return replace(self, fleet=replace(fleet, pools=pools))
 
     def with_more_cards(

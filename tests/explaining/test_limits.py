@@ -68,13 +68,16 @@ def test_runner_up_within_a_budget_is_the_plan_without_the_profile(budget: float
     assert told
 
 
-def test_one_more_card_of_a_pool_is_the_plan_with_it() -> None:
+@pytest.mark.parametrize("counted", [True, False])
+def test_one_more_card_of_a_pool_is_the_plan_with_it(*, counted: bool) -> None:
+    """Whether or not the fleet tells, beside its pools, how many cards of a type they hold."""
     pools = (
         Pool("east", "C", 6, zone="east"),
         Pool("west", "C", 8, zone="west", price_factor=2.0),
         Pool("big", "B", 2),
     )
     fleet = limited(Limits(), *pools)
+    fleet = fleet if counted else replace(fleet, capacity=())
     plan = plan_fleet(fleet)
     told = 0
     for price in explain_plan(fleet, plan).shadow_prices:
