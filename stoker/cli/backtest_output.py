@@ -79,13 +79,18 @@ def backtest_report(found: Backtest, currency: str) -> RenderableType:
 
 
 def _against(found: Backtest, cost: float) -> str:
-    return "–" if found.hindsight is None else f"{cost / found.hindsight.cost - 1:+.1%}"
+    # What costs nothing, as no time passes or cards are free, is no measure.
+    if found.hindsight is None or found.hindsight.cost <= 0:
+        return "–"
+    return f"{cost / found.hindsight.cost - 1:+.1%}"
 
 
 def _below_best_found(found: Backtest) -> float | None:
     """Return the share by which the least of all is cheaper than the best found, at most."""
     if found.hindsight is None:
         return None
+    if found.hindsight.cost <= 0:
+        return 0.0
     return max(0.0, 1.0 - found.least_cost / found.hindsight.cost)
 
 

@@ -38,6 +38,7 @@ class Played:
             smallest value that at least that share of the completed requests do not exceed. Of
             the ITL those with more than one token count.
         completed: Share of the requests that were completed.
+        tokens: Input and output tokens of those.
         drain_ms: Time from the last arrival until the last request left.
         preemptions: Times that a request lost its KV.
         worst_ttft_ms: Largest time to a first token; NaN where no request had one.
@@ -49,6 +50,7 @@ class Played:
     by_latency: Mapping[Latency, float]
     percentiles_ms: Mapping[Latency, float]
     completed: float
+    tokens: int
     drain_ms: float
     preemptions: int
     worst_ttft_ms: float
@@ -122,6 +124,7 @@ def measured(run: Run, replicas: int, goal: TraceGoal) -> Played:
         by_latency={latency: float(each.mean()) for latency, each in kept.items()},
         percentiles_ms=percentiles,
         completed=float(done.mean()),
+        tokens=int((records.input_tokens + records.output_tokens)[done].sum()),
         drain_ms=max(run.end_ms - float(records.arrival_ms[-1]), 0.0),
         preemptions=int(records.preemptions.sum()),
         worst_ttft_ms=float(np.max(records.ttft_ms[done])) if done.any() else float("nan"),

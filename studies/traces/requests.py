@@ -62,11 +62,6 @@ class RequestTrace:
         return float(self.arrival_ms[-1])
 
     @property
-    def tokens(self) -> int:
-        """Input and output tokens of all requests."""
-        return int(self.input_tokens.sum() + self.output_tokens.sum())
-
-    @property
     def rate_rps(self) -> float | None:
         """Requests per second from the first to the last; None where all arrive at one moment."""
         return 1000.0 * len(self) / self.span_ms if self.span_ms > 0 else None

@@ -93,10 +93,13 @@ class MinimumFleet:
         return next((item for item in self.played if item.replicas == replicas), None)
 
     def cost_per_million_tokens(self, trace: RequestTrace) -> float | None:
-        """Return the price of a million tokens, input and output, while the trace lasts."""
-        if self.cost_per_hour is None or trace.span_ms <= 0:
+        """Return the price of a million tokens that are served, in and out, over the trace."""
+        answer = self.answer
+        if self.cost_per_hour is None or answer is None or not answer.tokens:
             return None
-        return self.cost_per_hour * trace.span_ms / 3.6e6 / (trace.tokens / 1e6)
+        if trace.span_ms <= 0:
+            return None
+        return self.cost_per_hour * trace.span_ms / 3.6e6 / (answer.tokens / 1e6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,26 @@ def test_of_several_configurations_one_is_named(trace_file: Path, tmp_path: Path
     assert "m: 1 × A fast, 2.00 USD an hour" in " ".join(table.split())
 
 
+def test_a_backtest_that_costs_nothing_compares_nothing(trace_file: Path, tmp_path: Path) -> None:
+    moment, free = tmp_path / "trace.csv", tmp_path / "free.yaml"
+    moment.write_text("arrival_s,in_tokens,out_tokens\n" + "5,100,20\n" * 3)
+    free.write_text(CONFIGURED.replace("cost_per_hour: 2", "cost_per_hour: 0"))
+    ways = (
+        ("backtest", moment, *ASKED, "--accelerator", "A100"),
+        ("backtest", trace_file, "--fleet", free, "--model", "m", "--ttft", 2000,
+         "--accelerator", "A", "--configuration", "fast", "--interval", 20),
+    )  # fmt: skip
+    for asked in ways:
+        table = stoker(*asked, "--plots", tmp_path, columns=200)
+        assert table.exit_code == 0, table.output
+        assert "it costs the lower bound" in " ".join(table.stdout.split())
+        assert all(
+            line.endswith("–") for line in table.stdout.splitlines() if line.startswith("never")
+        )
+        document = json.loads(stoker(*asked, "--format", "json").stdout)
+        assert document["least_cost"] == document["least_below_hindsight"] == 0.0
+
+
 def test_too_many_intervals_are_refused(trace_file: Path) -> None:
     result = stoker("backtest", trace_file, *ASKED, "--accelerator", "A100", "--interval", 0.01)
     assert result.exit_code == 2

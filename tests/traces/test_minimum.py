@@ -171,6 +171,16 @@ def test_costs_are_those_of_the_replicas() -> None:
     )
 
 
+def test_tokens_that_nobody_serves_are_not_paid_for() -> None:
+    # The second request never fits in memory, and is refused.
+    trace = RequestTrace.of([0.0, 1000.0, 2000.0], [100, 10, 100], [10, 3_000_000, 10])
+    found = minimum_fleet(option(cost=3.0), trace, TraceGoal(0.5, ttft_ms=1000.0))
+    assert found.answer is not None
+    assert found.answer.completed == pytest.approx(2 / 3)
+    assert found.answer.tokens == 220
+    assert found.cost_per_million_tokens(trace) == pytest.approx(3.0 * 2 / 3600 / 220 * 1e6)
+
+
 def test_the_cheapest_fleet_of_a_model_comes_first() -> None:
     trace = generated()
     options = [option(QUICK, name="dear", cost=50.0), option(SLOW, name="cheap", cost=1.0)]

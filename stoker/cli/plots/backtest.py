@@ -104,6 +104,6 @@ def cost_figure(found: Backtest, currency: str) -> Figure:
             color=INK,
         )
     dress(axes, xlabel=currency, grid="x")
-    axes.set_xlim(0, 1.45 * most)
+    axes.set_xlim(0, 1.45 * most or 1.0)
     name_rows(axes, [_LOOKS[item.name][2] for item in found.policies])
     return figure
