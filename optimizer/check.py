@@ -18,6 +18,7 @@ from stoker.domain.accelerator import Slice
 from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import PlanCheckError
 from stoker.domain.fleet import Fleet
+from stoker.domain.latency import Latency
 from stoker.domain.plan import Plan
 from stoker.domain.server import Server
 
@@ -233,13 +234,15 @@ def _promises(server: Server, allocation: PlannedAllocation) -> Iterator[str]:
         ("ITL", allocation.itl_target_ms, [allocation.itl_ms, *(p.itl_ms for p in allocation.mix)]),
     )
     for kind, target, latencies in targets:
-        if target is None:
+        if target is None or (kind == Latency.ITL.short and _gapless(server)):
             continue
         for latency in latencies:
             if latency is None or not latency <= target * (1.0 + TARGET_TOLERANCE):
                 yield f"{server.name}: {kind} {latency} ms is not within {target} ms"
     if allocation.targets is not None:
         for statistic, limit_ms in allocation.targets.limits():
+            if statistic.latency is Latency.ITL and _gapless(server):
+                continue
             for figures in allocation.mix or (allocation,):
                 known = figures.latencies.get(statistic.latency)
                 if known is None:
@@ -256,6 +259,11 @@ def _promises(server: Server, allocation: PlannedAllocation) -> Iterator[str]:
             f"{server.name}: its replicas carry {carried} requests/s of "
             f"{allocation.arrival_rate_rps}"
         )
+
+
+def _gapless(server: Server) -> bool:
+    """Tell whether requests have one token each: no time between tokens can miss a target."""
+    return server.load is not None and server.load.output_tokens <= 1
 
 
 def _prices(

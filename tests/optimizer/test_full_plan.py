@@ -25,6 +25,7 @@ from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.errors import InvalidInputError
 from stoker.domain.fleet import Fleet
 from stoker.domain.latency import Latency
+from stoker.domain.limits import Headroom, Limits, Survival
 from stoker.domain.plan import PlanStatus
 from stoker.domain.profile import ModelProfile, TokenWorkParameters
 from stoker.domain.reasons import Rejection
@@ -53,6 +54,34 @@ def only_allocation(fleet: Fleet, settings: OptimizerSettings = FULL) -> Planned
     assert plan.status is PlanStatus.OPTIMAL, plan.unplaced
     (found,) = plan.allocations
     return found
+
+
+@pytest.mark.parametrize("solver", [SolverKind.MILP, SolverKind.GREEDY])
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        promising(ttft_ms=1000.0, itl_ms=60.0),
+        promising(p95_ttft(1000.0), PercentileTarget(Latency.ITL, 95.0, 60.0), e2e_ms=900.0),
+        dataclasses.replace(
+            promising(ttft_ms=1000.0, itl_ms=60.0),
+            limits=Limits(headroom=Headroom(survive=Survival.REPLICA)),
+        ),
+    ],
+    ids=["means", "percentiles", "spare"],
+)
+def test_a_target_of_time_between_tokens_asks_nothing_of_single_tokens(
+    fleet: Fleet, solver: SolverKind
+) -> None:
+    single = make_server(load=Load(4.0, 128, 1))
+    if fleet.limits != Limits() and solver is SolverKind.GREEDY:
+        pytest.skip("plans with spare replicas are not greedy")
+    plan = plan_fleet(
+        dataclasses.replace(fleet, servers=(single,)), dataclasses.replace(FULL, solver=solver)
+    )
+    (found,) = plan.allocations
+    assert found.fully_served
+    assert found.latencies[Latency.ITL].at(None) is None
+    assert (found.ttft_ms or np.inf) <= 1000.0
 
 
 def test_percentiles_are_reported_and_ascend() -> None:
