@@ -25,6 +25,7 @@ EXPLAINED: dict[str, object] = {
                 "spare_replicas": 0,
                 "spare_for": [],
                 "choice_limit": "only_one",
+                "keep_accelerator": False,
                 "preferred": None,
                 "margins": [
                     {

@@ -84,6 +84,7 @@ def _allocation(item: AllocationExplanation) -> Json:
         "spare_replicas": item.spare_replicas,
         "spare_for": [rule.value for rule in item.spare_for],
         "choice_limit": None if item.choice_limit is None else item.choice_limit.value,
+        "keep_accelerator": item.keep_accelerator,
         "preferred": None if item.preferred is None else _option(item.preferred),
         "margins": [_margin(margin) for margin in item.margins],
         "load_headroom": known(item.load_headroom),

@@ -83,7 +83,10 @@ class AloneOverPools:
     def _best(self, question: Question, row: int) -> tuple[int, float, float] | None:
         """Return how many of a row serve in full at least value, cost and value; None for none."""
         options = question.options
-        own = question.with_options(np.flatnonzero((options.row == row) & options.serves))
+        chosen = np.flatnonzero((options.row == row) & options.serves)
+        own = question.with_options(chosen)
+        somewhere = np.bincount(own.pairs.option, minlength=chosen.size) > 0
+        own = question.with_options(chosen[somewhere | (own.options.cards_per_replica == 0)])
         if not own.options.count:
             return None
         settings, clock = self._problem.settings, self._problem.clock

@@ -93,7 +93,13 @@ def accepted_rows(table: CandidateTable, server: int, but: int | None = None) ->
 def choice_limit(
     options: Sequence[Option], own: OwnAllocation, *, over_pools: bool = False
 ) -> ChoiceLimit:
-    """Return why a server has the accelerator that it has."""
+    """Return why a server has the accelerator that it has.
+
+    Args:
+        options: Its candidates by value.
+        own: What it has.
+        over_pools: Whether it stands in pools, each with prices of its own.
+    """
     if len({item.accelerator for item in options}) == 1:
         return ChoiceLimit.ONLY_ONE
     ways = {(part.accelerator, part.configuration, part.prefill_replicas) for part in own.parts}

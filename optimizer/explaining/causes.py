@@ -154,7 +154,11 @@ def _pools(before: Plan, after: Plan) -> Iterator[Cause]:
 
 
 def _figures(kind: CauseKind, before: float, after: float) -> Cause:
-    return Cause(kind, f"{before:.4g}", f"{after:.4g}")
+    return Cause(kind, _figure(before), _figure(after))
+
+
+def _figure(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:.4g}"
 
 
 def _limit(limit: float | None) -> str:

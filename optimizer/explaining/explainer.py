@@ -123,6 +123,8 @@ class Explainer:
         options = self._options_of(server)
         alone = len(own.parts) <= 1 and not own.shared_with
         pooled = self._over_pools is not None
+        asked = situation.problem.fleet.servers[server]
+        kept = asked.keep_accelerator and asked.current is not None
         choice = choice_limit(options, own, over_pools=pooled) if alone and options else None
         names = dict.fromkeys(part.accelerator for part in own.parts)
         items: tuple[Forbidden, ...] = ()
@@ -138,6 +140,7 @@ class Explainer:
         return replace(
             item,
             choice_limit=choice,
+            keep_accelerator=kept,
             preferred=preferred,
             options=options,
             forbidden=items,

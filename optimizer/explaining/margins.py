@@ -7,13 +7,14 @@ import math
 from stoker.domain.allocation import PlannedAllocation
 from stoker.domain.explanation import AllocationExplanation, CountLimit, LatencyMargin
 from stoker.domain.plan import Plan
+from stoker.domain.reasons import UnplacedReason
 
 _TOLERANCE = 1e-9
 
 
 def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
     """Return what the plan alone tells of its allocations, in its order."""
-    unknown = {item.server for item in plan.unplaced if item.reason.value == "load_unknown"}
+    reasons = {item.server: item.reason for item in plan.unplaced}
     spare = {item.server: item.spare_replicas for item in plan.allocations}
     return tuple(
         AllocationExplanation(
@@ -27,7 +28,7 @@ def explained_alone(plan: Plan) -> tuple[AllocationExplanation, ...]:
                 item,
                 spare[item.counted_with or item.server],
                 plan.surge,
-                unknown_load=item.server in unknown,
+                reason=reasons.get(item.server),
             ),
             margins=margins_of(item),
             load_headroom=load_headroom(item),
@@ -90,14 +91,15 @@ def load_headroom(item: PlannedAllocation) -> float | None:
 
 
 def _count_limit(
-    item: PlannedAllocation, spare: int, surge: float, *, unknown_load: bool
+    item: PlannedAllocation, spare: int, surge: float, *, reason: UnplacedReason | None
 ) -> CountLimit:
-    if unknown_load:
+    if reason is UnplacedReason.LOAD_UNKNOWN:
         return CountLimit.UNKNOWN_LOAD
     if item.accelerator is None:
         return CountLimit.NOTHING
     if not item.fully_served:
-        return CountLimit.CARDS
+        kept = reason is UnplacedReason.CHANGES or math.isnan(item.arrival_rate_rps)
+        return CountLimit.RUNNING if kept else CountLimit.CARDS
     if spare:
         return CountLimit.SPARE
     # Of a mix, and of two pools, the replicas are not alike.

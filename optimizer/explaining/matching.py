@@ -42,6 +42,8 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
             continue
         if fleet.sharing and item.shared_with:
             continue  # no row of one server (optimizer.explaining.shared)
+        if _runs_on(table, server, item):
+            continue  # no row either: it is told as it stands
         rate = float(table.total_rate_rps[server])
         if not math.isclose(rate, item.arrival_rate_rps, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
             problems.append(
@@ -75,11 +77,27 @@ def matched_decision(fleet: Fleet, table: CandidateTable, plan: Plan) -> Decisio
     return replace(
         decision,
         own=tuple(
-            _as_told(own, told[server]) if server in told and own.parts else own
+            _as_told(own, told[server]) if server in told and _stands(own, told[server]) else own
             for server, own in enumerate(decision.own)
         ),
         objectives=plan.objectives,
     )
+
+
+def _runs_on(table: CandidateTable, server: int, item: PlannedAllocation) -> bool:
+    """Whether what runs is left as it is though it is no candidate, its figures unknown."""
+    rows = rows_of(table, server)
+    candidates = range(rows.start, rows.stop)
+    on = (
+        row for row in candidates if table.accepted[row] and _name(table, row) == item.accelerator
+    )
+    unknown = math.isnan(item.arrival_rate_rps) and not item.fully_served
+    return unknown and bool(item.placements) and next(on, None) is None
+
+
+def _stands(own: OwnAllocation, item: PlannedAllocation) -> bool:
+    """Whether a server has replicas of its own somewhere, of a candidate or not."""
+    return bool(own.parts or (item.placements and not item.shared_with))
 
 
 def _as_told(own: OwnAllocation, item: PlannedAllocation) -> OwnAllocation:

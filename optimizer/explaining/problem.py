@@ -77,10 +77,17 @@ class PlanningProblem:
         return counted and not np.any(on_slices(self.table))
 
     def without(self, server: int, accelerator: int) -> PlanningProblem:
-        """Return the problem in which a server has no profile on an accelerator."""
+        """Return the problem in which a server has no profile on an accelerator.
+
+        What runs there may not stay either: without a profile nothing is known of it.
+        """
         table = self.table
-        problem = self._rejecting((table.server == server) & (table.accelerator == accelerator))
-        return replace(problem, barred=self.barred.and_use(server, accelerator))
+        rows = (table.server == server) & (table.accelerator == accelerator)
+        problem = self._rejecting(rows)
+        unknown = replace(
+            problem.table, cards_per_replica=np.where(rows, 0, table.cards_per_replica)
+        )
+        return replace(problem, table=unknown, barred=self.barred.and_use(server, accelerator))
 
     def without_set(self, members: frozenset[int]) -> PlanningProblem:
         """Return the problem in which servers may not share replicas in just that set."""

@@ -103,6 +103,9 @@ def _bound(item: AllocationExplanation) -> Iterator[str]:
         case CountLimit.NOTHING:
             yield "needs nothing"
             return
+        case CountLimit.RUNNING:
+            yield "left as it runs, though it is not served in full: all else would be a change"
+            return
         case CountLimit.CARDS:
             short = "" if item.load_headroom is None else f" {percent(-item.load_headroom)} of"
             yield f"best effort with what is left: lacks{short or ' a part of'} what it needs"
@@ -128,10 +131,14 @@ def _bound(item: AllocationExplanation) -> Iterator[str]:
 
 
 def _choice(item: AllocationExplanation, currency: str) -> Iterator[str]:
-    if item.choice_limit is ChoiceLimit.ONLY_ONE:
+    if item.choice_limit is ChoiceLimit.ONLY_ONE and item.keep_accelerator:
+        yield "it must stay on the accelerator that it runs on (keep_accelerator)"
+    elif item.choice_limit is ChoiceLimit.ONLY_ONE:
         yield "no other accelerator can serve it"
     elif item.choice_limit is ChoiceLimit.LEAST_VALUE:
-        yield "no other candidate of it costs less"
+        dearer = all(each.cost_per_hour >= item.cost_per_hour - _CENT for each in item.options)
+        counting = "" if dearer else ", counting the change"
+        yield f"no other candidate of it costs less{counting}"
     elif item.preferred is not None and item.accelerator is not None:
         preferred = item.preferred
         saved = item.cost_per_hour - preferred.cost_per_hour
@@ -253,7 +260,7 @@ def unplaced_sentences(item: UnplacedExplanation, currency: str) -> Iterator[str
             f"({own_words(each.own)}, {signed(each.cost_change, currency)})"
             for each in item.purchases
         ]
-        yield "cards to buy, the fewest of one type: " + "; or ".join(parts)
+        yield "cards to buy, the fewest of one type that it can run on: " + "; or ".join(parts)
     yield f"remedy: {item.remedy}"
 
 

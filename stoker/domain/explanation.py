@@ -36,6 +36,8 @@ class CountLimit(StrEnum):
     """One replica less would carry the load, but not times the surge that is planned for."""
     CARDS = "cards"
     """Best effort: the cards that were left, fewer than the load needs."""
+    RUNNING = "running"
+    """Not served in full: what runs is left as it is, because anything else is a change."""
     UNKNOWN_LOAD = "unknown_load"
     """Its load is unknown, so what runs was kept."""
     NOTHING = "nothing"
@@ -215,6 +217,7 @@ class AllocationExplanation:
         spare_for: Rules that one spare replica less would break, wherever it is taken from; empty
             where none are spare, and where that is unknown.
         surge: Factor on the load that the plan is made for; headroom is beyond it.
+        keep_accelerator: Whether it must stay on the accelerator that it runs on.
     """
 
     server: str
@@ -238,6 +241,7 @@ class AllocationExplanation:
     spare_replicas: int = 0
     spare_for: tuple[SpareRule, ...] = ()
     surge: float = 1.0
+    keep_accelerator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,16 @@ def test_a_candidate_fits_where_the_others_leave_its_pools() -> None:
             assert option.fits == (option.cards <= 3 - taken.get("a", 0))
 
 
+def test_a_pool_that_others_fill_has_no_room_left() -> None:
+    fleet = pooled(Pool("big", "B", 2, price_factor=0.01), Pool("c", "C", 20))
+    plan, explanation = explained(fleet)
+    (full,) = (item.server for item in plan.allocations if item.accelerator == "Big")
+    (other,) = (item for item in explanation.allocations if item.server != full)
+    assert other.preferred is not None
+    assert (other.preferred.accelerator, other.preferred.fits) == ("Big", False)
+    assert "B cards are short" in said(other)
+
+
 def hungry(big: int, cheap: int, objectives: Objectives) -> Fleet:
     """Return servers on cheap cards that take much power, and dear ones that take little."""
     fleet = make_fleet(
