@@ -31,7 +31,7 @@ class Place(StrEnum):
     DOMINATED = "dominated"
     """Another point is no worse in anything, and better in something."""
     INCOMPLETE = "incomplete"
-    """It serves fewer servers of some priority than another point does."""
+    """It serves fewer servers of some priority than another point does, or nobody at all."""
     FAILED = "failed"
 
 
@@ -166,8 +166,8 @@ def pareto_latency(
 def places(columns: Sequence[Column], rows: Sequence[Row]) -> list[Place]:
     """Return where points lie in cost against the scale of targets.
 
-    Only points that serve as many servers of every priority as any other are compared: serving
-    fewer is cheaper, and no saving.
+    Only points that serve somebody, and as many servers of every priority as any other, are
+    compared: serving fewer is cheaper, and no saving.
     """
     names = [item.name for item in columns if item.name.startswith("served_priority_")]
     planned = [row for row in rows if row["status"] != FAILED]
@@ -176,7 +176,7 @@ def places(columns: Sequence[Column], rows: Sequence[Row]) -> list[Place]:
         Place.FAILED
         if row["status"] == FAILED
         else Place.FRONTIER
-        if all(_number(row[name]) >= most[name] for name in names)
+        if row["served"] and all(_number(row[name]) >= most[name] for name in names)
         else Place.INCOMPLETE
         for row in rows
     ]

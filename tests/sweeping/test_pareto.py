@@ -187,6 +187,18 @@ def test_each_scale_is_the_plan_of_the_optimizer(latency: ParetoResults) -> None
     assert [row["cost_per_hour"] for row in latency.rows] == pytest.approx(costs)
 
 
+def test_a_scale_that_serves_nobody_is_on_no_frontier() -> None:
+    fleet = make_fleet(make_server("a"), make_server("b"))
+    fleet = replace(fleet, settings=replace(fleet.settings, analysis=Analysis.REFERENCE))
+    nobody = pareto_latency(fleet, "0.0001,0.001")
+    assert [row["served"] for row in nobody.rows] == [0, 0]
+    assert {row[PLACE] for row in nobody.rows} == {"incomplete"}
+    (idle,) = pareto_latency(
+        replace(fleet, servers=(make_server("a", load=Load(0.0, 128, 256)),)), "0.0001"
+    ).rows
+    assert (idle["served"], idle[PLACE]) == (1, "frontier")
+
+
 def test_scales_are_checked() -> None:
     with pytest.raises(InvalidInputError, match="out of range"):
         pareto_latency(make_fleet(), "0,1")
