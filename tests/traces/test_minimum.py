@@ -144,6 +144,17 @@ def test_of_requests_at_one_moment_no_rate_is_known() -> None:
     assert later.rate_rps == later.load().arrival_rate_rps == 4.0
 
 
+def test_one_that_takes_hours_makes_nobody_else_late() -> None:
+    # Alone on a replica of one slot the first takes some four hours; the second has its own.
+    trace = RequestTrace.of([0.0, 1000.0], [100, 100], [1_000_000, 20])
+    found = minimum_fleet(
+        option(max_batch=1, kv_tokens=None), trace, TraceGoal(1.0, ttft_ms=1000.0)
+    )
+    assert found.reach is not None
+    assert found.reach.attainment == 1.0
+    assert found.replicas == 2
+
+
 def test_the_most_replicas_allowed_may_be_too_few() -> None:
     trace = generated().sped_up(8)
     found = minimum_fleet(option(), trace, GOAL, SearchSettings(most_replicas=2))
