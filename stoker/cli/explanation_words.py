@@ -144,7 +144,9 @@ def _choice(item: AllocationExplanation, currency: str) -> Iterator[str]:
         saved = item.cost_per_hour - preferred.cost_per_hour
         why = f"{preferred.card_type} cards are short, and others need them or save more with them"
         if preferred.fits:
-            why = "the cards would be there, but the plan as a whole is better so"
+            why = (
+                "the cards would be there, but limits, aims or places of the plan decide otherwise"
+            )
         elif not preferred.enough_cards:
             cards = count_of(preferred.cards, "card")
             why = f"it takes {cards} of {preferred.card_type}, more than there are"

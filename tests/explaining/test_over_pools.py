@@ -154,7 +154,10 @@ def test_a_plan_for_energy_is_not_explained_by_what_others_save() -> None:
         assert item.accelerator == "Big"
         assert item.preferred is not None
         assert item.preferred.fits
-        assert "the cards would be there, but the plan as a whole is better so" in said(item)
+        assert (
+            "the cards would be there, but limits, aims or places of the plan decide otherwise"
+            in said(item)
+        )
 
 
 def test_the_runner_up_loses_least_of_what_counts_first() -> None:
