@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from optimizer.check_pools import pool_faults
+from optimizer.check_pools import left_as_it_runs, pool_faults
 from optimizer.configurations.bundles import whole_cards
 from optimizer.configurations.counting import UnitCounts
 from optimizer.configurations.slices import fewest_cards
@@ -213,7 +213,9 @@ def _placement(server: Server, allocation: PlannedAllocation) -> Iterator[str]:
         return
     if allocation.fully_served and replicas < server.min_replicas:
         yield f"{name} has {replicas} replicas, below its minimum {server.min_replicas}"
-    if server.max_replicas is not None and replicas > server.max_replicas:
+    # What may not change stays as it is, though more runs than the server is to have.
+    bound = allocation.fully_served or not left_as_it_runs(allocation, server.current)
+    if bound and server.max_replicas is not None and replicas > server.max_replicas:
         yield f"{name} has {replicas} replicas, above its maximum {server.max_replicas}"
     pinned = server.keep_accelerator and server.current is not None and server.current.accelerator
     if pinned and {accelerator for accelerator, _ in parts_of(allocation)} != {pinned}:

@@ -102,7 +102,7 @@ def _placed(
         yield f"{name}: its placements cost {cost}, the plan says {item.cost_per_hour}"
     if item.fully_served:
         yield from _spread(fleet, pools, item)
-    if item.fully_served or not _as_it_runs(item, now):
+    if item.fully_served or not left_as_it_runs(item, now):
         yield from _server_limits(fleet, item)
 
 
@@ -114,7 +114,7 @@ def _where(pools: dict[str, Pool], fleet: Fleet, item: PlannedAllocation) -> Ite
             yield f"{item.server} stands in {part.pool}, which it may not use"
 
 
-def _as_it_runs(item: PlannedAllocation, now: Allocation | None) -> bool:
+def left_as_it_runs(item: PlannedAllocation, now: Allocation | None) -> bool:
     """Return whether an allocation is what runs, left as it is."""
     return now is not None and (now.accelerator, now.replicas) == (item.accelerator, item.replicas)
 

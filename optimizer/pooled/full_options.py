@@ -38,10 +38,7 @@ def full_options(
         more = np.where(table.spare[rows] > 0, 0, 1)
         least = np.where(need > 0, np.maximum(least, need + more), 0)
     counts_as = replicas_counted(table, rows)
-    bound = table.max_replicas[rows]
-    if limits.max_replicas_per_server is not None:
-        bound = np.minimum(bound, limits.max_replicas_per_server)
-    bound //= counts_as
+    bound = most_replicas(table, rows, limits)
     most = np.where(grows(wishes, survive)[server] & ~empty, bound, least)
     _, replicas_now = current(fleet, table)
     same = rows_that_stay(table)[rows]
@@ -104,6 +101,15 @@ def replicas_counted(table: CandidateTable, rows: IntArray) -> IntArray:
     """Return the replicas that one of each row is: of two pools those of both."""
     each: IntArray = table.all_replicas[rows] // np.maximum(table.replicas[rows], 1)
     return np.where(table.disaggregated[rows], np.maximum(each, 1), 1)
+
+
+def most_replicas(table: CandidateTable, rows: IntArray, limits: Limits) -> IntArray:
+    """Return how many of each row its server may have at most: of two pools, deployments."""
+    bound = table.max_replicas[rows]
+    if limits.max_replicas_per_server is not None:
+        bound = np.minimum(bound, limits.max_replicas_per_server)
+    most: IntArray = bound // replicas_counted(table, rows)
+    return most
 
 
 def grows(wishes: WishArrays, survive: Survival | None) -> BoolArray:

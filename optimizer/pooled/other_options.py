@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.pooled.cut import SliceKinds
-from optimizer.pooled.full_options import power_of_rows, replicas_counted
+from optimizer.pooled.full_options import most_replicas, power_of_rows, replicas_counted
 from optimizer.pooled.options import Options
 from optimizer.pooled.running import current, same_batch, told
 from optimizer.pooled.slack import target_shares
@@ -22,9 +22,9 @@ def stay_options(
 ) -> Options:
     """Return, for each server with something running, the options to leave that as it is.
 
-    One serves nobody in full. Where what runs is enough of a candidate with its batch limit,
-    another one does, one for each such candidate; a candidate with just as many replicas is such an
-    option already, unless it is known where the replicas stand.
+    One serves nobody in full. Where what runs is enough of a candidate with its batch limit, and no
+    more than the server may have, another one does, one for each such candidate; a candidate with
+    just as many replicas is such an option already, unless it is known where the replicas stand.
     """
     now, replicas_now = current(fleet, table)
     stays = rows_that_stay(table)
@@ -40,7 +40,9 @@ def stay_options(
             continue
         nearest = same[np.argsort(~alike[same], kind="stable")]
         own = np.flatnonzero((full.server == index) & np.isin(full.row, same[alike[same]]))
-        enough = own[(full.least[own] <= running[full.row[own]]) & (full.least[own] > 0)]
+        count = running[full.row[own]]
+        within = count <= most_replicas(table, full.row[own], limits)
+        enough = own[(full.least[own] <= count) & within & (full.least[own] > 0)]
         accepted = nearest[table.accepted[nearest]]
         rows.append(int(accepted[0] if accepted.size else nearest[0]))
         serving.append(False)

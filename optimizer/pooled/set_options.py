@@ -202,7 +202,7 @@ def _groups(
             idle_power_w=float(idle[index]),
         )
         yield item, host
-        if counted and runs and not still and least <= item.running:
+        if counted and runs and not still and least <= item.running <= bound:
             yield (
                 item,
                 replace(

@@ -152,3 +152,24 @@ def test_what_runs_and_fits_no_more_is_ruled_out_as_any_other_candidate() -> Non
     (same,) = plan_of(replace(narrow, servers=(runs,))).unplaced
     assert item.accelerator in new.rejections
     assert same == new
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_runs_beyond_the_replicas_allowed_is_served_with_fewer(*, own: bool) -> None:
+    fleet = replace(frozen(Allocation("Cheap", 1)), limits=Limits())
+    (least,) = plan_of(fleet).allocations
+    runs = Allocation(least.accelerator, least.replicas + 1)
+    bound = Limits(max_replicas_per_server=None if own else least.replicas)
+    server = replace(fleet.servers[0], current=runs, max_replicas=least.replicas if own else None)
+    crowded = replace(fleet, servers=(server,), limits=bound, objectives=CHANGES)
+    (shrunk,) = plan_of(crowded).allocations
+    assert (shrunk.fully_served, shrunk.replicas) == (True, least.replicas)
+    # Where it may not change either, it stays as it is, and the promise of so few is not kept.
+    stuck = plan_of(replace(crowded, limits=replace(bound, max_changes=0)))
+    assert [item.replicas for item in stuck.allocations] == [least.replicas + 1]
+    assert [item.fully_served for item in stuck.allocations] == [False]
+    roomy = replace(
+        crowded, limits=Limits(max_changes=0), servers=(replace(server, max_replicas=9),)
+    )
+    (stays,) = plan_of(roomy).allocations
+    assert (stays.fully_served, stays.replicas) == (True, least.replicas + 1)

@@ -205,8 +205,7 @@ def staying_ways(instance: Instance, client: Client) -> Iterator[Way]:
             if instance.limits.max_replicas_per_server is not None:
                 most = min(most, instance.limits.max_replicas_per_server)
             if (
-                count >= minimal_total(instance, client, offer)
-                and minimal_total(instance, client, offer) <= most // offer.counts_as
+                minimal_total(instance, client, offer) <= count <= most // offer.counts_as
                 and spot_fine(instance, client, where)
                 and rules_kept(instance, client, offer, where)
             ):
@@ -252,7 +251,7 @@ def set_ways(instance: Instance, together: Together) -> list[tuple[Way, ...]]:
         total = sum(where)
         sound = spot_fine(instance, client, where) and rules_kept(instance, client, offer, where)
         same = keeper is not None and as_it_runs(keeper, offer, where)
-        if total >= least and sound and (total <= top or same):
+        if least <= total <= most and sound and (total <= top or same):
             value = value_together(instance, together, where)
             found.append(
                 tuple(
