@@ -39,6 +39,8 @@ from stoker.domain.plan import Plan
 from stoker.domain.plan_change import PlanChange
 
 DEFAULT_TIME_LIMIT_S = 60.0
+_CANDIDATES, _PRICES = 0.2, 0.4
+"""Shares of the time that may be over before candidates over pools, and prices, are left open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,17 @@ class Explainer:
         confidence = None
         if predictable and self._options.errors:
             confidence = Confidence(self._situation, self._options.errors)
+        options = self._candidates()
         prices = self._shadow_prices()
         unplaced = explain_unserved(
             self._situation, plan, self._options.servers, self._progress, predictable=predictable
         )
         rules = spare_rules(self._situation.problem.fleet, plan)
         allocations = tuple(
-            replace(self._allocation(item, confidence), spare_for=rules.get(item.server, ()))
+            replace(
+                self._allocation(item, options.get(item.server, ()), confidence),
+                spare_for=rules.get(item.server, ()),
+            )
             for item in explained_alone(plan)
         )
         return Explanation(
@@ -112,7 +118,10 @@ class Explainer:
         )
 
     def _allocation(
-        self, item: AllocationExplanation, confidence: Confidence | None
+        self,
+        item: AllocationExplanation,
+        options: tuple[Option, ...],
+        confidence: Confidence | None,
     ) -> AllocationExplanation:
         situation = self._situation
         server = self._index[item.server]
@@ -120,7 +129,6 @@ class Explainer:
         if situation.problem.fleet.servers[server].load is None or item.accelerator is None:
             return item
         own = situation.base.own[server]
-        options = self._options_of(server)
         alone = len(own.parts) <= 1 and not own.shared_with
         pooled = self._over_pools is not None
         asked = situation.problem.fleet.servers[server]
@@ -148,14 +156,28 @@ class Explainer:
             replica_range=None if confidence is None else confidence.replica_range(server),
         )
 
-    def _options_of(self, server: int) -> tuple[Option, ...]:
-        """Return the candidates of a server by value; none where the time is over to ask pools."""
-        if self._over_pools is None:
-            return options_of(self._situation, server)
-        if self._progress.late:
-            self._progress.skip()
-            return ()
-        return options_over_pools(self._situation.table, self._over_pools.of(server))
+    def _candidates(self) -> dict[str, tuple[Option, ...]]:
+        """Return the candidates of each allocated server by value.
+
+        Over pools each is a small plan of its own. They come first, since planning the whole fleet
+        again may take all the time there is, and have a part of it alone for the same reason.
+        """
+        found: dict[str, tuple[Option, ...]] = {}
+        for item in self._plan.allocations:
+            server = self._index[item.server]
+            load = self._situation.problem.fleet.servers[server].load
+            if load is None or item.accelerator is None:
+                continue
+            if self._over_pools is None:
+                found[item.server] = options_of(self._situation, server)
+            elif not self._asked(item.server):
+                continue
+            elif self._progress.past(_CANDIDATES):
+                self._progress.skip()
+            else:
+                priced = self._over_pools.of(server)
+                found[item.server] = options_over_pools(self._situation.table, priced)
+        return found
 
     def _shadow_prices(self) -> tuple[ShadowPrice, ...]:
         problem = self._situation.problem
@@ -167,7 +189,7 @@ class Explainer:
             return tuple(relaxed_prices(self._situation, self._plan)) if relaxable else ()
         for item in questions(problem, self._plan):
             self._progress.step()
-            if self._progress.late:
+            if self._progress.past(_PRICES):
                 self._progress.skip()
                 continue
             change = change_with(self._situation, item.edited(problem))

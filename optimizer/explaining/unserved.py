@@ -19,8 +19,8 @@ from stoker.domain.unplaced_explanation import (
 
 _AT_ONCE = 8
 """Servers whose searches go side by side: the time limit is looked at between them."""
-_SHARE = 0.5
-"""Share of the time of large fleets that is for those who are not served."""
+_SHARE, _MOST = 0.5, 0.7
+"""Shares of the time, of large fleets and others, that may be over before the rest is left open."""
 
 
 def explain_unserved(
@@ -53,7 +53,7 @@ def explain_unserved(
     purchases: dict[str, tuple[Purchase, ...]] = {}
     problem = situation.problem
     scopes = tuple(Scope) if problem.counts_cards else (Scope.REPLANNED,)
-    at_once, share = (_AT_ONCE, 1.0) if situation.large is None else (1, _SHARE)
+    at_once, share = (_AT_ONCE, _MOST) if situation.large is None else (1, _SHARE)
     reach = Reach(situation, lambda: progress.past(share))
     for start in range(0, len(wanted) if predictable else 0, at_once):
         names = wanted[start : start + at_once]
