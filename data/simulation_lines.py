@@ -18,7 +18,8 @@ from stoker.domain.replica import ReplicaCase
 from stoker.domain.replica_system import PoolSizes, RoutedReplicas
 
 _COLUMNS = ("arrival_s", "in_tokens", "out_tokens")
-_MOST_TOKENS = 1_000_000_000
+MOST_TOKENS = 1_000_000_000
+"""Most input, or output, tokens of a request."""
 MOST_SLOTS = 20_000_000
 """Most replicas times batch limit of one simulation, which keeps them all in memory."""
 
@@ -137,15 +138,15 @@ def parse_trace(lines: Iterable[str], *, file: str = "") -> TraceRows:
     for line, row in records.rows:
         try:
             arrival, tokens_in, tokens_out = (float(row.get(name, "nan")) for name in _COLUMNS)
-            if not (math.isfinite(arrival) and 0 <= tokens_in <= _MOST_TOKENS):
+            if not (math.isfinite(arrival) and 0 <= tokens_in <= MOST_TOKENS):
                 raise ValueError
-            if not 1 <= tokens_out <= _MOST_TOKENS:
+            if not 1 <= tokens_out <= MOST_TOKENS:
                 raise ValueError
             rows.append((arrival, round(tokens_in), round(tokens_out)))
         except ValueError:
             values = ", ".join(row.get(name, "nothing") for name in _COLUMNS)
             allowed = (
-                f"finite seconds; input tokens from 0 to {_MOST_TOKENS:,}; output tokens from 1"
+                f"finite seconds; input tokens from 0 to {MOST_TOKENS:,}; output tokens from 1"
             )
             problems.append(Problem(f"line {line}", f"is {values}", allowed, file))
             if len(problems) == 10:

@@ -1,4 +1,4 @@
-"""`stoker convert`: write a fleet in another format, and say what that format cannot hold."""
+"""`stoker convert`: write a fleet or a log of requests in another format; say what is lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stoker.cli.options import FleetArgument, examples
+from stoker.cli.csv_input import opened_csv
+from stoker.cli.options import examples
 from stoker.cli.output import (
     check_output_directory,
     check_output_file,
@@ -34,12 +35,13 @@ _INFERNO_FILES = {
 }
 
 
-class FleetFormat(StrEnum):
-    """Formats of a fleet."""
+class Target(StrEnum):
+    """Formats to write: of a fleet, or of a log of requests."""
 
     STOKER = "stoker"
     INFERNO = "inferno"
     INFERNO_DIR = "inferno-dir"
+    TRACE = "trace"
 
 
 class Notation(StrEnum):
@@ -53,16 +55,27 @@ EPILOG = examples(
     "stoker convert small --to stoker",
     "stoker convert small --to inferno --output small.json",
     "stoker convert small --to inferno-dir --output small-inferno",
+    "stoker convert BurstGPT_1.csv --to trace --output requests.csv",
 )
 
 
 def convert(
-    fleet: FleetArgument,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Built-in fleet (`small`, `large`), file or directory, in Stoker's or the Inferno "
+            "format; with `--to trace` a log of requests: the Azure LLM inference traces, BurstGPT "
+            "or Mooncake.",
+            show_default=False,
+        ),
+    ],
     to: Annotated[
-        FleetFormat,
+        Target,
         typer.Option(
             "--to",
-            help="Stoker's own format, the Inferno system in one file, or its directory of six.",
+            help="Stoker's own format, the Inferno system in one file, or its directory of six; of "
+            "a log of requests the trace that `trace`, `backtest` and `simulate` read.",
             case_sensitive=False,
             show_default=False,
         ),
@@ -87,34 +100,40 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Write a fleet in another format.
+    """Write a fleet, or a log of requests, in another format.
 
     What the other format cannot hold, or holds in another way, is said on standard error.
     """
     _check(to, output, notation)
+    if to is Target.TRACE:
+        write_text(_trace_text(Path(source)), output)
+        return
     from data.fleets import parse_fleet, read_fleet
     from data.inferno import fleet_to_system
     from data.stoker_format import fleet_to_document
 
-    source = read_fleet(fleet)
-    if to is FleetFormat.STOKER:
-        document = fleet_to_document(source)
+    fleet = read_fleet(source)
+    if to is Target.STOKER:
+        document = fleet_to_document(fleet)
         text = _stoker_text(document, notation or _notation_of(output))
     else:
-        document = fleet_to_system(source)
+        document = fleet_to_system(fleet)
         text = json_text(document)
-    show_notes(_loss_notes(source, parse_fleet(document), to))
-    if to is FleetFormat.INFERNO_DIR and output is not None:
+    show_notes(_loss_notes(fleet, parse_fleet(document), to))
+    if to is Target.INFERNO_DIR and output is not None:
         _write_directory(document, output)
     else:
         write_text(text, output)
 
 
-def _check(to: FleetFormat, output: Path | None, notation: Notation | None) -> None:
-    if to is not FleetFormat.STOKER and notation is Notation.YAML:
+def _check(to: Target, output: Path | None, notation: Notation | None) -> None:
+    if to is Target.TRACE and notation is not None:
+        message = f"{notation.value} cannot be combined with --to trace"
+        raise InvalidInputError([Problem("--format", message, "nothing: a trace is CSV")])
+    if to is not Target.STOKER and notation is Notation.YAML:
         message = f"yaml cannot be combined with --to {to.value}"
         raise InvalidInputError([Problem("--format", message, "json")])
-    if to is not FleetFormat.INFERNO_DIR:
+    if to is not Target.INFERNO_DIR:
         check_output_file(output)
     elif output is None or str(output) == "-":
         message = "is needed with --to inferno-dir"
@@ -124,6 +143,22 @@ def _check(to: FleetFormat, output: Path | None, notation: Notation | None) -> N
         raise InvalidInputError([Problem("--output", message, "a new or an empty directory")])
     else:
         check_output_directory(output, "--output")
+
+
+def _trace_text(path: Path) -> str:
+    """Return the trace of a log of requests, and say what of it is left out."""
+    from data.request_logs import parse_request_log, trace_lines
+
+    with opened_csv(path) as lines:
+        log = parse_request_log(lines, file=str(path))
+    if log.without_output:
+        show_notes(
+            [
+                f"{log.without_output:,} requests without an output token are left out: they "
+                "failed, and what they would have asked of a replica is unknown"
+            ]
+        )
+    return "\n".join([*trace_lines(log), ""])
 
 
 def _notation_of(output: Path | None) -> Notation:
@@ -140,7 +175,7 @@ def _stoker_text(document: dict[str, object], notation: Notation) -> str:
     return to_yaml(document)
 
 
-def _loss_notes(before: Fleet, after: Fleet, to: FleetFormat) -> list[str]:
+def _loss_notes(before: Fleet, after: Fleet, to: Target) -> list[str]:
     from stoker.cli.losses import losses
 
     lost = losses(before, after)

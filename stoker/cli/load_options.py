@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stoker.cli.csv_input import opened_csv
 from stoker.cli.options import not_negative
 from stoker.domain.errors import InvalidInputError, Problem
 
@@ -80,7 +81,7 @@ def _read(text: str, seed: int) -> Phase | Trace:
     from emulator.load_phases import Trace
 
     path = Path(text.removeprefix("trace:"))
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with opened_csv(path) as lines:
         rows = parse_trace(lines, file=str(path))
     requests = tuple(
         (at_ms / 1000.0, prompt, output)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from stoker.cli.csv_input import opened_csv
 from stoker.cli.exits import ExitCode
 from stoker.cli.options import examples
 from stoker.cli.output import (
@@ -114,7 +115,7 @@ def _answers(
     from data.simulation_lines import parse_simulation, parse_simulation_line, parse_trace
 
     if trace is not None and case is not None:
-        with trace.open(encoding="utf-8-sig", newline="") as rows:
+        with opened_csv(trace) as rows:
             requests = parse_trace(rows, file=str(trace))
         try:
             document = json.loads(case.read_text(encoding="utf-8-sig"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from stoker.cli.csv_input import opened_csv
 from stoker.cli.options import positive
 from stoker.cli.row_format import RowFormat
 from stoker.domain.errors import InvalidInputError, Problem
@@ -206,14 +207,7 @@ def read_trace(file: Path, speed: float, first: int | None) -> RequestTrace:
     from data.simulation_lines import parse_trace
     from studies.traces.requests import RequestTrace
 
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = parse_trace(lines, file=str(file))
-    except UnicodeDecodeError as error:
-        message = f"is no UTF-8 text: {error.reason} at byte {error.start}"
-        raise InvalidInputError([Problem("", message, "CSV text", str(file))]) from None
-    except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        raise InvalidInputError([Problem("", message, file=str(file))]) from None
+    with opened_csv(file) as lines:
+        rows = parse_trace(lines, file=str(file))
     trace = RequestTrace.of(rows.arrival_ms, rows.input_tokens, rows.output_tokens)
     return (trace if first is None else trace.first(first)).sped_up(speed)

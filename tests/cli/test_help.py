@@ -114,6 +114,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "points.csv").write_text("in_tokens,out_tokens,concurrency\n512,128,8\n")
     for name, hours in (("day.csv", 24), ("weeks.csv", 2 * 168)):
         (folder / name).write_text(hourly_rates(hours))
+    log = "Timestamp,Model,Request tokens,Response tokens\n5,ChatGPT,472,18\n45,GPT-4,1087,230\n"
+    (folder / "BurstGPT_1.csv").write_text(log)
     (folder / "trace.csv").write_text("arrival_s,in_tokens,out_tokens\n0,128,64\n0.5,256,32\n")
     stoker("solve", "small", "--format", "json", "--output", folder / "plan.json")
     plan = (folder / "plan.json").read_text()
