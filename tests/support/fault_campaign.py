@@ -18,6 +18,7 @@ from tests.support.broken_fleet import (
     PERIOD_S,
     REPLICAS,
     SEARCH,
+    WINDOW_S,
 )
 from tests.support.broken_world import BrokenWorld, told_of
 from tests.support.real_cluster import eventually
@@ -104,6 +105,8 @@ class Fault:
         beside: Whether the other server is to be scaled meanwhile.
         event_on: The server that the event tells of.
         pace_s: Time between two cycles afterwards.
+        on_load: Whether a decision of its own rests on the load, as `as_ever` and `acted` do.
+        scrapes: Whether pods are scraped while it lasts: what is missed is this machine's doing.
         clear: Takes away what the fault was caused by, once all was seen.
     """
 
@@ -125,6 +128,8 @@ class Fault:
     beside: bool = True
     event_on: str = CHAT
     pace_s: float = PACE_S
+    on_load: bool = False
+    scrapes: bool = True
     clear: Callable[[BrokenWorld], None] = lambda _: None
 
 
@@ -188,7 +193,15 @@ def endure(world: BrokenWorld, fault: Fault, *, thorough: bool) -> None:
         assert not losses, [told_of(each) for each in world.records[first:]]
         if fault.blind and fault.meanwhile == 1:
             assert world.replicas(CHAT) == REPLICAS[CHAT]
-        recovered = recovery(world, fault.as_ever, fault.answerable, fault.pace_s, ended)
+        recovered = recovery(
+            world,
+            fault.as_ever,
+            fault.answerable,
+            fault.pace_s,
+            ended,
+            on_load=fault.on_load,
+            scrapes=fault.scrapes,
+        )
         after = [f"{each['at'] - began:.1f} s: {told_of(each)}" for each in world.records[broken:]]
         assert recovered.cycles <= MOST_CYCLES, after
         if not thorough:
@@ -245,13 +258,17 @@ def recovery(
     answerable: Callable[[BrokenWorld], bool] = lambda _: True,
     pace_s: float = PACE_S,
     ended: float | None = None,
+    *,
+    on_load: bool = False,
+    scrapes: bool = True,
 ) -> Recovery:
     """Run cycles until one decides as without the fault; return which one it is.
 
     Cycles before what was broken can be told again do not count, nor do those for whose own work
     this machine had no time. Where the decision rests on the load, those do not count either of
-    which Prometheus, by its own count, missed scrapes of the pods. The seconds know no such
-    exception.
+    which Prometheus, by its own count, missed scrapes of the pods, nor those of the window after:
+    from the last cycle that missed replicas on, the loop waits for a whole one. The seconds know no
+    such exception.
 
     Args:
         world: The world with a loop.
@@ -259,10 +276,14 @@ def recovery(
         answerable: Whether what was broken can be told again, asked without the loop.
         pace_s: Time between two cycles.
         ended: When the fault ended, on the monotonic clock; None for now.
+        on_load: Whether that rests on the load; `as_ever` and `acted` are known to.
+        scrapes: Whether pods were scraped while it lasted; else that window is the fault's own.
     """
     counted = 0
     began = time.monotonic()
-    whole_s = _SCRAPED_FOR_S.get(as_ever)
+    whole_s = _SCRAPED_FOR_S.get(as_ever, 0.0 if on_load else None)
+    if whole_s is not None and scrapes:
+        whole_s += WINDOW_S
 
     def tells() -> bool:
         whole = whole_s is None or world.scraped_whole((CHAT,), whole_s)

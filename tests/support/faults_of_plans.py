@@ -177,6 +177,7 @@ PLANNING = (
         "Degraded: chat: no_plan",
         kind=problem_metric("no_plan"),
         as_ever=_searched,
+        on_load=True,
         beside=False,
         clear=_no_rivals,
     ),

@@ -38,6 +38,7 @@ SIGNALS = (
         held_metric("load_unknown"),
         "Degraded: chat: load_unknown",
         answerable=BrokenWorld.scraped_whole,
+        scrapes=False,
         pace_s=PERIOD_S,
         beside=False,
     ),
@@ -50,6 +51,7 @@ SIGNALS = (
         held_metric("load_unknown"),
         "Degraded: chat: load_unknown",
         answerable=BrokenWorld.scraped_whole,
+        scrapes=False,
         pace_s=PERIOD_S,
         beside=False,
     ),
@@ -63,6 +65,7 @@ SIGNALS = (
         "Degraded: chat: load_unknown",
         broken=lambda world: world.silent(CHAT) == REPLICAS[CHAT],
         answerable=BrokenWorld.scraped_whole,
+        scrapes=False,
         pace_s=PERIOD_S,
     ),
     Fault(
@@ -75,6 +78,7 @@ SIGNALS = (
         "Degraded: chat: partial_reports",
         broken=lambda world: world.silent(CHAT) == 3,
         answerable=BrokenWorld.scraped_whole,
+        scrapes=False,
         pace_s=PERIOD_S,
     ),
 )
